@@ -1,0 +1,54 @@
+"""The command `seqlift <stage> --flags`: parses and delegates.
+
+Each stage lives in a module of this package with `HELP`, `add_arguments(parser)` and `run(arguments)`. Only the module
+of the stage asked for is imported, so that `seqlift --help` and light stages do not wait for torch.
+"""
+
+import argparse
+import importlib
+import os
+import sys
+
+from seqlift.errors import SeqliftError
+
+STAGES = {
+    "simulate": "make a genome, peaks and the truth of the GATA1/TAL1 experiment of the DeepLIFT paper",
+    "fetch": "download a file, check it against its checksum and convert it",
+    "regions": "windows around peaks, negatives, labels and splits: regions.tsv.gz",
+    "train": "train a model on regions: model.ckpt, history.tsv, metrics.json",
+    "attribute": "score every base of the regions for one target with one method: <target>.<method>.h5",
+    "tracks": "lay the scores on genome coordinates: <target>.<method>.bw",
+    "motifs": "find, name and draw the patterns in the scores",
+    "truth": "hold a run on simulated data against the planted truth: truth.json",
+    "report": "write the self-contained report.html",
+    "summary": "print where the results of a run are and its main numbers",
+}
+
+
+def main(argv: list[str] | None = None) -> int:
+    """Run one stage; returns the exit status (0 done, 1 bad input, 2 wrong usage, 130 stopped by Ctrl-C)."""
+    argv = sys.argv[1:] if argv is None else argv
+    parser = argparse.ArgumentParser(prog="seqlift", description="Which bases made the network say so?")
+    commands = parser.add_subparsers(dest="stage", metavar="STAGE", required=True)
+    for stage, help_text in STAGES.items():
+        command = commands.add_parser(stage, help=help_text, description=help_text)
+        if argv[:1] == [stage]:
+            module = importlib.import_module(f"seqlift.cli.{stage}")
+            module.add_arguments(command)
+    arguments = parser.parse_args(argv)
+    try:
+        module.run(arguments)
+    except SeqliftError as error:
+        print(f"seqlift {arguments.stage}: error: {error}", file=sys.stderr)
+        return 1
+    except KeyboardInterrupt:
+        print(f"seqlift {arguments.stage}: stopped", file=sys.stderr)
+        return 130
+    except BrokenPipeError:  # the reader of our output (head, less) has gone
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return 1
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
