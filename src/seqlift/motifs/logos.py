@@ -1,0 +1,192 @@
+"""Sequence logos: how much each base at each position counts.
+
+Two heights are in use. A CWM (contribution weight matrix) logo draws the mean contribution of each base, so a letter's
+height is what the model adds to its output when it meets that base there; letters below the line lower the output. A
+PFM (position frequency matrix) logo draws the information content of Schneider & Stephens (1990), so a full-height
+column of 2 bits is a base that never varies.
+
+The letters are logomaker's glyphs, stacked as it stacks them, the largest farthest from the line. Its `Logo` class
+makes one patch after another for the letters, which takes most of a second for a region of 200 bp; here each of the
+four shapes is made once and copied to its places as one path, in milliseconds. Files carry no date and no random
+identifiers: the same numbers always give the same file.
+"""
+
+import functools
+import io
+import os
+import re
+from pathlib import Path
+
+import logomaker
+import matplotlib
+import numpy as np
+from matplotlib.axes import Axes
+from matplotlib.backends.backend_agg import FigureCanvasAgg
+from matplotlib.figure import Figure
+from matplotlib.patches import PathPatch
+from matplotlib.path import Path as GlyphPath
+
+from seqlift.files import replacing
+
+BASES = "ACGT"
+COLOURS = {"A": "#109648", "C": "#255c99", "G": "#f7b32b", "T": "#d62839"}  # the usual hues, of even weight on white
+FONT = "DejaVu Sans"  # comes with matplotlib: the same letters on every machine
+INVISIBLE = 0.004  # letters lower than this share of the tallest column are thinner than a pixel: they only swell files
+_DECIMALS = re.compile(r"-?\d+\.\d{3,}")
+
+
+def information_content(frequencies: np.ndarray) -> np.ndarray:
+    """Letter heights in bits, against a background of 1/4 for each base (Schneider & Stephens 1990).
+
+    Parameters
+    ----------
+    frequencies : numpy.ndarray, shape (4, L)
+        Base frequencies; each column sums to 1 (a column of zeros, as at N, gets height 0).
+
+    Returns
+    -------
+    numpy.ndarray, shape (4, L)
+        frequency × (2 − entropy of the column); the columns sum to at most 2 bits. Without the small-sample
+        correction, since patterns stand on at least 20 seqlets.
+    """
+    frequencies = np.asarray(frequencies, dtype=float)
+    logarithm = np.log2(frequencies, out=np.zeros_like(frequencies), where=frequencies > 0)
+    column = frequencies.sum(axis=0) * 2 + (frequencies * logarithm).sum(axis=0)
+    return frequencies * np.maximum(column, 0)
+
+
+def informative_range(weights: np.ndarray, share: float = 0.3) -> tuple[int, int]:
+    """The part of a pattern worth drawing and naming.
+
+    From the first to the last position whose total |weight| over the four bases reaches `share` of the largest such
+    total: TF-MoDISco's own rule with its own default of 0.3.
+
+    Parameters
+    ----------
+    weights : numpy.ndarray, shape (4, L)
+        A CWM (or information content).
+    share : float
+        Between 0 and 1.
+
+    Returns
+    -------
+    (start, end) : int, positions, 0-based, end exclusive. The whole pattern when all weights are zero.
+    """
+    total = np.abs(weights).sum(axis=0)
+    if not total.any():
+        return 0, len(total)
+    kept = np.flatnonzero(total >= share * total.max())
+    return int(kept[0]), int(kept[-1]) + 1
+
+
+@functools.cache
+def _outline(base: str) -> GlyphPath:
+    """logomaker's letter with its foot on 0, its head on 1 and its middle on 0."""
+    ax = Figure().add_subplot()
+    glyph = logomaker.Glyph(p=0, c=base, floor=0, ceiling=1, ax=ax, width=0.96, font_name=FONT, font_weight="bold")
+    return glyph.patch.get_path()
+
+
+def draw_logo(
+    ax: Axes,
+    matrix: np.ndarray,
+    *,
+    first: float = 0,
+    ylabel: str | None = None,
+    limits: tuple[float, float] | None = None,
+) -> None:
+    """Draw letters of the heights in `matrix` onto `ax`; works for patterns and for whole regions alike.
+
+    Parameters
+    ----------
+    ax : matplotlib.axes.Axes
+    matrix : numpy.ndarray, shape (4, L)
+        Height of A, C, G, T at each position; negative values hang below the line, upside down.
+    first : float
+        Coordinate of the first position: letter i is centred at first + i, one unit wide.
+    ylabel : str, optional
+        What the height means, with its unit.
+    limits : (float, float), optional
+        Range of the y axis, to hold several logos to one scale. Default: what the letters need.
+    """
+    matrix = np.asarray(matrix, dtype=float)
+    if matrix.ndim != 2 or matrix.shape[0] != 4 or matrix.shape[1] == 0:
+        raise ValueError(f"`matrix` has shape {matrix.shape}; a logo needs (4, L) with L of at least 1")
+    if not np.isfinite(matrix).all():
+        raise ValueError("`matrix` holds NaN or infinite heights")
+    high = np.maximum(matrix, 0).sum(axis=0).max()
+    low = np.minimum(matrix, 0).sum(axis=0).min()
+    matrix = np.where(np.abs(matrix) < INVISIBLE * max(high, -low), 0.0, matrix)
+
+    columns = np.arange(matrix.shape[1])
+    order = np.argsort(np.abs(matrix), axis=0)
+    stacked = np.take_along_axis(matrix, order, axis=0)
+    # Each letter ends where those smaller than it on its side of the line, and itself, add up to.
+    ends = np.where(stacked > 0, np.cumsum(np.maximum(stacked, 0), axis=0), np.cumsum(np.minimum(stacked, 0), axis=0))
+    for code, base in enumerate(BASES):
+        rank = np.argmax(order == code, axis=0)
+        end = ends[rank, columns]
+        drawn = np.flatnonzero(matrix[code])
+        if len(drawn):
+            outline = _outline(base)
+            place = np.stack([columns[drawn] + first, (end - matrix[code])[drawn]], axis=1)
+            size = np.stack([np.ones(len(drawn)), matrix[code, drawn]], axis=1)  # below zero turns it upside down
+            vertices = (outline.vertices[None] * size[:, None] + place[:, None]).reshape(-1, 2)
+            letters = GlyphPath(vertices, np.tile(outline.codes, len(drawn)))
+            ax.add_patch(PathPatch(letters, facecolor=COLOURS[base], linewidth=0))
+    ax.axhline(0, color="black", linewidth=0.6, zorder=1)
+    ax.set_xlim(first - 0.5, first + matrix.shape[1] - 0.5)
+    if limits is None:
+        limits = (low, high) if high > low else (0, 1)
+        room = 0.03 * (limits[1] - limits[0])
+        limits = (limits[0] - room if low < 0 else 0, limits[1] + room)
+    ax.set_ylim(*limits)
+    for side in ("top", "right", "bottom"):
+        ax.spines[side].set_visible(False)
+    ax.spines["left"].set_visible(True)
+    ax.tick_params(axis="x", length=0)
+    ax.tick_params(axis="y", labelsize=8)
+    if ylabel:
+        ax.set_ylabel(ylabel, fontsize=8)
+
+
+def pattern_figure(
+    matrix: np.ndarray, *, ylabel: str, title: str = "", limits: tuple[float, float] | None = None
+) -> Figure:
+    """A figure with one logo of a pattern, positions numbered from 1; wide as the pattern is long."""
+    width = matrix.shape[1]
+    figure = Figure(figsize=(0.75 + 0.24 * max(width, 6), 1.55 if title else 1.35))
+    FigureCanvasAgg(figure)
+    ax = figure.add_subplot()
+    draw_logo(ax, matrix, first=1, ylabel=ylabel, limits=limits)
+    ticks = [1, *range(5, width + 1, 5)]
+    ax.set_xticks(ticks, [str(tick) for tick in ticks], fontsize=7)
+    ax.locator_params(axis="y", nbins=4)
+    if title:
+        ax.set_title(title, fontsize=9, loc="left")
+    # Fixed margins in inches keep letters of all logos the same size, whatever the labels.
+    inches_wide, inches_high = figure.get_size_inches()
+    figure.subplots_adjust(
+        left=0.62 / inches_wide,
+        right=1 - 0.08 / inches_wide,
+        bottom=0.22 / inches_high,
+        top=1 - (0.28 if title else 0.08) / inches_high,
+    )
+    return figure
+
+
+def svg_text(figure: Figure) -> str:
+    """The figure as SVG: letters and text as paths, two decimals, no date; equal figures give equal text."""
+    handle = io.StringIO()
+    with matplotlib.rc_context({"svg.hashsalt": "seqlift", "svg.fonttype": "path"}):
+        figure.savefig(handle, format="svg", metadata={"Date": None, "Creator": None})
+    return _DECIMALS.sub(lambda number: f"{float(number.group()):.2f}", handle.getvalue())
+
+
+def save_figure(figure: Figure, stem: str | os.PathLike, dpi: int = 150) -> None:
+    """Write `<stem>.svg` and `<stem>.png`, each whole or not at all."""
+    stem = Path(stem)
+    with replacing(stem.parent / f"{stem.name}.svg") as path:
+        path.write_text(svg_text(figure), encoding="utf-8")
+    with replacing(stem.parent / f"{stem.name}.png") as path:
+        figure.savefig(path, format="png", dpi=dpi, metadata={"Software": None})
