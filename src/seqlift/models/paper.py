@@ -1,0 +1,55 @@
+"""The network of DeepLIFT's own genomics experiment (Shrikumar et al., arXiv 1704.02685, section 4.2 and appendix)."""
+
+from torch import Tensor, nn
+
+from seqlift.errors import SeqliftError
+
+
+class Paper(nn.Module):
+    """Two convolutions with ReLU, global average pooling, one dense layer with dropout, logits.
+
+    Parameters
+    ----------
+    length : int
+        Input length, bp.
+    n_targets : int
+        Number of logits T.
+    filters : int
+        Filters of both convolutions.
+    kernel : int
+        Width of both convolutions, bp; without padding, so the input must be at least 2 * kernel - 1 long.
+    dense : int
+        Units of the dense layer.
+    dropout : float
+        Share of the dense units dropped in training.
+    """
+
+    def __init__(
+        self,
+        *,
+        length: int,
+        n_targets: int,
+        filters: int = 50,
+        kernel: int = 11,
+        dense: int = 50,
+        dropout: float = 0.5,
+    ):
+        super().__init__()
+        if length < 2 * kernel - 1:
+            raise SeqliftError(f"a length of {length} bp is too short for model.kernel (={kernel}): at least 2k - 1")
+        self.layers = nn.Sequential(
+            nn.Conv1d(4, filters, kernel),
+            nn.ReLU(),
+            nn.Conv1d(filters, filters, kernel),
+            nn.ReLU(),
+            nn.AdaptiveAvgPool1d(1),
+            nn.Flatten(),
+            nn.Linear(filters, dense),
+            nn.ReLU(),
+            nn.Dropout(dropout),
+            nn.Linear(dense, n_targets),
+        )
+
+    def forward(self, sequences: Tensor) -> Tensor:
+        """Logits (N, T) of one-hot `sequences` (N, 4, L)."""
+        return self.layers(sequences)
