@@ -1,0 +1,146 @@
+"""Peaks: the places in a genome where an experiment saw signal, as peak callers write them.
+
+An interval is chrom, start, end; 0-based, end exclusive. A peak is an interval with a summit, the base where the signal
+is highest: the binding site of a factor lies close to it. narrowPeak files state the summit (column 10, as an offset
+from the start); for BED and broadPeak files the middle of the interval stands for it.
+"""
+
+import gzip
+import math
+import os
+import zlib
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+
+import pandas as pd
+
+from seqlift.errors import SeqliftError
+
+PEAK_COLUMNS = ["chrom", "start", "end", "name", "score", "strand", "summit", "line"]
+_NARROW_PEAK_COLUMNS = 10  # BED12 also has a column 10, which counts blocks
+
+
+def read_lines(path: str | os.PathLike) -> Iterator[tuple[int, str]]:
+    """Give the lines of a text file, plain or gzipped, without their ends (LF or CRLF).
+
+    Yields
+    ------
+    tuple of (int, str)
+        Line number, from 1, and text.
+
+    Raises
+    ------
+    SeqliftError
+        If the file is missing, cannot be read, is a damaged gzip file or no text.
+    """
+    path = Path(path)
+    number = 0
+    try:
+        with open(path, "rb") as file:
+            packed = file.read(2) == b"\x1f\x8b"  # by content: names lie
+        opener = gzip.open if packed else open
+        with opener(path, "rt", encoding="utf-8-sig", newline="\n") as file:
+            for number, line in enumerate(file, start=1):
+                if "\0" in line:
+                    raise SeqliftError(f"{path}: line {number} holds binary data; a text file is needed")
+                yield number, line.rstrip("\r\n")
+    except FileNotFoundError:
+        raise SeqliftError(f"{path}: no such file; check the name") from None
+    except UnicodeDecodeError:
+        raise SeqliftError(f"{path}: not a text file (after line {number}); convert it to text first") from None
+    except (EOFError, zlib.error, gzip.BadGzipFile) as error:
+        raise SeqliftError(f"{path}: damaged gzip file after line {number} ({error}); fetch it again") from None
+    except OSError as error:
+        raise SeqliftError(f"{path}: cannot be read: {error.strerror or error}") from None
+
+
+def read_peaks(path: str | os.PathLike, *, rename: Mapping[str, str] | None = None) -> pd.DataFrame:
+    """Read peaks from a BED (3 to 12 columns), narrowPeak or broadPeak file, plain or gzipped, LF or CRLF.
+
+    Lines that are empty or start with `track`, `browser` or `#` are skipped. Columns are separated by tabs, or by any
+    white space where a line has no tab.
+
+    Parameters
+    ----------
+    path : path of the file
+    rename : mapping of chromosome names
+        Name in the file -> name to use. Names it lacks stay as they are.
+
+    Returns
+    -------
+    pandas.DataFrame
+        One row a peak, in the order of the file. Columns: `chrom`; `start`, `end` (bp, 0-based, end exclusive); `name`
+        ('' if there is none); `score` (column 5, NaN if there is none); `strand` ('+', '-' or '.'); `summit` (position
+        in bp on the chromosome: start + column 10 of a narrowPeak line, else (start + end) // 2); `line` (in the file,
+        from 1).
+
+    Raises
+    ------
+    SeqliftError
+        If the file is missing, is no text, holds no peak, or breaks a rule of its format (names file and line).
+    """
+    rename = rename or {}
+    path = Path(path)
+    rows = []
+    for number, line in read_lines(path):
+        if not line.strip() or line.startswith("#") or line.split(maxsplit=1)[0] in ("track", "browser"):
+            continue
+        rows.append((*_parse_peak(line, f"{path}:{number}", rename), number))
+    if not rows:
+        raise SeqliftError(f"{path}: holds no peak; was it cut short, or filtered until nothing was left?")
+    return pd.DataFrame(rows, columns=PEAK_COLUMNS).astype({"score": "float64"})
+
+
+def split_fields(line: str) -> list[str]:
+    """Columns of a line of a BED-like file: between tabs, or between white space where it has no tab."""
+    return line.split("\t") if "\t" in line else line.split()
+
+
+def _parse_peak(line: str, where: str, rename: Mapping[str, str]) -> tuple:
+    """Values of one line, as in `PEAK_COLUMNS` without the last."""
+    fields = [field.strip() for field in split_fields(line)]
+    if len(fields) < 3:
+        raise SeqliftError(f"{where}: {len(fields)} columns, at least 3 are needed (chrom, start, end): {line[:60]!r}")
+    chrom = fields[0]
+    start = _integer(fields[1], "start (column 2)", where)
+    end = _integer(fields[2], "end (column 3)", where)
+    if start < 0:
+        raise SeqliftError(f"{where}: start ({start}) must not be negative; BED counts from 0")
+    if start >= end:
+        raise SeqliftError(
+            f"{where}: start ({start}) must be smaller than end ({end}); BED counts from 0 and excludes the end"
+        )
+    score = _score(fields[4], where) if len(fields) > 4 else math.nan
+    strand = fields[5] if len(fields) > 5 else "."
+    if strand not in ("+", "-", "."):
+        raise SeqliftError(f"{where}: strand (column 6) is {strand!r}, must be '+', '-' or '.'")
+    summit = (start + end) // 2
+    if len(fields) == _NARROW_PEAK_COLUMNS:
+        offset = _integer(fields[9], "summit (column 10)", where)
+        if offset >= end - start or offset < -1:
+            raise SeqliftError(
+                f"{where}: summit (column 10) is {offset}, must be an offset from the start inside the peak "
+                f"(0 to {end - start - 1}), or -1 for none"
+            )
+        if offset != -1:
+            summit = start + offset
+    name = fields[3] if len(fields) > 3 and fields[3] != "." else ""
+    return rename.get(chrom, chrom), start, end, name, score, strand, summit
+
+
+def _integer(text: str, what: str, where: str) -> int:
+    if not text.removeprefix("-").isdecimal() or len(text) > 12:
+        raise SeqliftError(f"{where}: {what} is {text!r}, must be a whole number; start a header line with '#'")
+    return int(text)
+
+
+def _score(text: str, where: str) -> float:
+    if text == ".":
+        return math.nan
+    try:
+        score = float(text)
+    except ValueError:
+        raise SeqliftError(f"{where}: score (column 5) is {text!r}, must be a number, or '.' for none") from None
+    if math.isinf(score):
+        raise SeqliftError(f"{where}: score (column 5) is {text!r}, must be finite, or '.' for none")
+    return score
