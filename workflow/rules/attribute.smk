@@ -1,0 +1,27 @@
+rule attribute_bases:
+    input:
+        model=f"{RUN}/model/model.ckpt",
+        regions=f"{RUN}/regions.tsv.gz",
+        summary=f"{RUN}/regions.json",
+        genome=GENOME,
+    output:
+        f"{RUN}/scores/{{target}}.{{method}}.h5",
+    log:
+        f"{RUN}/logs/attribute_bases/{{target}}.{{method}}.log",
+    benchmark:
+        f"{RUN}/benchmarks/attribute_bases/{{target}}.{{method}}.tsv"
+    conda:
+        "../../environment.yml"
+    threads: 1
+    resources:
+        mem_mb=8000,
+        runtime=120,
+        gpu=GPUS,
+    params:
+        settings=attribution_flags,
+        version=RESULTS_VERSION["attribute"],
+    message:
+        "Explaining {wildcards.target} base by base with {wildcards.method}"
+    shell:
+        "seqlift attribute --model {input.model:q} --regions {input.regions:q} --genome {input.genome:q}"
+        " --target {wildcards.target:q} {params.settings:q} --output {output:q} 2> {log:q}"

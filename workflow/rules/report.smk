@@ -1,0 +1,96 @@
+SCORES = expand(
+    f"{RUN}/scores/{{target}}.{{method}}.h5",
+    target=TARGETS,
+    method=METHODS,
+    allow_missing=True,
+)
+TRACKS = expand(
+    f"{RUN}/tracks/{{target}}.{{method}}.bw",
+    target=TARGETS,
+    method=METHODS,
+    allow_missing=True,
+)
+MOTIF_FOLDERS = expand(MOTIFS, target=TARGETS, method=METHODS, allow_missing=True)
+MOTIF_SUMMARIES = [f"{folder}/motifs.json" for folder in MOTIF_FOLDERS]
+
+
+rule write_config:
+    output:
+        f"results/{config['name']}/config.yaml",
+    log:
+        f"results/{config['name']}/logs/write_config.log",
+    localrule: True
+    conda:
+        "../../environment.yml"
+    threads: 1
+    params:
+        config=yaml.safe_dump(config, sort_keys=False, allow_unicode=True),
+    message:
+        "Writing down the config with all its defaults"
+    shell:
+        "printf '%s' {params.config:q} > {output:q} 2> {log:q}"
+
+
+rule compare_with_truth:
+    input:
+        simulation=data_path(config, "simulation.json"),
+        regions=f"{RUN}/regions.tsv.gz",
+        predictions=f"{RUN}/model/predictions.tsv.gz",
+        scores=SCORES,
+        motifs=MOTIF_SUMMARIES,
+    output:
+        f"{RUN}/truth.json",
+    log:
+        f"{RUN}/logs/compare_with_truth.log",
+    benchmark:
+        f"{RUN}/benchmarks/compare_with_truth.tsv"
+    conda:
+        "../../environment.yml"
+    threads: 1
+    resources:
+        mem_mb=4000,
+        runtime=30,
+    params:
+        simulation=subpath(input.simulation, parent=True),
+        motifs=MOTIF_FOLDERS,
+        version=RESULTS_VERSION["truth"],
+    message:
+        "Holding the run against the planted truth"
+    shell:
+        "seqlift truth --simulation {params.simulation:q} --regions {input.regions:q} --predictions {input.predictions:q}"
+        " --scores {input.scores:q} --motifs {params.motifs:q} --output {output:q} 2> {log:q}"
+
+
+rule write_report:
+    input:
+        config=rules.write_config.output,
+        summary=f"{RUN}/regions.json",
+        model=rules.train_model.output,
+        scores=SCORES,
+        tracks=TRACKS,
+        motifs=MOTIF_SUMMARIES,
+        truth=f"{RUN}/truth.json" if SIMULATED else [],
+    output:
+        report(
+            f"{RUN}/report.html",
+            caption="../report/report.rst",
+            category="Report",
+            labels={"length": "{length} bp"},
+        ),
+    log:
+        f"{RUN}/logs/write_report.log",
+    benchmark:
+        f"{RUN}/benchmarks/write_report.tsv"
+    conda:
+        "../../environment.yml"
+    threads: 1
+    resources:
+        mem_mb=4000,
+        runtime=30,
+    params:
+        run=subpath(output[0], parent=True),
+        version=RESULTS_VERSION["report"],
+    message:
+        "Writing the report on windows of {wildcards.length} bp"
+    shell:
+        "seqlift report --run-dir {params.run:q} --config {input.config:q} --output {output:q} 2> {log:q}"
