@@ -1,0 +1,571 @@
+"""DeepLIFT's rules: how much of an operation's change in output each of its inputs is given.
+
+DeepLIFT (arXiv 1605.01713, 1704.02685) compares an activation on the sequence, written x here, with the same activation
+on the reference, r. A linear operation passes multipliers on as it passes gradients on. Every other operation has a
+rule in this file, and each rule keeps the sum: Σ multiplier · (x - r) over its inputs is its change in output.
+
+* Rescale (1704.02685 §3.5.2), for functions of one element: m = (f(x) - f(r)) / (x - r), and the derivative where
+  x = r. Where the quotient would cancel digits, it is written in a form that does not.
+* Selection, for maxima: the change of a maximum is given to the element that holds the larger of the two maxima, on the
+  sequence or on the reference. This element changed at least as much, so 0 <= m <= 1.
+* Product rule (1605.01713 §"multipliers of products"), for two factors that both change: m1 = a2(r) + ½ Δa2, so each is
+  weighted by the mean of the other. It is the gradient of the product at the midpoint of x and r, which also serves
+  matrix products and convolutions of two activations.
+* Softmax: exponential, sum, reciprocal and product, taken together so that nothing overflows.
+* Compositions (normalisations, attention, division): written out in operations that have rules.
+
+A rule has two sides. `record` runs the operation on the sequences and keeps what the other side needs; `replay` runs it
+on the references and attaches the multipliers as its gradient, so that one backward pass through the references alone
+collects them all.
+"""
+
+import math
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor
+
+# ---------------------------------------------------------------------------------------------------------------------
+# Pairs of a sequence and its references
+
+
+class PairingError(Exception):
+    """An activation's rows cannot be told apart by sequence and reference from its shape alone."""
+
+
+@dataclass(frozen=True)
+class Pairing:
+    """How rows of the two passes belong together: row b of the first to rows b·R .. b·R + R - 1 of the second."""
+
+    n_sequences: int
+    n_references: int
+
+    def __call__(self, x: Tensor, r: Tensor) -> tuple[Tensor, Tensor]:
+        """Views of the two activations, (B, 1, ...) and (B, R, ...), that broadcast against each other."""
+        if self.n_references == 1 and x.shape == r.shape:
+            return x, r
+        if (
+            x.ndim == 0
+            or x.shape[0] != self.n_sequences
+            or r.shape != (self.n_sequences * self.n_references, *x.shape[1:])
+        ):
+            raise PairingError
+        return x.unsqueeze(1), r.unflatten(0, (self.n_sequences, self.n_references))
+
+    def expand(self, x: Tensor, r: Tensor) -> Tensor:
+        """The sequences' activation repeated to the shape of the references' one."""
+        x, paired = self(x, r)
+        return x.expand(paired.shape).reshape(r.shape)
+
+
+class _Attach(torch.autograd.Function):
+    """Run `compute(input)`, which gives an output and a function from its gradient to the input's."""
+
+    @staticmethod
+    def forward(ctx, compute: Callable, *inputs: Tensor) -> Tensor:
+        output, ctx.backpropagate = compute(*inputs)
+        return output
+
+    @staticmethod
+    def backward(ctx, gradient: Tensor):
+        gradients = ctx.backpropagate(gradient)
+        return None, *(gradients if isinstance(gradients, tuple) else (gradients,))
+
+
+def attach(compute: Callable, *inputs: Tensor) -> Tensor:
+    """The output of `compute(*inputs)`, with the gradient that it states instead of autograd's."""
+    return _Attach.apply(compute, *inputs)
+
+
+# ---------------------------------------------------------------------------------------------------------------------
+# Rescale: functions of one element
+
+
+def _steepness(function: Callable[[Tensor], Tensor], at: Tensor) -> Tensor:
+    with torch.enable_grad():
+        at = at.detach().requires_grad_()
+        return torch.autograd.grad(function(at).sum(), at)[0]
+
+
+def rescale_kinked(function, x: Tensor, r: Tensor, fx: Tensor, fr: Tensor) -> Tensor:
+    """The quotient as it is: for functions made of straight pieces it loses no digits, however small x - r is."""
+    delta = x - r
+    multiplier = (fx - fr).div_(delta)
+    equal = delta == 0
+    if equal.any():
+        multiplier = torch.where(equal, _steepness(function, r).expand_as(multiplier), multiplier)
+    return multiplier
+
+
+def rescale_smooth(function, x: Tensor, r: Tensor, fx: Tensor, fr: Tensor) -> Tensor:
+    """The quotient, or the slope half-way where x and r are so near that it is the better of the two.
+
+    The quotient loses about ε/|Δ| to rounding, the slope at the midpoint about Δ²: they meet near Δ = ε^(1/3).
+    """
+    delta = x - r
+    near = delta.abs() <= torch.finfo(delta.dtype).eps ** (1 / 3)
+    multiplier = (fx - fr).div_(delta)
+    if near.any():
+        middle = ((x + r) / 2)[near]
+        multiplier[near] = _steepness(function, middle)
+    return multiplier
+
+
+def rescale_relu(function, x: Tensor, r: Tensor, fx: Tensor, fr: Tensor) -> Tensor:
+    delta = x - r
+    return torch.where(delta == 0, (r > 0).to(delta.dtype), (fx - fr).div_(delta))
+
+
+def rescale_exp(function, x: Tensor, r: Tensor, fx: Tensor, fr: Tensor) -> Tensor:
+    """(eˣ - eʳ) / (x - r) = e^((x+r)/2) · sinh(Δ/2) / (Δ/2), which loses no digits near Δ = 0."""
+    half = (x - r) / 2
+    near = half.abs() < 0.5
+    bounded = torch.where(near, half, torch.full_like(half, 0.5))
+    series = torch.where(half == 0, torch.ones_like(half), torch.sinh(bounded) / bounded)
+    return torch.where(near, torch.exp((x + r) / 2) * series, (fx - fr) / (2 * half))
+
+
+def rescale_log(function, x: Tensor, r: Tensor, fx: Tensor, fr: Tensor) -> Tensor:
+    ratio = (x - r) / r
+    near = ratio.abs() < 0.5
+    bounded = torch.where(near & (ratio != 0), ratio, torch.full_like(ratio, 0.5))
+    series = torch.where(ratio == 0, torch.ones_like(ratio), torch.log1p(bounded) / bounded)
+    return torch.where(near, series / r, (fx - fr) / (x - r))
+
+
+def rescale_sqrt(function, x: Tensor, r: Tensor, fx: Tensor, fr: Tensor) -> Tensor:
+    return 1 / (fx + fr)
+
+
+def rescale_reciprocal(function, x: Tensor, r: Tensor, fx: Tensor, fr: Tensor) -> Tensor:
+    return -(fx * fr)
+
+
+def rescale_rsqrt(function, x: Tensor, r: Tensor, fx: Tensor, fr: Tensor) -> Tensor:
+    return -(fx * fr) / (x.sqrt() + r.sqrt())
+
+
+def rescale_square(function, x: Tensor, r: Tensor, fx: Tensor, fr: Tensor) -> Tensor:
+    return x + r
+
+
+@dataclass(frozen=True)
+class Rescale:
+    """Rescale for an operation whose output element depends on the one input element at its place."""
+
+    multiplier: Callable
+
+    def record(self, function, tracked: list[Tensor]) -> tuple[Tensor, tuple]:
+        (x,) = tracked
+        fx = function(x)
+        return fx, (x, fx)
+
+    def replay(self, function, tracked: list[Tensor], saved: tuple, pairing: Pairing) -> Tensor:
+        (r,) = tracked
+        x, fx = saved
+
+        def compute(r: Tensor):
+            def in_shape(values: Tensor) -> Tensor:  # functions with a parameter for each channel need their axes
+                return function(values.reshape(r.shape)).reshape(values.shape)
+
+            fr = function(r)
+            apply = in_shape if self.multiplier is rescale_kinked else function
+            multiplier = self.multiplier(apply, *pairing(x, r), *pairing(fx, fr)).reshape(r.shape)
+            return fr, lambda gradient: gradient * multiplier
+
+        return attach(compute, r)
+
+
+# ---------------------------------------------------------------------------------------------------------------------
+# Selection: maxima
+
+
+@dataclass(frozen=True)
+class Select:
+    """Maxima and max pooling: `function` gives values and their flat places over the last `n_axes` input axes."""
+
+    n_axes: int
+    sign: int = 1  # -1 for minima
+
+    def record(self, function, tracked: list[Tensor]) -> tuple[Any, tuple]:
+        (x,) = tracked
+        values, places = function(x)
+        return values, (x, values, places)
+
+    def replay(self, function, tracked: list[Tensor], saved: tuple, pairing: Pairing) -> Any:
+        def compute(r: Tensor):
+            best_r, place_r = function(r)  # (..., K, ...), places count over the axes searched
+            x, rows = pairing(saved[0].flatten(-self.n_axes), r.flatten(-self.n_axes))  # (..., M)
+            bx, br = pairing(saved[1], best_r)
+            px, pr = pairing(saved[2], place_r)
+            px, x, flat = px.expand(pr.shape), x.expand(rows.shape), (*rows.shape[:-1], -1)
+            from_x = bx >= br if self.sign > 0 else bx <= br
+            r_there = rows.gather(-1, px.reshape(flat)).view(br.shape)
+            x_there = x.gather(-1, pr.reshape(flat)).view(br.shape)
+            change = torch.where(from_x, bx - r_there, x_there - br)
+            share = torch.where(change == 0, torch.ones_like(br), (bx - br) / change).reshape(flat)
+            place = torch.where(from_x, px, pr).reshape(flat)
+
+            def backpropagate(gradient: Tensor) -> Tensor:
+                given = torch.zeros(rows.shape, dtype=gradient.dtype, device=gradient.device)
+                return given.scatter_add_(-1, place, gradient.reshape(share.shape) * share).view(r.shape)
+
+            return best_r, backpropagate
+
+        return attach(compute, *tracked)
+
+
+# ---------------------------------------------------------------------------------------------------------------------
+# Products of two activations
+
+
+@dataclass(frozen=True)
+class Product:
+    """Operations linear in each of two tracked inputs: the gradient at the midpoint of sequence and reference."""
+
+    def record(self, function, tracked: list[Tensor]) -> tuple[Tensor, tuple]:
+        return function(*tracked), tuple(tracked)
+
+    def replay(self, function, tracked: list[Tensor], saved: tuple, pairing: Pairing) -> Tensor:
+        def compute(*r: Tensor):
+            middle = [(pairing.expand(x, value) + value) / 2 for x, value in zip(saved, r, strict=True)]
+
+            def backpropagate(gradient: Tensor) -> tuple[Tensor, ...]:
+                with torch.enable_grad():
+                    inputs = [value.detach().requires_grad_() for value in middle]
+                    return torch.autograd.grad(function(*inputs), inputs, gradient)
+
+            return function(*r), backpropagate
+
+        return attach(compute, *tracked)
+
+
+# ---------------------------------------------------------------------------------------------------------------------
+# Softmax and log-sum-exp
+
+
+def _exponentials(x: Tensor, r: Tensor, dim: int) -> tuple[Tensor, Tensor, Tensor]:
+    """exp of both, over their common maximum along `dim`, and the multiplier of the exponential."""
+    top = torch.maximum(x, r).amax(dim, keepdim=True)
+    top = torch.where(top.isfinite(), top, torch.zeros_like(top))
+    ex, er = torch.exp(x - top), torch.exp(r - top)
+    multiplier = rescale_exp(None, x - top, r - top, ex, er)
+    masked = x.isneginf() & r.isneginf()  # a masked place: exp is 0 on both sides, and so is its share
+    return ex, er, torch.where(masked, torch.zeros_like(multiplier), multiplier)
+
+
+@dataclass(frozen=True)
+class Softmax:
+    """softmax along `dim`, or log-sum-exp where `log_sum` (its value is `function`'s, only the multiplier is here)."""
+
+    dim: int
+    log_sum: bool = False
+    keepdim: bool = False
+
+    def record(self, function, tracked: list[Tensor]) -> tuple[Tensor, tuple]:
+        return function(*tracked), tuple(tracked)
+
+    def replay(self, function, tracked: list[Tensor], saved: tuple, pairing: Pairing) -> Tensor:
+        def compute(r: Tensor):
+            dim = self.dim % r.ndim
+            x = pairing.expand(saved[0], r)
+            ex, er, multiplier = _exponentials(x, r, dim)
+            zx, zr = ex.sum(dim, keepdim=True), er.sum(dim, keepdim=True)
+            if self.log_sum:
+                share = rescale_log(None, zx, zr, zx.log(), zr.log())
+
+                def backpropagate(gradient: Tensor) -> Tensor:
+                    return (gradient if self.keepdim else gradient.unsqueeze(dim)) * share * multiplier
+            else:
+                numerator, inverse, slope = (ex + er) / 2, (1 / zx + 1 / zr) / 2, -1 / (zx * zr)
+
+                def backpropagate(gradient: Tensor) -> Tensor:
+                    shared = (gradient * numerator).sum(dim, keepdim=True) * slope
+                    return multiplier * (gradient * inverse + shared)
+
+            return function(r), backpropagate
+
+        return attach(compute, *tracked)
+
+
+# ---------------------------------------------------------------------------------------------------------------------
+# Which operation has which rule
+
+
+def find(*names: str) -> set[Callable]:
+    """Every function and tensor method of PyTorch with one of these names (several in a string, apart by spaces)."""
+    names = " ".join(names).split()
+    homes = (torch, torch.Tensor, F, torch.special, torch.linalg, torch._C._nn)
+    return {getattr(home, name) for name in names for home in homes if callable(getattr(home, name, None))}
+
+
+def _getters(*names: str) -> set[Callable]:
+    names = " ".join(names).split()
+    return {getattr(torch.Tensor, name).__get__ for name in names if hasattr(torch.Tensor, name)}
+
+
+# Questions about a tensor that its values have no part in, and new tensors made in its likeness.
+VALUELESS = find(
+    "size dim ndimension numel nelement stride is_contiguous is_floating_point is_complex is_signed",
+    "element_size get_device storage_offset is_same_size data_ptr untyped_storage is_pinned is_shared is_inference",
+    "zeros_like ones_like empty_like full_like new_zeros new_ones new_full new_empty new_tensor",
+    "isnan isinf isfinite isneginf isposinf",
+    "__len__ __hash__ __repr__ has_names is_distributed is_coalesced result_type can_cast",
+) | _getters(
+    "shape dtype device ndim layout is_cuda is_cpu is_mps is_meta is_sparse is_quantized is_nested is_leaf",
+    "requires_grad grad grad_fn names itemsize nbytes _version _base is_mkldnn is_xpu output_nr retains_grad",
+)
+
+# The same function of the input whatever autograd thinks of it.
+IDENTITY = find("detach", "detach_", "requires_grad_", "retain_grad", "alias") | _getters("data")
+
+# Linear (or affine) in the arguments at these positions (a list of tensors counts as one), constant in all others.
+LINEAR: dict[Callable, tuple[int, ...]] = {
+    function: positions
+    for positions, names in {
+        (0,): (
+            "view view_as reshape reshape_as flatten unflatten ravel squeeze unsqueeze transpose t permute movedim "
+            "moveaxis swapaxes swapdims adjoint clone expand expand_as broadcast_to repeat tile __deepcopy__ "
+            "repeat_interleave narrow select index_select __getitem__ split split_with_sizes chunk unbind tensor_split "
+            "contiguous hsplit vsplit dsplit flip fliplr flipud roll rot90 diagonal diag diag_embed tril triu trace unfold "
+            "fold pad constant_pad_nd sum mean cumsum neg negative positive to type float double half bfloat16 type_as cuda "
+            "avg_pool1d avg_pool2d avg_pool3d adaptive_avg_pool1d adaptive_avg_pool2d adaptive_avg_pool3d interpolate "
+            "upsample pixel_shuffle pixel_unshuffle channel_shuffle gather take_along_dim index_fill as_strided "
+            "sum_to_size cat concat concatenate stack hstack vstack dstack column_stack row_stack atleast_1d "
+            "atleast_2d atleast_3d dropout dropout1d dropout2d dropout3d alpha_dropout feature_dropout "
+            "feature_alpha_dropout batch_norm real zero_ fill_ squeeze_ unsqueeze_ transpose_ t_ swapaxes_ neg_ "
+            "dropout_ index_fill_ tril_ triu_ __iter__ resolve_conj resolve_neg"
+        ),
+        (0, 1): "add sub subtract __radd__ __rsub__ rsub lerp add_ sub_ subtract_ lerp_ copy_",
+        (0, 1, 2, 3, 4, 5, 6, 7): "broadcast_tensors",
+        (0, 2): "masked_fill masked_fill_ __setitem__ masked_scatter masked_scatter_ index_put index_put_",
+        (0, 3): "index_copy index_copy_ index_add index_add_ scatter scatter_ scatter_add scatter_add_",
+        (1, 2): "where",
+    }.items()
+    for function in find(names)
+}
+LINEAR.update(dict.fromkeys(_getters("T", "mT", "H", "mH", "real"), (0,)))
+LINEAR[torch.Tensor.where] = (0, 2)  # x.where(condition, other)
+# The keywords by which those arguments go, where they are not given by position.
+LINEAR_KEYWORDS = {"input", "self", "other", "end", "source", "src", "value", "tensors", "x"}
+
+# Linear in each of two arguments: linear where one of them is constant, the product rule where both change.
+PRODUCTS = find(
+    "mul multiply matmul __rmul__ __rmatmul__ bmm mm mv dot inner outer einsum tensordot kron linear",
+    "conv1d conv2d conv3d conv_transpose1d conv_transpose2d conv_transpose3d mul_ multiply_",
+)
+
+KINKED = find(
+    "relu6 leaky_relu prelu rrelu hardtanh clamp clip clamp_min clamp_max abs absolute threshold hardsigmoid",
+    "hardshrink softshrink hardswish __abs__",
+)
+SMOOTH = find(
+    "gelu silu elu selu celu softplus mish tanh sigmoid expit logsigmoid log_sigmoid softsign tanhshrink",
+    "erf erfc sin cos atan arctan asinh arcsinh sinh expm1 exp2 log1p cosh",
+)
+ELEMENTWISE: dict[Callable, Callable] = {
+    **dict.fromkeys(KINKED, rescale_kinked),
+    **dict.fromkeys(SMOOTH, rescale_smooth),
+    **dict.fromkeys(find("relu"), rescale_relu),
+    **dict.fromkeys(find("exp"), rescale_exp),
+    **dict.fromkeys(find("log"), rescale_log),
+    **dict.fromkeys(find("sqrt"), rescale_sqrt),
+    **dict.fromkeys(find("reciprocal"), rescale_reciprocal),
+    **dict.fromkeys(find("rsqrt"), rescale_rsqrt),
+    **dict.fromkeys(find("square"), rescale_square),
+}
+
+# Max pools, the form of each that also gives places, and how many axes it searches.
+MAX_POOLS: dict[Callable, tuple[Callable, int]] = {
+    getattr(F, f"{kind}max_pool{n}d{suffix}"): (getattr(F, f"{kind}max_pool{n}d_with_indices"), n)
+    for kind in ("", "adaptive_")
+    for n in (1, 2, 3)
+    for suffix in ("", "_with_indices")
+}
+MAX_POOLS.update({getattr(torch, f"max_pool{n}d"): (getattr(F, f"max_pool{n}d_with_indices"), n) for n in (1, 2, 3)})
+EXTREMA = {**dict.fromkeys(find("max", "amax"), 1), **dict.fromkeys(find("min", "amin"), -1)}
+
+
+def as_dims(dim, ndim: int) -> list[int]:
+    """The axes that a `dim` argument names, from 0 up; all of them for None."""
+    dims = range(ndim) if dim is None or dim == () else (dim if isinstance(dim, tuple | list) else (dim,))
+    return sorted(d % ndim for d in dims)
+
+
+# ---------------------------------------------------------------------------------------------------------------------
+# Compositions, written out in operations that have rules. They run with the walk's eye on each operation inside.
+
+
+def _centred(x: Tensor, dims: tuple[int, ...]) -> tuple[Tensor, Tensor]:
+    """x minus its mean, and its (biased) variance, over `dims`."""
+    centred = x - x.mean(dims, keepdim=True)
+    return centred, torch.square(centred).mean(dims, keepdim=True)
+
+
+def _layer_norm(input, normalized_shape, weight=None, bias=None, eps=1e-5, cudnn_enable=True):
+    shape = (normalized_shape,) if isinstance(normalized_shape, int) else tuple(normalized_shape)
+    centred, variance = _centred(input, tuple(range(-len(shape), 0)))
+    y = centred * torch.rsqrt(variance + eps)
+    y = y if weight is None else y * weight
+    return y if bias is None else y + bias
+
+
+def _rms_norm(input, normalized_shape, weight=None, eps=None):
+    shape = (normalized_shape,) if isinstance(normalized_shape, int) else tuple(normalized_shape)
+    eps = torch.finfo(input.dtype).eps if eps is None else eps
+    y = input * torch.rsqrt(torch.square(input).mean(tuple(range(-len(shape), 0)), keepdim=True) + eps)
+    return y if weight is None else y * weight
+
+
+def _group_norm(input, num_groups, weight=None, bias=None, eps=1e-5, cudnn_enabled=True):
+    n, channels = input.shape[:2]
+    grouped = input.reshape(n, num_groups, -1)
+    centred, variance = _centred(grouped, (-1,))
+    y = (centred * torch.rsqrt(variance + eps)).reshape(input.shape)
+    per_channel = (1, channels, *[1] * (input.ndim - 2))
+    y = y if weight is None else y * weight.reshape(per_channel)
+    return y if bias is None else y + bias.reshape(per_channel)
+
+
+def _instance_norm(
+    input,
+    running_mean=None,
+    running_var=None,
+    weight=None,
+    bias=None,
+    use_input_stats=True,
+    momentum=0.1,
+    eps=1e-5,
+    cudnn_enabled=True,
+):
+    if not use_input_stats:
+        return F.batch_norm(input, running_mean, running_var, weight, bias, False, momentum, eps)
+    return _group_norm(input, input.shape[1], weight, bias, eps)
+
+
+def _attention(
+    query, key, value, attn_mask=None, dropout_p=0.0, is_causal=False, scale=None, enable_gqa=False, **_ignored
+):
+    if enable_gqa:
+        key = key.repeat_interleave(query.shape[-3] // key.shape[-3], -3)
+        value = value.repeat_interleave(query.shape[-3] // value.shape[-3], -3)
+    weights = (query * (1 / math.sqrt(query.shape[-1]) if scale is None else scale)) @ key.transpose(-2, -1)
+    if is_causal:
+        keep = torch.ones(weights.shape[-2:], dtype=torch.bool, device=weights.device).tril()
+        weights = weights.masked_fill(~keep, -math.inf)
+    if attn_mask is not None:
+        weights = weights.masked_fill(~attn_mask, -math.inf) if attn_mask.dtype == torch.bool else weights + attn_mask
+    return torch.softmax(weights, -1) @ value
+
+
+def _divide(input, other, *, rounding_mode=None):
+    if rounding_mode is not None:
+        raise NotImplementedError(f"rounding_mode={rounding_mode!r}")
+    return input * torch.reciprocal(other)
+
+
+def _divide_reversed(input, other):
+    return other * torch.reciprocal(input)
+
+
+def _power(input, exponent):
+    if isinstance(exponent, Tensor):
+        raise NotImplementedError("an exponent that is a tensor")
+    if exponent == 2:
+        return torch.square(input)
+    if exponent in (0.5, -0.5):
+        return torch.sqrt(input) if exponent > 0 else torch.rsqrt(input)
+    if isinstance(exponent, int) or float(exponent).is_integer():
+        power, result = abs(int(exponent)), None
+        base = input
+        while power:  # by squaring; each product has an exact rule
+            if power & 1:
+                result = base if result is None else result * base
+            power >>= 1
+            base = torch.square(base) if power else base
+        result = torch.ones_like(input) if result is None else result
+        return torch.reciprocal(result) if exponent < 0 else result
+    return torch.exp(torch.log(input) * exponent)
+
+
+def _log_softmax(input, dim=None, _stacklevel=3, dtype=None):
+    return (input if dtype is None else input.to(dtype)) - torch.logsumexp(input, dim, keepdim=True)
+
+
+def _softmin(input, dim=None, _stacklevel=3, dtype=None):
+    return torch.softmax(-input, dim)
+
+
+def _glu(input, dim=-1):
+    value, gate = input.chunk(2, dim)
+    return value * torch.sigmoid(gate)
+
+
+def _variance(input, dim=None, unbiased=True, keepdim=False, *, correction=None):
+    dims = tuple(as_dims(dim, input.ndim))
+    n = math.prod(input.shape[d] for d in dims)
+    correction = correction if correction is not None else int(unbiased)
+    _, variance = _centred(input, dims)
+    variance = variance * (n / max(n - correction, 1))
+    return variance if keepdim else variance.squeeze(dims)
+
+
+def _standard_deviation(input, dim=None, unbiased=True, keepdim=False, *, correction=None):
+    return torch.sqrt(_variance(input, dim, unbiased, keepdim, correction=correction))
+
+
+def _vector_norm(x, ord=2, dim=None, keepdim=False, *, dtype=None):
+    if ord not in (1, 2):
+        raise NotImplementedError(f"ord={ord!r}")
+    dims = tuple(as_dims(dim, x.ndim))
+    if ord == 1:
+        return torch.abs(x).sum(dims, keepdim=keepdim)
+    return torch.sqrt(torch.square(x).sum(dims, keepdim=keepdim))
+
+
+def _maximum(input, other):
+    return torch.stack(torch.broadcast_tensors(input, other), -1).amax(-1)
+
+
+def _minimum(input, other):
+    return torch.stack(torch.broadcast_tensors(input, other), -1).amin(-1)
+
+
+def _add_product(input, tensor1, tensor2, *, value=1):
+    return input + tensor1 * tensor2 * value
+
+
+def _add_matrix_product(input, a, b, *, beta=1, alpha=1):
+    return input * beta + (a @ b) * alpha
+
+
+COMPOSITIONS: dict[Callable, Callable] = {
+    function: written_out
+    for names, written_out in {
+        "layer_norm": _layer_norm,
+        "rms_norm": _rms_norm,
+        "group_norm": _group_norm,
+        "instance_norm": _instance_norm,
+        "scaled_dot_product_attention": _attention,
+        "div divide true_divide __truediv__ __div__ div_ divide_": _divide,
+        "__rtruediv__ __rdiv__": _divide_reversed,
+        "pow __pow__ pow_ float_power": _power,
+        "log_softmax": _log_softmax,
+        "softmin": _softmin,
+        "glu": _glu,
+        "var": _variance,
+        "std": _standard_deviation,
+        "vector_norm": _vector_norm,
+        "addcmul": _add_product,
+        "addmm addmv baddbmm": _add_matrix_product,
+    }.items()
+    for function in find(names)
+}
+# `max` and `min` of two tensors reach these through the walk.
+MAXIMUM, MINIMUM = find("maximum", "fmax"), find("minimum", "fmin")
+COMPOSITIONS.update(dict.fromkeys(MAXIMUM, _maximum) | dict.fromkeys(MINIMUM, _minimum))
+SOFTMAX = find("softmax")
+LOG_SUM_EXP = find("logsumexp")

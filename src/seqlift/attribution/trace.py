@@ -1,0 +1,396 @@
+"""Two walks through a model: one that remembers the sequences' activations, one that explains the references'.
+
+A torch-function mode sees every operation that a model asks PyTorch for, written as a module, a function, a method or an
+operator, in place or not, and needs nothing from the model. `record` runs the sequences once and keeps the activations
+at each non-linear operation. `replay` then runs the references, pairs each activation with the one recorded at the same
+place, and gives every operation its DeepLIFT multiplier as gradient (`seqlift.attribution.rules`).
+
+What has no rule is refused by name, with the place in the model. An operation is never taken as linear because nothing
+is known about it; nor is a value that reached the output by a way that the walk could not see.
+"""
+
+import inspect
+import sys
+import types
+from collections.abc import Callable
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+from torch.overrides import TorchFunctionMode, resolve_name
+
+from seqlift.attribution import rules
+from seqlift.errors import SeqliftError
+
+_MARK = "_seqlift_depends_on_input"
+
+
+def _mark(value: Any) -> Any:
+    """Note that these tensors depend on the model's input; what a view is marked with, its base is too."""
+    if isinstance(value, Tensor):
+        setattr(value, _MARK, True)
+        if value._is_view():
+            setattr(value._base, _MARK, True)
+    elif isinstance(value, tuple | list):
+        for item in value:
+            _mark(item)
+    return value
+
+
+def _is_tracked(value: Any) -> bool:
+    if not isinstance(value, Tensor):
+        return False
+    return hasattr(value, _MARK) or (value._is_view() and hasattr(value._base, _MARK))
+
+
+def _tensors(value: Any) -> list[Tensor]:
+    if isinstance(value, Tensor):
+        return [value]
+    if isinstance(value, tuple | list):
+        return [tensor for item in value for tensor in _tensors(item)]
+    if isinstance(value, dict):
+        return [tensor for item in value.values() for tensor in _tensors(item)]
+    return []
+
+
+_without_override: dict[Callable, Callable] = {}
+
+
+def _open_up(function: Callable) -> Callable | None:
+    """A PyTorch function that is written in Python, without its look at modes: the operations inside show themselves."""
+    if function not in _without_override:
+        inner = inspect.unwrap(function)
+        opened = None
+        if isinstance(inner, types.FunctionType) and inner.__module__.split(".")[0] == "torch":
+            never = dict.fromkeys(
+                ["has_torch_function", "has_torch_function_unary", "has_torch_function_variadic"], lambda *_: False
+            )
+            opened = types.FunctionType(
+                inner.__code__, {**inner.__globals__, **never}, inner.__name__, inner.__defaults__, inner.__closure__
+            )
+            opened.__kwdefaults__ = inner.__kwdefaults__
+        _without_override[function] = opened
+    return _without_override[function]
+
+
+def _functional(name: str) -> Callable:
+    """The operation of that name that leaves its input as it is."""
+    for home in (torch, nn.functional, torch.Tensor):
+        if callable(getattr(home, name, None)):
+            return getattr(home, name)
+    raise NotImplementedError("done in place")
+
+
+class _Walk(TorchFunctionMode):
+    """What both walks share: telling operations apart."""
+
+    def __init__(self, model: Callable):
+        super().__init__()
+        self._names = {module: name for name, module in model.named_modules()} if isinstance(model, nn.Module) else {}
+
+    def _place(self) -> str:
+        """Where in the model the operation at hand is asked for, found on the call stack."""
+        frame = sys._getframe()
+        while frame is not None:
+            module = frame.f_locals.get("self")
+            if isinstance(module, nn.Module) and module in self._names:
+                name = self._names[module]
+                kind = type(module).__name__
+                return f"in `{name}` ({kind})" if name else f"in the model's own forward ({kind})"
+            frame = frame.f_back
+        return "in the model"
+
+    def _refuse(self, function: Callable, why: str) -> SeqliftError:
+        name = resolve_name(function) or getattr(function, "__name__", repr(function))
+        return SeqliftError(
+            f"cannot explain `{name}` {self._place()}: {why}. Write the model with operations that have a DeepLIFT "
+            "rule, or use interior gradients, which need only gradients"
+        )
+
+    def __torch_function__(self, function, types, args=(), kwargs=None):
+        kwargs = kwargs or {}
+        if any(t.grad_fn is not None and not _is_tracked(t) for t in _tensors((args, kwargs))):
+            raise self._refuse(
+                function,
+                "its input was computed where operations cannot be seen "
+                "(a scripted or compiled module, a custom autograd.Function, a reentrant checkpoint)",
+            )
+        tracked = [tensor for tensor in _tensors((args, kwargs)) if _is_tracked(tensor)]
+        if not tracked:
+            with torch.no_grad():
+                return function(*args, **kwargs)
+        if function in rules.VALUELESS:
+            return function(*args, **kwargs)
+        if function in rules.IDENTITY:
+            return args[0]
+        try:
+            return self._explain(function, tracked, args, kwargs)
+        except NotImplementedError as reason:
+            raise self._refuse(function, str(reason) or "it has no DeepLIFT rule") from None
+
+    def _explain(self, function: Callable, tracked: list[Tensor], args: tuple, kwargs: dict) -> Any:
+        name = getattr(function, "__name__", "")
+        in_place = name.endswith("_") and not name.endswith("__")
+        if "out" in kwargs and kwargs["out"] is not None:
+            raise NotImplementedError("results written to `out=` cannot be followed")
+        if in_place or name == "__setitem__":
+            self._before_change(args[0])
+        if function in rules.LINEAR or (function in rules.PRODUCTS and self._factors(function, args, kwargs) < 2):
+            return self._linear(function, tracked, args, kwargs)
+        if in_place or kwargs.pop("inplace", False):
+            self._before_change(args[0])
+            result = self._explain(_functional(name[:-1]) if in_place else function, tracked, args, kwargs)
+            with self._gradients():
+                return _mark(args[0].copy_(result))
+        if function in rules.PRODUCTS:
+            if len(tracked) > 2 + (function not in rules._find("einsum")):
+                raise NotImplementedError(f"it multiplies {len(tracked)} activations at once; multiply two at a time")
+            return self._nonlinear(rules.Product(), function, tracked, args, kwargs)
+        if function in rules.EXTREMA:
+            return self._extremum(function, args, kwargs)
+        if function in rules.COMPOSITIONS:
+            with self:
+                return rules.COMPOSITIONS[function](*args, **kwargs)
+        if len(tracked) == 1 and args and args[0] is tracked[0]:
+            if function in rules.ELEMENTWISE:
+                return self._nonlinear(rules.Rescale(rules.ELEMENTWISE[function]), function, tracked, args, kwargs)
+            if function in rules.MAX_POOLS:
+                return self._max_pool(function, args, kwargs)
+            if function in rules.SOFTMAX or function in rules.LOG_SUM_EXP:
+                return self._softmax(function, tracked, args, kwargs)
+        opened = _open_up(function)
+        if opened is None:
+            raise NotImplementedError
+        with self:
+            return opened(*args, **kwargs)
+
+    def _factors(self, function: Callable, args: tuple, kwargs: dict) -> int:
+        """How many of the factors of a product depend on the input (the bias of a layer is none)."""
+        factors = [
+            *args[: None if function in rules._find("einsum") else 2],
+            *(v for k, v in kwargs.items() if k != "bias"),
+        ]
+        return sum(_is_tracked(tensor) for tensor in _tensors(factors))
+
+    def _linear(self, function: Callable, tracked: list[Tensor], args: tuple, kwargs: dict) -> Any:
+        if function in rules.LINEAR:
+            places = rules.LINEAR[function]
+            if any(any(map(_is_tracked, _tensors(a))) for i, a in enumerate(args) if i not in places) or any(
+                any(map(_is_tracked, _tensors(a))) for k, a in kwargs.items() if k not in rules.LINEAR_KEYWORDS
+            ):
+                raise NotImplementedError("an index, a mask, a condition or a weight in it depends on the input")
+        name = getattr(function, "__name__", "")
+        if "dropout" in name or name == "batch_norm":
+            given = (
+                inspect.signature(inspect.unwrap(function)).bind(*args, **kwargs)
+                if inspect.isfunction(function)
+                else None
+            )
+            training = (
+                given.arguments.get("training", "dropout" in name) if given else args[2 if "dropout" in name else 5]
+            )
+            if training and name == "batch_norm":
+                raise NotImplementedError(
+                    "it normalises with the statistics of the batch, so rows depend on each other"
+                )
+            if training:
+                raise NotImplementedError("it drops at random also in evaluation (pass `training=self.training`)")
+        with self._gradients():
+            result = function(*args, **kwargs)
+        if any(not (t.is_floating_point() or t.is_complex()) for t in _tensors(result)):
+            raise NotImplementedError("it makes whole numbers of an activation")
+        return _mark(result)
+
+    def _extremum(self, function: Callable, args: tuple, kwargs: dict) -> Any:
+        given = dict(zip(("input", "dim", "keepdim"), args, strict=False)) | kwargs
+        x, other = given.pop("input", None), given.get("other", given.get("dim"))
+        x = given.pop("self") if x is None else x
+        if isinstance(other, Tensor):
+            with self:
+                return (rules._maximum if rules.EXTREMA[function] > 0 else rules._minimum)(x, other)
+        dims, keepdim = rules.as_dims(given.get("dim", given.get("axis")), x.ndim), given.get("keepdim", False)
+        if 0 in dims:
+            raise NotImplementedError("it reaches over the first axis, so rows of a batch depend on each other")
+        kept = [d for d in range(x.ndim) if d not in dims]
+        search = torch.max if rules.EXTREMA[function] > 0 else torch.min
+        with self:
+            rows = x.permute(*kept, *dims).flatten(len(kept))
+        rule = rules.Select(1, rules.EXTREMA[function])
+        values = self._nonlinear(rule, lambda t: search(t, -1, keepdim=True), [rows], (rows,), {})
+        shape = [1 if d in dims else x.shape[d] for d in range(x.ndim) if keepdim or d not in dims]
+        with self:
+            values = values.reshape(shape)
+        if function in rules._find("amax", "amin") or "dim" not in given:
+            return values
+        places = search(rows.detach(), -1).indices.reshape(shape)
+        kind = torch.return_types.max if rules.EXTREMA[function] > 0 else torch.return_types.min
+        return kind((values, _mark(places)))
+
+    def _max_pool(self, function: Callable, args: tuple, kwargs: dict) -> Any:
+        pool, n_axes = rules.MAX_POOLS[function]
+        names = ["input", "kernel_size", "stride", "padding", "dilation", "ceil_mode", "return_indices"]
+        names = ["input", "output_size", "return_indices"] if "adaptive" in pool.__name__ else names
+        given = dict(zip(names, args, strict=False)) | kwargs
+        x = given.pop("input")
+        with_places = given.pop("return_indices", False) or "indices" in function.__name__
+        values = self._nonlinear(rules.Select(n_axes), lambda t: pool(t, **given), [x], (x,), {})
+        return (values, _mark(pool(x.detach(), **given)[1])) if with_places else values
+
+    def _softmax(self, function: Callable, tracked: list[Tensor], args: tuple, kwargs: dict) -> Any:
+        given = dict(zip(("input", "dim", "keepdim"), args, strict=False)) | kwargs
+        dim = given.get("dim")
+        if given.get("dtype") is not None or not isinstance(dim, int):
+            raise NotImplementedError("it is understood for one `dim` and without `dtype`")
+        log_sum = function in rules.LOG_SUM_EXP
+        rule = rules.Softmax(dim, log_sum=log_sum, keepdim=log_sum and bool(given.get("keepdim", False)))
+        return self._nonlinear(rule, function, tracked, args, kwargs)
+
+    def _nonlinear(self, rule, function: Callable, tracked: list[Tensor], args: tuple, kwargs: dict) -> Any:
+        def of_tracked(*values: Tensor) -> Any:
+            """The operation as a function of its tracked inputs alone."""
+            replaced = iter(values)
+
+            def put(value: Any) -> Any:
+                if _is_tracked(value):
+                    return next(replaced)
+                return type(value)(map(put, value)) if type(value) in (tuple, list) else value
+
+            return function(*map(put, args), **{key: put(value) for key, value in kwargs.items()})
+
+        return _mark(self._apply(rule, of_tracked, tracked))
+
+    def _gradients(self):
+        raise NotImplementedError
+
+    def _before_change(self, tensor: Tensor) -> None:
+        """Called before an operation changes a tensor in place."""
+
+    def _apply(self, rule, function: Callable, tracked: list[Tensor]) -> Any:
+        raise NotImplementedError
+
+
+class _Record(_Walk):
+    """The walk of the sequences."""
+
+    def __init__(self, model: Callable):
+        super().__init__(model)
+        self.records: list[list] = []
+
+    def _gradients(self):
+        return torch.no_grad()
+
+    def _apply(self, rule, function, tracked):
+        output, saved = rule.record(function, [tensor.detach() for tensor in tracked])
+        self.records.append([rule, list(saved)])
+        return output
+
+    def _before_change(self, tensor):
+        changed = tensor.untyped_storage().data_ptr()
+        for _, saved in self.records:
+            for i, kept in enumerate(saved):
+                if kept.untyped_storage().data_ptr() == changed:
+                    saved[i] = kept.clone()
+
+
+class _Replay(_Walk):
+    """The walk of the references; takes the records in the order in which they were made."""
+
+    def __init__(self, model: Callable, records: list[list], pairing: rules.Pairing):
+        super().__init__(model)
+        self._records, self._next, self._pairing = records, 0, pairing
+
+    def _gradients(self):
+        return torch.enable_grad()
+
+    def _apply(self, rule, function, tracked):
+        if self._next == len(self._records) or self._records[self._next][0] != rule:
+            raise NotImplementedError("the model takes another way for references than for sequences")
+        saved = tuple(self._records[self._next][1])
+        self._next += 1
+        with torch.enable_grad():
+            return rule.replay(function, tracked, saved, self._pairing)
+
+
+def _output(value: Any, model: Callable) -> Tensor:
+    if not isinstance(value, Tensor):
+        raise SeqliftError(
+            f"the model returns a {type(value).__name__}; attribution needs one tensor of shape (N, T): "
+            "wrap the model in a function that picks it"
+        )
+    if not _is_tracked(value):
+        raise SeqliftError(
+            "the model's output does not depend on its input by operations that can be seen: a scripted or compiled "
+            "module or a custom autograd.Function hides them, or they left PyTorch"
+        )
+    return value
+
+
+def multipliers(
+    model: Callable,
+    sequences: Tensor,
+    references: Tensor,
+    target: Callable[[Tensor], Tensor],
+    args: tuple[Tensor, ...] = (),
+) -> tuple[Tensor, Tensor, Tensor]:
+    """DeepLIFT's multipliers of a model's output with respect to its input.
+
+    Parameters
+    ----------
+    model : callable, (N, 4, L) [+ args] -> (N, T)
+    sequences : torch.Tensor, shape (B, 4, L)
+    references : torch.Tensor, shape (B, R, 4, L)
+    target : callable, (N, T) -> (N,)
+    args : tuple of torch.Tensor, shape (B, ...)
+
+    Returns
+    -------
+    multipliers : torch.Tensor, shape (B, R, 4, L)
+    prediction : torch.Tensor, shape (B,)
+    reference_prediction : torch.Tensor, shape (B, R)
+
+    Raises
+    ------
+    SeqliftError
+        If the model uses an operation without a rule; the message names it and its place.
+    """
+    n, n_references = references.shape[:2]
+    repeated = tuple(arg.repeat_interleave(n_references, 0) for arg in args)
+    try:
+        return _walk(model, sequences, references, target, args, repeated, rules.Pairing(n, n_references))
+    except rules.PairingError:
+        # Rows moved to where a shape does not tell which sequence they belong to (strands stacked along the batch,
+        # batch second): give every reference a sequence row of its own, at the price of more forward rows.
+        return _walk(
+            model,
+            sequences.repeat_interleave(n_references, 0),
+            references,
+            target,
+            repeated,
+            repeated,
+            rules.Pairing(n * n_references, 1),
+        )
+
+
+def _walk(model, sequences, references, target, args, reference_args, pairing):
+    n, n_references = references.shape[:2]
+    with torch.no_grad():
+        record = _Record(model)
+        x = _mark(sequences.clone())
+        with record:
+            prediction = target(_output(model(x, *args), model))
+    leaf = references.flatten(0, 1).detach().requires_grad_()
+    with torch.enable_grad():
+        replay = _Replay(model, record.records, pairing)
+        r = _mark(leaf.clone())
+        with replay:
+            reference_prediction = target(_output(model(r, *reference_args), model))
+        if replay._next != len(record.records):
+            raise SeqliftError("the model takes another way for references than for sequences; it cannot be explained")
+        (gradient,) = torch.autograd.grad(reference_prediction.sum(), leaf)
+    if len(prediction) != n:
+        prediction = prediction[::n_references]
+    return (
+        gradient.view(references.shape),
+        prediction.detach(),
+        reference_prediction.detach().view(n, n_references),
+    )
