@@ -1,0 +1,41 @@
+"""`seqlift truth`: a run on simulated data held against what was planted."""
+
+import argparse
+
+HELP = "hold a run on simulated data against the planted truth: truth.json"
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Flags of the stage."""
+    parser.add_argument("--simulation", required=True, metavar="DIR", help="folder made by `seqlift simulate`")
+    parser.add_argument("--regions", required=True, metavar="FILE", help="regions.tsv.gz of the run")
+    parser.add_argument("--predictions", required=True, metavar="FILE", help="predictions.tsv.gz of the run")
+    parser.add_argument("--scores", nargs="*", default=[], metavar="FILE", help="score files of the run")
+    parser.add_argument("--motifs", nargs="*", default=[], metavar="DIR", help="motif folders of the run")
+    parser.add_argument("--output", required=True, metavar="FILE", help="truth.json to write")
+
+
+def run(arguments: argparse.Namespace) -> None:
+    """Compare, write the result and print it."""
+    from seqlift.truth import compare_with_truth
+
+    found = compare_with_truth(
+        arguments.simulation,
+        arguments.regions,
+        arguments.predictions,
+        scores=arguments.scores,
+        motifs=arguments.motifs,
+        output=arguments.output,
+    )
+    for target, numbers in found["targets"].items():
+        print(
+            f"{target}: AUROC {numbers['auroc_model']:.4f} on {numbers['positives']} + {numbers['negatives']} test "
+            f"regions, best possible {numbers['auroc_best']:.4f}"
+        )
+    for key, numbers in found["contributions"].items():
+        print(f"{key}: AUROC {numbers['auroc']:.4f} of |contribution| for 'inside a planted motif'")
+    for key, numbers in found["patterns"].items():
+        named = (
+            f"{each['name'] or 'no name'} (p {each['p']:.1g})" for each in numbers["leading"] if each["p"] is not None
+        )
+        print(f"{key}: {', '.join(named) or numbers['message']}")

@@ -1,0 +1,320 @@
+"""The comparison with the planted truth, against brute force, scikit-learn and cases whose answer is known."""
+
+import gzip
+import itertools
+import json
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import pytest
+from sklearn.metrics import average_precision_score, roc_auc_score
+
+from seqlift.cli import main
+from seqlift.errors import SeqliftError
+from seqlift.genome import Genome
+from seqlift.scores import create_scores
+from seqlift.simulate import BACKGROUND, CLASSES, TARGETS, Motif, Simulation, simulate
+from seqlift.truth import (
+    compare_contributions,
+    compare_models,
+    compare_with_truth,
+    leading_patterns,
+    likelihood_ratios,
+    site_ratio,
+)
+
+
+@pytest.fixture(scope="module", autouse=True)
+def cache(tmp_path_factory):
+    """Keep the index of the genome out of the user's own cache."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("XDG_CACHE_HOME", str(tmp_path_factory.mktemp("cache")))
+        yield
+
+
+@pytest.fixture(scope="module")
+def made(tmp_path_factory, cache):
+    """A simulation, and its sequences as a table of regions: one class after the other in train, valid and test."""
+    simulation = simulate(tmp_path_factory.mktemp("made") / "simulation", seed=5, n_sequences=2000)
+    description = json.loads((simulation.folder / "simulation.json").read_text())
+    table = pd.DataFrame(description["regions"], columns=description["columns"])
+    for target, wanted in TARGETS.items():
+        table[f"target:{target}"] = [int(set(wanted) <= set(CLASSES[each])) for each in table["class"]]
+    with Genome(simulation.folder / "genome.fa") as genome:
+        sequences = np.stack([genome.codes(row.chrom)[row.start : row.end] for row in table.itertuples()])
+    split = {"sim1": "train", "sim2": "valid"}
+    regions = table.assign(
+        strand=".",
+        summit=table["start"] + 100,
+        kind=np.where(table["class"] == "none", "genome", "peak"),
+        split=table["chrom"].map(split).fillna("test"),
+        score="",
+        gc=((sequences == 1) | (sequences == 2)).mean(axis=1).round(4),
+        source="",
+    )
+    order = ["chrom", "start", "end", "name", "strand", "summit", "kind", "split", "score", "gc", "source"]
+    return simulation, regions[[*order, *(f"target:{target}" for target in TARGETS)]], sequences
+
+
+def write_table(table, path):
+    table.to_csv(path, sep="\t", index=False, compression="gzip")
+    return path
+
+
+def predictions_of(regions, logits):
+    columns = ["chrom", "start", "end", "name", "split", *(f"target:{target}" for target in TARGETS)]
+    table = regions[columns].assign(**{f"logit:{target}": logit for target, logit in logits.items()})
+    return table[table["split"] != "train"].sample(frac=1, random_state=0)  # their order must not matter
+
+
+def test_likelihood_ratios_equal_the_sum_over_everything_that_could_have_been_planted():
+    """Brute force: all counts, all placements, both strands, for two motifs of 2 and 3 bp in 14 bp."""
+    rng = np.random.default_rng(0)
+    small = {
+        "one": Motif("one", "", "", rng.integers(0, 9, (4, 2)) + 0.5),
+        "other": Motif("other", "", "", np.array([[9, 0, 2], [1, 5, 0], [0, 5, 0], [0, 0, 8.0]])),
+    }
+    background = np.array(BACKGROUND)
+    targets = {"all": ("one", "other"), "one": ("one",), "other": ("other",)}
+    simulation = Simulation(Path(), small, targets, background, 14, 2)
+    sequences = rng.integers(0, 4, (20, 14)).astype(np.uint8)
+
+    def likelihood(sequence, motif, at, strand):
+        window = sequence[at : at + motif.width]
+        window = window if strand == "+" else 3 - window[::-1]
+        # The chance of a base and of its complement are equal in the background, so either strand may be used
+        return np.prod([motif.probabilities[base, i] / background[base] for i, base in enumerate(window)])
+
+    def placements(start, left):
+        if not left:
+            yield []
+        for at in range(start, 14):
+            for name in set(left):
+                if at + small[name].width <= 14:
+                    rest = list(left)
+                    rest.remove(name)
+                    yield from ([(at, name), *others] for others in placements(at + small[name].width, rest))
+
+    for i, sequence in enumerate(sequences[:6]):
+        of_subset = {(): 1.0}
+        for subset in [("one",), ("other",), ("one", "other")]:
+            means = []
+            for counts in itertools.product((1, 2), repeat=len(subset)):
+                left = [name for name, n in zip(subset, counts, strict=True) for _ in range(n)]
+                terms = [
+                    np.prod([likelihood(sequence, small[name], at, strand) for (at, name), strand in choice])
+                    for placed in placements(0, left)
+                    for choice in itertools.product(*[[(site, "+"), (site, "-")] for site in placed])
+                ]
+                means.append(np.mean(terms))
+            of_subset[subset] = np.mean(means)
+        found = likelihood_ratios(sequences, simulation)
+        for target, wanted in targets.items():
+            inside = sum(value for subset, value in of_subset.items() if set(wanted) <= set(subset))
+            outside = sum(value for subset, value in of_subset.items() if not set(wanted) <= set(subset))
+            assert found[target][i] == pytest.approx(inside / outside, rel=1e-9)
+
+
+def test_nothing_beats_the_likelihood_ratio(made):
+    simulation, regions, sequences = made
+    best = likelihood_ratios(sequences, simulation)
+    for target, motif in simulation.motifs.items():
+        positive = regions[f"target:{target}"] == 1
+        sites = site_ratio(sequences, motif, simulation.background)
+        auroc = roc_auc_score(positive, best[target])
+        assert roc_auc_score(positive, sites.max(axis=1)) < auroc
+        assert roc_auc_score(positive, sites.mean(axis=1)) < auroc
+        # A calibrated ratio: of the sequences it calls likelier than not by odds of p : 1-p, p are positive
+        chance = best[target] / (1 + best[target])
+        assert chance.mean() == pytest.approx(positive.mean(), abs=0.01)
+        unsure = (chance > 0.2) & (chance < 0.8)
+        assert unsure.sum() > 20
+        assert positive[unsure].mean() == pytest.approx(chance[unsure].mean(), abs=0.15)
+
+
+def test_models_beside_the_best(made, tmp_path):
+    simulation, regions, sequences = made
+    rng = np.random.default_rng(1)
+    logits = {target: regions[f"target:{target}"] + rng.normal(size=len(regions)) for target in TARGETS}
+    found = compare_models(
+        simulation,
+        write_table(regions, tmp_path / "regions.tsv.gz"),
+        write_table(predictions_of(regions, logits), tmp_path / "predictions.tsv.gz"),
+    )
+    test = (regions["split"] == "test").to_numpy()
+    best = likelihood_ratios(sequences, simulation)
+    assert list(found) == ["both", "GATA1", "TAL1"]
+    for target, numbers in found.items():
+        positive = regions[f"target:{target}"][test]
+        assert numbers["auroc_best"] == pytest.approx(roc_auc_score(positive, best[target][test]))
+        assert numbers["auroc_model"] == pytest.approx(roc_auc_score(positive, logits[target][test]))
+        assert numbers["difference"] == numbers["auroc_best"] - numbers["auroc_model"]
+        assert (numbers["positives"], numbers["negatives"]) == (positive.sum(), (1 - positive).sum())
+    # 13.6 and 14.1 bits among 200 bases and two strands: hard to miss, harder to find by chance
+    assert 0.985 < found["GATA1"]["auroc_best"] < found["TAL1"]["auroc_best"] < 0.9995
+
+
+def test_longer_windows_have_the_same_best(made, tmp_path):
+    simulation, regions, _ = made
+    predictions = write_table(predictions_of(regions, dict.fromkeys(TARGETS, 0.0)), tmp_path / "predictions.tsv.gz")
+    wide = regions.assign(start=regions["start"] - 100, end=regions["end"] + 100)
+    results = [
+        compare_models(simulation, write_table(table, tmp_path / f"{name}.tsv.gz"), predictions)
+        for name, table in (("regions", regions), ("wide", wide))
+    ]
+    assert results[0] == results[1]
+    assert results[0]["both"]["auroc_model"] == 0.5  # all the same logit
+
+
+def write_scores(path, regions, contributions, *, target="GATA1", method="deeplift"):
+    n, _, length = contributions.shape
+    with create_scores(
+        path, regions, length=length, n_references=1, attributes={"target": target, "method": method}
+    ) as file:
+        zeros = np.zeros((n, 1))
+        file.append(contributions != 0, contributions, contributions, zeros, zeros[:, 0], zeros, np.zeros((n, length)))
+    return path
+
+
+def planted(simulation, regions, motifs):
+    """Mask (N, L) of the bases inside planted sites, by looking at every site for every region."""
+    sites = [line.split("\t") for line in (simulation.folder / "truth.bed").read_text().splitlines()]
+    mask = np.zeros((len(regions), int(regions["end"].iloc[0] - regions["start"].iloc[0])), bool)
+    for row, region in zip(mask, regions.itertuples(), strict=True):
+        for chrom, start, end, name, *_ in sites:
+            if chrom == region.chrom and name in motifs:
+                a, b = int(start) - region.start, int(end) - region.start
+                if b > 0:
+                    row[max(0, a) : b] = True
+    return mask
+
+
+@pytest.mark.parametrize("target", list(TARGETS))
+def test_contributions_against_the_sites_of_the_target(made, tmp_path, target):
+    simulation, regions, _ = made
+    # Windows that cut sites, overlap, and come in no order
+    some = regions.sample(60, random_state=3).copy()
+    some["start"] += np.random.default_rng(0).integers(-150, 150, len(some))
+    some["end"] = some["start"] + 200
+    mask = planted(simulation, some, TARGETS[target])
+    assert 0.01 < mask.mean() < 0.3
+    rng = np.random.default_rng(2)
+    size = mask + rng.exponential(size=mask.shape)
+    contributions = np.zeros((len(some), 4, 200), np.float32)
+    base = rng.integers(0, 4, mask.shape)
+    np.put_along_axis(contributions, base[:, None], (size * rng.choice([-1, 1], mask.shape))[:, None], axis=1)
+    key, found = compare_contributions(simulation, write_scores(tmp_path / "s.h5", some, contributions, target=target))
+    assert key == f"{target}.deeplift"
+    size = np.abs(contributions).max(axis=1)
+    assert found["auroc"] == pytest.approx(roc_auc_score(mask.ravel(), size.ravel()), abs=1e-9)
+    assert found["auprc"] == pytest.approx(average_precision_score(mask.ravel(), size.ravel()), abs=1e-9)
+    assert (found["regions"], found["bases"], found["inside"]) == (60, 12000, mask.sum())
+
+
+def test_perfect_scores_reach_one_and_sites_of_the_other_motif_count_against(made, tmp_path):
+    simulation, regions, _ = made
+    both = regions[regions["target:both"] == 1].head(20)
+    gata = planted(simulation, both, ("GATA1",))
+    tal = planted(simulation, both, ("TAL1",))
+    for mask, expected in ((gata, 1.0), (tal, 0.5 * (1 - tal.sum() / (~gata).sum()))):
+        contributions = np.zeros((20, 4, 200), np.float32)
+        contributions[:, 2] = mask
+        _, found = compare_contributions(simulation, write_scores(tmp_path / "s.h5", both, contributions))
+        assert found["auroc"] == pytest.approx(expected)
+
+
+def write_motifs(folder, rows, message=""):
+    folder.mkdir(parents=True)
+    columns = ["pattern", "seqlets", "name", "match_id", "p", "q"]
+    (folder / "patterns.tsv").write_text("\n".join("\t".join(row) for row in [columns, *rows]) + "\n")
+    about = {"format": "seqlift motifs 1", "target": "TAL1", "method": folder.name, "message": message}
+    (folder / "motifs.json").write_text(json.dumps(about))
+    return folder
+
+
+def test_leading_patterns(tmp_path):
+    rows = [
+        ("pos_0", "400", "TAL1::TCF3", "MA0091.1", "1e-7", "1e-5"),
+        ("pos_1", "30", "", "", "", ""),
+        ("neg_0", "20", "Gata1", "MA0035.3", "1e-5", "1e-3"),
+    ]
+    key, found = leading_patterns(write_motifs(tmp_path / "deeplift", rows))
+    assert key == "TAL1.deeplift"
+    assert found["leading"] == [
+        {"pattern": "pos_0", "seqlets": 400, "name": "TAL1::TCF3", "match_id": "MA0091.1", "p": 1e-7},
+        {"pattern": "pos_1", "seqlets": 30, "name": "", "match_id": "", "p": None},
+    ]
+    _, found = leading_patterns(write_motifs(tmp_path / "none", [], "no seqlets were found"))
+    assert found == {"leading": [], "message": "no seqlets were found"}
+
+
+def test_command_writes_everything(made, tmp_path, capsys):
+    simulation, regions, sequences = made
+    folder = tmp_path / "a run"
+    folder.mkdir()
+    # The ratio is 0 for a sequence in which no site fits, as the matrices hold zeros
+    ratios = likelihood_ratios(sequences, simulation)
+    logits = {target: np.log(np.maximum(ratio, 1e-300)) for target, ratio in ratios.items()}
+    write_table(regions, folder / "regions.tsv.gz")
+    write_table(predictions_of(regions, logits), folder / "predictions.tsv.gz")
+    some = regions[regions["target:GATA1"] == 1].head(10)
+    contributions = np.random.default_rng(0).normal(size=(10, 4, 200)).astype(np.float32)
+    for method in ("deeplift", "interior_gradients"):
+        write_scores(folder / f"{method}.h5", some, contributions, method=method)
+    patterns = write_motifs(folder / "deeplift", [("pos_0", "400", "TCF12", "MA1648.2", "1e-7", "1e-5")])
+    flags = {
+        "--simulation": [simulation.folder],
+        "--regions": [folder / "regions.tsv.gz"],
+        "--predictions": [folder / "predictions.tsv.gz"],
+        "--scores": [folder / "deeplift.h5", folder / "interior_gradients.h5"],
+        "--motifs": [patterns],
+        "--output": [folder / "truth.json"],
+    }
+    argv = [str(part) for flag, values in flags.items() for part in (flag, *values)]
+    assert main(["truth", *argv]) == 0
+    printed = capsys.readouterr().out
+    assert "best possible" in printed and "TCF12 (p 1e-07)" in printed
+    found = json.loads((folder / "truth.json").read_text())
+    assert found["format"] == "seqlift truth 1"
+    assert found["targets"]["GATA1"]["difference"] == pytest.approx(0, abs=1e-12)
+    assert list(found["contributions"]) == ["GATA1.deeplift", "GATA1.interior_gradients"]
+    assert list(found["patterns"]) == ["TAL1.deeplift"]
+
+    flags["--output"] = [folder / "other.json"]
+    flags["--motifs"] = [folder / "nowhere"]
+    argv = [str(part) for flag, values in flags.items() for part in (flag, *values)]
+    assert main(["truth", *argv]) == 1
+    assert "nowhere/motifs.json: No such file" in capsys.readouterr().err
+    assert not (folder / "other.json").exists()
+
+
+def test_what_is_not_of_the_run_is_refused(made, tmp_path):
+    simulation, regions, _ = made
+    good = write_table(regions, tmp_path / "regions.tsv.gz")
+    table = predictions_of(regions, dict.fromkeys(TARGETS, 0.0))
+    predictions = write_table(table, tmp_path / "predictions.tsv.gz")
+
+    def refused(words, regions_path=good, predictions_path=predictions):
+        with pytest.raises(SeqliftError, match=words):
+            compare_with_truth(simulation.folder, regions_path, predictions_path)
+
+    refused("no such file", regions_path=tmp_path / "missing.tsv.gz")
+    refused("No such file.*seqlift train", predictions_path=tmp_path / "missing.tsv.gz")
+    other = regions.rename(columns={"target:TAL1": "target:Reb1"})
+    refused("target 'Reb1' is none of those", regions_path=write_table(other, tmp_path / "other.tsv.gz"))
+    shuffled = regions.assign(kind=regions["kind"].replace("genome", "shuffled"))
+    refused("400 test regions .* are shuffles", regions_path=write_table(shuffled, tmp_path / "shuffled.tsv.gz"))
+    fewer = write_table(table[table["split"] != "test"], tmp_path / "fewer.tsv.gz")
+    refused("lacks 1600 of the 1600 test regions", predictions_path=fewer)
+    unlabelled = regions.assign(**{"target:TAL1": 0})
+    refused("0 of 1600 test regions belong to 'TAL1'", regions_path=write_table(unlabelled, tmp_path / "none.tsv.gz"))
+    no_logit = write_table(table.drop(columns="logit:TAL1"), tmp_path / "short.tsv.gz")
+    refused("logit:TAL1", predictions_path=no_logit)
+    (tmp_path / "broken.tsv.gz").write_bytes(gzip.compress(b"name\tlogit:TAL1\nx\ty\n"))
+    refused("not predictions", predictions_path=tmp_path / "broken.tsv.gz")
+
+    elsewhere = regions.head(3).assign(start=0, end=200)
+    path = write_scores(tmp_path / "s.h5", elsewhere, np.ones((3, 4, 200), np.float32))
+    with pytest.raises(SeqliftError, match="0 of the 600 bases of its 3 regions lie in planted sites of GATA1"):
+        compare_contributions(simulation, path)
