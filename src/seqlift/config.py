@@ -235,6 +235,7 @@ def _cross_checks(config: dict, directory: Path) -> Iterator[tuple[str, str]]:
     yield from _check_names(targets)
     yield from _check_chromosomes(_dict(config.get("regions")))
     yield from _check_lengths(config)
+    yield from _check_merging(config)
     yield from _check_model(_dict(config.get("model")))
     yield from _check_files(config, targets, directory)
 
@@ -280,6 +281,17 @@ def _check_lengths(config: dict) -> Iterator[tuple[str, str]]:
             yield f"lengths[{index}]", f"{_show(length)} stands there twice; delete one"
 
 
+def _check_merging(config: dict) -> Iterator[tuple[str, str]]:
+    lengths = [length for length in _list(config.get("lengths")) if _is_finite_number(None, length)]
+    distance = _dict(config.get("regions")).get("merge_distance")
+    if lengths and _is_finite_number(None, distance) and 2 * distance >= min(lengths) > 0:
+        yield (
+            "regions.merge_distance",
+            f"{_show(distance)} must be smaller than half the shortest length (={min(lengths)}), so that a merged "
+            "summit lies inside the window",
+        )
+
+
 def _check_model(model: dict) -> Iterator[tuple[str, str]]:
     if model.get("type") == "basset":
         blocks = {key: model.get(key) for key in ("filters", "kernels", "pools")}
@@ -293,6 +305,13 @@ def _check_files(config: dict, targets: list[tuple[int, dict]], directory: Path)
     if not isinstance(data_dir, str):
         return
     simulated = "simulate" in config
+    folder = directory / data_dir
+    if simulated and (folder / SIMULATED_GENOME).exists() and not (folder / "simulation.json").exists():
+        yield (
+            "data_dir",
+            f"{_show(data_dir)} holds a {SIMULATED_GENOME} that `simulate` did not make and would write over; name "
+            "another folder, or delete the file if it is a leftover",
+        )
     genome = _dict(config.get("genome"))
     sections = [("genome", "fasta", genome, (SIMULATED_GENOME,))]
     sections += [(f"targets[{index}]", "peaks", target, SIMULATED_PEAKS) for index, target in targets]
@@ -307,7 +326,7 @@ def _check_files(config: dict, targets: list[tuple[int, dict]], directory: Path)
             if os.path.isabs(path):
                 yield f"{where}.{key}", f"{_show(path)} must be relative, as it is downloaded into data_dir"
         elif not simulated:
-            yield from _check_file(f"{where}.{key}", path, directory / data_dir / path, f"data_dir is {data_dir!r}; ")
+            yield from _check_file(f"{where}.{key}", path, folder / path, f"data_dir is {data_dir!r}; ")
     checksums = [key for key in ("sha256", "md5", "md5_list") if key in _dict(genome.get("download"))]
     if len(checksums) > 1:
         yield "genome.download", f"has {' and '.join(checksums)}; keep one checksum"

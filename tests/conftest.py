@@ -1,0 +1,20 @@
+"""Settings and data that all tests share."""
+
+import os
+from pathlib import Path
+
+import pytest
+
+# Before numpy or torch are imported: threads that wait busily slow down small networks on shared cores
+os.environ.setdefault("OMP_NUM_THREADS", "1")
+os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
+os.environ.setdefault("MPLBACKEND", "Agg")
+
+
+@pytest.fixture(scope="session")
+def yeast() -> Path:
+    """Folder of the real yeast data (sacCer3.fa.gz, Reb1.narrowPeak, Abf1.narrowPeak and others)."""
+    folder = os.environ.get("SEQLIFT_TEST_DATA")
+    if not folder:
+        pytest.skip("real yeast data: set SEQLIFT_TEST_DATA to the folder with sacCer3.fa.gz and the peaks")
+    return Path(folder).resolve(strict=True)

@@ -1,0 +1,276 @@
+"""The check of the config: all mistakes at once, every default filled in, schema and template in step."""
+
+import copy
+import re
+from pathlib import Path
+
+import pytest
+import yaml
+
+from seqlift.config import data_path, downloads, resolve_config
+from seqlift.errors import SeqliftError
+from seqlift.models import MODEL_TYPES
+
+ROOT = Path(__file__).parents[1]
+SCHEMA = yaml.safe_load((ROOT / "workflow" / "schemas" / "config.schema.yaml").read_text())
+
+
+@pytest.fixture
+def config(tmp_path) -> dict:
+    """The smallest config that is right, its files in `tmp_path`."""
+    for name in ("genome.fa", "a.bed", "b.bed"):
+        (tmp_path / name).touch()
+    return {
+        "name": "run",
+        "data_dir": str(tmp_path),
+        "genome": {"fasta": "genome.fa"},
+        "targets": [{"name": "a", "peaks": "a.bed"}],
+        "regions": {"valid": ["chr1"], "test": ["chr2"]},
+    }
+
+
+def put(config: dict, path: str, value) -> dict:
+    """Copy of `config` with the key at `path` (dots, list items as numbers) set, or deleted if `value` is `...`."""
+    changed = copy.deepcopy(config)
+    *parents, last = [int(part) if part.isdigit() else part for part in path.split(".")]
+    section = changed
+    for part in parents:
+        section = section.setdefault(part, {}) if isinstance(section, dict) else section[part]
+    if value is ...:
+        del section[last]
+    elif isinstance(section, list) and last == len(section):
+        section.append(value)
+    else:
+        section[last] = value
+    return changed
+
+
+def mistakes(config) -> dict[str, str]:
+    """What is said about each key of a wrong config."""
+    with pytest.raises(SeqliftError) as raised:
+        resolve_config(config, SCHEMA)
+    first, *lines = str(raised.value).splitlines()
+    assert first == f"{len(lines)} mistake{'s' * (len(lines) > 1)} in the config:"
+    return dict(line.removeprefix("  - ").split(" ", 1) for line in lines)
+
+
+def schema_keys(node=SCHEMA, path="") -> list[tuple[str, object]]:
+    """Every (key path, default) of the schema, list items without a number; `...` where there is no default."""
+    if node is True:
+        return []
+    if "$ref" in node:
+        target = SCHEMA
+        for part in node["$ref"].removeprefix("#/").split("/"):
+            target = target[part]
+        node = {**target, **node}
+    found = []
+    for branch in [node, *(SCHEMA["$defs"][c["then"]["$ref"].split("/")[-1]] for c in node.get("allOf", []))]:
+        for key, below in branch.get("properties", {}).items():
+            if below is not True:
+                found.append((f"{path}.{key}".lstrip("."), below.get("default", ...)))
+                found += schema_keys(below, f"{path}.{key}")
+    if isinstance(node.get("items"), dict):
+        found += schema_keys(node["items"], path)
+    return found
+
+
+def test_defaults_are_filled_in_everywhere(config):
+    resolved = resolve_config(config, SCHEMA)
+    assert resolved["lengths"] == [200]
+    assert resolved["attribution"]["deeplift"]["n_references"] == 20
+    assert resolved["model"] == {"type": "basset", **{k: listed(v) for k, v in MODEL_TYPES["basset"].items()}}
+    for key, default in schema_keys():
+        if default is not ... and not key.startswith(("targets", "simulate", "genome", "model")):
+            value = resolved
+            for part in key.split("."):
+                value = value[part]
+            given = config["regions"] if key.startswith("regions") else {}
+            assert value == default or isinstance(default, dict) or part in given or key == "data_dir", key
+
+
+def test_a_default_that_is_stated_changes_nothing(config):
+    plain = resolve_config(config, SCHEMA)
+    stated = put(put(config, "regions.top_share", 1), "training", {"epochs": 30.0, "jitter": 0})
+    stated = dict(reversed(put(stated, "model", {"dropout": 0.4}).items()))
+    assert repr(resolve_config(stated, SCHEMA)) == repr(plain)
+    assert repr(resolve_config(plain, SCHEMA)) == repr(plain)
+
+
+def test_the_config_given_is_left_alone(config):
+    before = copy.deepcopy(config)
+    resolve_config(config, SCHEMA)["targets"][0]["name"] = "changed"
+    assert config == before
+
+
+def test_order_of_targets_lengths_and_methods_does_not_matter(config):
+    config = put(put(config, "targets.1", {"name": "B", "peaks": "b.bed"}), "lengths", [400, 200])
+    turned = put(config, "targets", config["targets"][::-1])
+    turned = put(put(turned, "lengths", [200, 400]), "attribution.methods", ["interior_gradients", "deeplift"])
+    resolved = resolve_config(turned, SCHEMA)
+    assert repr(resolved) == repr(resolve_config(config, SCHEMA))
+    assert [target["name"] for target in resolved["targets"]] == ["a", "B"]
+    assert resolved["lengths"] == [200, 400]
+
+
+@pytest.mark.parametrize(
+    ("path", "value", "where", "words"),
+    [
+        ("epochs", 3, "epochs", "is an unknown key; the key is `training.epochs`"),
+        ("training.epoch", 3, "training.epoch", "is an unknown key; did you mean `epochs`?"),
+        ("training.batch-size", 3, "training.batch-size", "did you mean `batch_size`?"),
+        ("targets.0.colour", 3, "targets[0].colour", "the keys here are name, peaks, download"),
+        ("genome.fasta", ..., "genome.fasta", "is missing; add it: FASTA file, plain, gzip or bgzip"),
+        ("regions", ..., "regions", "is missing"),
+        ("name", "a/b", "name", "(='a/b') must be made of letters, digits and . _ + - only"),
+        ("targets.0.name", "../up", "targets[0].name", "(='../up') must be made of letters"),
+        ("targets.0.name", "Negative", "targets[0].name", "stands for the negatives"),
+        ("targets", [], "targets", "must not be empty"),
+        ("targets.1", {"name": "a", "peaks": "b.bed"}, "targets[1].name", "(='a') is the name of targets[0], too"),
+        ("targets.1", {"name": "A", "peaks": "b.bed"}, "targets[1].name", "differs only in upper and lower case"),
+        ("targets.1", {"name": "b", "peaks": "./a.bed"}, "targets[1].peaks", "is the file of targets[0], too"),
+        ("targets.0.peaks", "none.bed", "targets[0].peaks", "there is no file"),
+        ("targets.0.peaks", ".", "targets[0].peaks", "is a folder"),
+        ("genome.fasta", "none.fa", "genome.fasta", "(='none.fa') is missing: there is no file"),
+        ("genome.download", {"url": "sacCer3.fa"}, "genome.download.url", "must be an address that starts with https://"),
+        ("lengths", 200, "lengths", "(=200) must be a list; write [200]"),
+        ("lengths", [200, 200], "lengths[1]", "(=200) stands there twice"),
+        ("lengths", [-200], "lengths[0]", "(=-200) must be at least 10"),
+        ("lengths", [200.5], "lengths[0]", "(=200.5) must be a whole number"),
+        ("regions.valid", [4], "regions.valid[0]", "(=4) must be text; put it in quotes"),
+        ("regions.valid", ["chr3", "chr2"], "regions.test[0]", "(='chr2') is in regions.valid, too"),
+        ("regions.test", ["chr2", "chr2"], "regions.test", "holds (='chr2') twice"),
+        ("regions.top_share", 0, "regions.top_share", "(=0.0) must be greater than 0"),
+        ("regions.ratio", float("nan"), "regions.ratio", "(=nan) must be a number"),
+        ("regions.merge_distance", 100, "regions.merge_distance", "must be smaller than half the shortest length"),
+        ("model.type", "baset", "model.type", "must be one of basset, dilated, paper; did you mean basset?"),
+        ("model.filter", [3], "model.filter", "did you mean `filters`?"),
+        ("model.kernel", 5, "model.kernel", "did you mean `kernels`?"),
+        ("model", {"type": "dilated", "kernels": [3]}, "model.kernels", "did you mean `kernel`?"),
+        ("model.filters", [32], "model", "filters has 1, kernels has 2, pools has 2"),
+        ("model.filters", [0, 1], "model.filters[0]", "(=0) must be at least 1"),
+        ("training.epochs", "many", "training.epochs", "(='many') must be a whole number"),
+        ("training.epochs", "30", "training.epochs", "write it as 30, without quotes"),
+        ("training.epochs", None, "training.epochs", "is empty, must be a whole number"),
+        ("training.epochs", True, "training.epochs", "(=True) must be a whole number"),
+        ("training.learning_rate", "1e-3", "training.learning_rate", "write it as 0.001, without quotes"),
+        ("training.reverse_complement", 1, "training.reverse_complement", "must be true or false"),
+        ("training", None, "training", "is empty, must be a section with keys of its own"),
+        ("attribution.methods", ["deeplft"], "attribution.methods[0]", "did you mean deeplift?"),
+        ("attribution.methods", [], "attribution.methods", "must not be empty"),
+        ("attribution.deeplift.steps", 9, "attribution.deeplift.steps", "`attribution.interior_gradients.steps`"),
+        ("motifs.database", "jaspar:fish", "motifs.database", "must be jaspar: with one of vertebrates"),
+        ("motifs.database", "none.meme", "motifs.database", "there is no file none.meme"),
+        ("simulate.sequences", 10, "simulate.sequences", "(=10) must be at least 40"),
+        (7, 7, "7", "is a key that is not text"),
+    ],
+)  # fmt: skip
+def test_each_mistake_is_named(config, path, value, where, words):
+    config = put(config, path, value) if isinstance(path, str) else {**config, path: value}
+    assert words in mistakes(config)[where]
+
+
+def test_all_mistakes_come_together_in_the_order_of_the_file(config):
+    config = put(put(config, "training.epoch", 3), "genome.fasta", "none.fa")
+    config = put(put(config, "regions.top_share", 2), "lengths", ["x", -1])
+    assert list(mistakes(config)) == ["genome.fasta", "regions.top_share", "training.epoch", "lengths[0]", "lengths[1]"]
+
+
+@pytest.mark.parametrize("config", [None, [], "text", {}, {"name": None, "targets": 3, "regions": [], "genome": "x"}])
+def test_what_is_no_config_at_all(config):
+    with pytest.raises(SeqliftError, match="config"):
+        resolve_config(config, SCHEMA)
+
+
+def test_a_file_with_a_download_may_be_missing(config):
+    config = put(config, "targets.0", {"name": "a", "peaks": "new.bed", "download": {"url": "https://example.org/x"}})
+    resolved = resolve_config(config, SCHEMA)
+    assert downloads(resolved) == {"new.bed": {"url": "https://example.org/x", "rename_chromosomes": {}}}
+    assert data_path(resolved, "new.bed") == f"{config['data_dir']}/new.bed"
+    assert "must be relative" in mistakes(put(config, "targets.0.peaks", "/new.bed"))["targets[0].peaks"]
+
+
+def test_only_one_checksum(config):
+    config = put(config, "genome.download", {"url": "https://example.org/x", "md5": "0" * 32, "sha256": "0" * 64})
+    assert mistakes(config) == {"genome.download": "has sha256 and md5; keep one checksum"}
+
+
+def test_simulated_data(config, tmp_path):
+    simulated = put(put(config, "simulate", {}), "targets.0.peaks", "TAL1.bed")
+    assert "did not make and would write over" in mistakes(simulated)["data_dir"]
+    (tmp_path / "simulation.json").touch()
+    assert resolve_config(simulated, SCHEMA)["simulate"] == {"sequences": 8000, "seed": 1}
+    wrong = mistakes(put(simulated, "targets.0.peaks", "a.bed"))["targets[0].peaks"]
+    assert "must be both.bed or GATA1.bed or TAL1.bed" in wrong
+
+
+def listed(value):
+    """Tuples as YAML has them."""
+    return list(value) if isinstance(value, tuple) else value
+
+
+def test_the_schema_knows_the_models():
+    assert SCHEMA["properties"]["model"]["properties"]["type"]["enum"] == list(MODEL_TYPES)
+    for name, defaults in MODEL_TYPES.items():
+        keys = SCHEMA["$defs"][name]["properties"]
+        assert {key: keys[key]["default"] for key in keys if key != "type"} == {
+            k: listed(v) for k, v in defaults.items()
+        }
+
+
+def test_the_schema_is_strict_and_described():
+    def walk(node, path):
+        if isinstance(node, dict):
+            if "properties" in node and path not in (".properties.model", *conditions):
+                assert "additionalProperties" in node, path
+            for key, below in node.get("properties", {}).items():
+                if below is not True:
+                    assert len(below.get("description", "")) >= 20, f"{path}.{key}"
+            for key, below in node.items():
+                walk(below, f"{path}.{key}")
+        elif isinstance(node, list):
+            for index, below in enumerate(node):
+                walk(below, f"{path}.{index}")
+
+    # The model's keys depend on its type: each type's own part is strict
+    conditions = [f".properties.model.allOf.{index}.if" for index in range(len(MODEL_TYPES))]
+    walk(SCHEMA, "")
+
+
+def test_the_template_has_every_key_with_its_default():
+    text = (ROOT / "configs" / "template.yaml").read_text()
+    # "#key" and "#  key" are options that are switched off, "# Words" are comments
+    switched_on = re.sub(r"^( *)#(?=\S|  )", r"\1", text, flags=re.MULTILINE)
+    found: list[tuple[str, object]] = []
+
+    def walk(node: yaml.Node, path: str) -> None:
+        if isinstance(node, yaml.MappingNode):  # composed, not loaded: `model` stands there once for each type
+            for key, value in node.value:
+                here = f"{path}.{key.value}".lstrip(".")
+                found.append((here, yaml.safe_load(yaml.serialize(value))))
+                walk(value, here)
+        elif isinstance(node, yaml.SequenceNode):
+            for item in node.value:
+                walk(item, path)
+
+    walk(yaml.compose(switched_on), "")
+    expected = schema_keys()
+    assert {key for key, _ in found} == {key for key, _ in expected}
+    for key, default in expected:
+        if default not in (..., {}) and key != "model.type":
+            assert default in [value for name, value in found if name == key], key
+
+
+def test_the_template_is_a_right_config(tmp_path):
+    for name in ("genome.fa.gz", "my_factor.narrowPeak"):
+        (tmp_path / name).touch()
+    config = yaml.safe_load((ROOT / "configs" / "template.yaml").read_text())
+    resolved = resolve_config(config, SCHEMA, directory=tmp_path)
+    required = {key: config[key] for key in ("name", "genome", "targets")}
+    required["regions"] = {key: config["regions"][key] for key in ("valid", "test")}
+    assert resolved == resolve_config(required, SCHEMA, directory=tmp_path)
+
+
+@pytest.mark.parametrize("name", ["demo", "yeast"])
+def test_our_own_configs(name, tmp_path):
+    config = yaml.safe_load((ROOT / "configs" / f"{name}.yaml").read_text())
+    assert resolve_config(config, SCHEMA, directory=tmp_path)["name"] == name
