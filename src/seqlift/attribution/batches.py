@@ -63,7 +63,7 @@ class Request:
         return cls(sequences.detach(), references, n_references, args, seed)
 
     def batches(self, n_pairs: int, device: torch.device) -> Iterator[tuple[slice, slice, Tensor, Tensor, tuple]]:
-        """Blocks of at most `n_pairs` pairs (or one): rows, columns, sequences (B, 4, L), references (B, R', 4, L), args.
+        """Blocks of at most `n_pairs` pairs: rows, columns, sequences (B, 4, L), references (B, R', 4, L), args.
 
         Whole sequences share a block where all their references fit in one; otherwise one sequence takes several.
         """

@@ -24,9 +24,7 @@ def choose_device(device: str | torch.device | None) -> torch.device:
     except RuntimeError:
         raise SeqliftError(f"device {device!r} is unknown; use auto, cpu or cuda") from None
     if chosen.type == "cuda" and not torch.cuda.is_available():
-        raise SeqliftError(
-            f"device {device!r} was asked for, but no CUDA GPU can be used here; use `cpu` or `auto`, or see `nvidia-smi`"
-        )
+        raise SeqliftError(f"device {device!r} was asked for, but no CUDA GPU can be used here; use `cpu` or `auto`")
     return chosen
 
 
@@ -48,8 +46,8 @@ def borrowed(model: Callable, device: str | torch.device | None) -> Iterator[tor
     for name, module in model.named_modules():
         if isinstance(module, torch.jit.ScriptModule) or hasattr(module, "_orig_mod"):
             raise SeqliftError(
-                f"cannot explain `{name or 'the model'}` ({type(module).__name__}): a scripted or compiled module hides "
-                "its operations; pass the module that it was made from"
+                f"cannot explain `{name or 'the model'}` ({type(module).__name__}): a scripted or compiled module "
+                "hides its operations; pass the module that it was made from"
             )
     parameters = list(model.parameters())
     home = next((tensor.device for tensor in (*parameters, *model.buffers())), torch.device("cpu"))

@@ -327,19 +327,22 @@ LINEAR: dict[Callable, tuple[int, ...]] = {
     function: positions
     for positions, names in {
         (0,): (
-            "view view_as reshape reshape_as flatten unflatten ravel squeeze unsqueeze transpose t permute movedim "
-            "moveaxis swapaxes swapdims adjoint clone expand expand_as broadcast_to repeat tile __deepcopy__ "
+            "view reshape flatten unflatten ravel squeeze unsqueeze transpose t permute movedim "
+            "moveaxis swapaxes swapdims adjoint clone expand broadcast_to repeat tile __deepcopy__ "
             "repeat_interleave narrow select index_select __getitem__ split split_with_sizes chunk unbind tensor_split "
-            "contiguous hsplit vsplit dsplit flip fliplr flipud roll rot90 diagonal diag diag_embed tril triu trace unfold "
-            "fold pad constant_pad_nd sum mean cumsum neg negative positive to type float double half bfloat16 type_as cuda "
-            "avg_pool1d avg_pool2d avg_pool3d adaptive_avg_pool1d adaptive_avg_pool2d adaptive_avg_pool3d interpolate "
-            "upsample pixel_shuffle pixel_unshuffle channel_shuffle gather take_along_dim index_fill as_strided "
+            "contiguous hsplit vsplit dsplit flip fliplr flipud roll rot90 diagonal diag diag_embed tril triu trace "
+            "unfold fold pad constant_pad_nd sum mean cumsum neg negative positive to type float double half bfloat16 "
+            "cuda avg_pool1d avg_pool2d avg_pool3d adaptive_avg_pool1d adaptive_avg_pool2d adaptive_avg_pool3d "
+            "interpolate upsample pixel_shuffle pixel_unshuffle channel_shuffle gather take_along_dim index_fill as_strided "
             "sum_to_size cat concat concatenate stack hstack vstack dstack column_stack row_stack atleast_1d "
             "atleast_2d atleast_3d dropout dropout1d dropout2d dropout3d alpha_dropout feature_dropout "
             "feature_alpha_dropout batch_norm real zero_ fill_ squeeze_ unsqueeze_ transpose_ t_ swapaxes_ neg_ "
             "dropout_ index_fill_ tril_ triu_ __iter__ resolve_conj resolve_neg"
         ),
-        (0, 1): "add sub subtract __radd__ __rsub__ rsub lerp add_ sub_ subtract_ lerp_ copy_",
+        (0, 1): (
+            "add sub subtract __radd__ __rsub__ rsub lerp add_ sub_ subtract_ lerp_ copy_ "
+            "view_as reshape_as expand_as type_as"
+        ),
         (0, 1, 2, 3, 4, 5, 6, 7): "broadcast_tensors",
         (0, 2): "masked_fill masked_fill_ __setitem__ masked_scatter masked_scatter_ index_put index_put_",
         (0, 3): "index_copy index_copy_ index_add index_add_ scatter scatter_ scatter_add scatter_add_",
@@ -526,11 +529,11 @@ def _vector_norm(x, ord=2, dim=None, keepdim=False, *, dtype=None):
     return torch.sqrt(torch.square(x).sum(dims, keepdim=keepdim))
 
 
-def _maximum(input, other):
+def maximum(input, other):
     return torch.stack(torch.broadcast_tensors(input, other), -1).amax(-1)
 
 
-def _minimum(input, other):
+def minimum(input, other):
     return torch.stack(torch.broadcast_tensors(input, other), -1).amin(-1)
 
 
@@ -559,13 +562,12 @@ COMPOSITIONS: dict[Callable, Callable] = {
         "var": _variance,
         "std": _standard_deviation,
         "vector_norm": _vector_norm,
+        "maximum fmax": maximum,
+        "minimum fmin": minimum,
         "addcmul": _add_product,
         "addmm addmv baddbmm": _add_matrix_product,
     }.items()
     for function in find(names)
 }
-# `max` and `min` of two tensors reach these through the walk.
-MAXIMUM, MINIMUM = find("maximum", "fmax"), find("minimum", "fmin")
-COMPOSITIONS.update(dict.fromkeys(MAXIMUM, _maximum) | dict.fromkeys(MINIMUM, _minimum))
 SOFTMAX = find("softmax")
 LOG_SUM_EXP = find("logsumexp")

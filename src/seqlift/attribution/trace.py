@@ -1,9 +1,9 @@
 """Two walks through a model: one that remembers the sequences' activations, one that explains the references'.
 
-A torch-function mode sees every operation that a model asks PyTorch for, written as a module, a function, a method or an
-operator, in place or not, and needs nothing from the model. `record` runs the sequences once and keeps the activations
-at each non-linear operation. `replay` then runs the references, pairs each activation with the one recorded at the same
-place, and gives every operation its DeepLIFT multiplier as gradient (`seqlift.attribution.rules`).
+A torch-function mode sees every operation that a model asks PyTorch for, written as a module, a function, a method or
+an operator, in place or not, and needs nothing from the model. The first walk runs the sequences once and keeps the
+activations at each non-linear operation. The second runs the references, pairs each activation with the one recorded at
+the same place, and gives every operation its DeepLIFT multiplier as gradient (`seqlift.attribution.rules`).
 
 What has no rule is refused by name, with the place in the model. An operation is never taken as linear because nothing
 is known about it; nor is a value that reached the output by a way that the walk could not see.
@@ -23,6 +23,8 @@ from seqlift.attribution import rules
 from seqlift.errors import SeqliftError
 
 _MARK = "_seqlift_depends_on_input"
+_EINSUM = rules.find("einsum")
+_VALUES_ONLY = rules.find("amax amin")
 
 
 def _mark(value: Any) -> Any:
@@ -57,7 +59,7 @@ _without_override: dict[Callable, Callable] = {}
 
 
 def _open_up(function: Callable) -> Callable | None:
-    """A PyTorch function that is written in Python, without its look at modes: the operations inside show themselves."""
+    """A PyTorch function written in Python, without its look at modes, so that the operations inside show."""
     if function not in _without_override:
         inner = inspect.unwrap(function)
         opened = None
@@ -79,6 +81,17 @@ def _functional(name: str) -> Callable:
         if callable(getattr(home, name, None)):
             return getattr(home, name)
     raise NotImplementedError("done in place")
+
+
+def _check_evaluation(function: Callable, args: tuple, kwargs: dict) -> None:
+    """Dropout and BatchNorm are linear only in evaluation."""
+    name = getattr(function, "__name__", "")
+    if "dropout" in name:
+        probability = kwargs.get("p", args[1] if len(args) > 1 else 0.5)
+        if probability and kwargs.get("training", kwargs.get("train", args[2] if len(args) > 2 else True)):
+            raise NotImplementedError("it drops at random also in evaluation (give it `training=self.training`)")
+    elif name == "batch_norm" and kwargs.get("training", args[5] if len(args) > 5 else False):
+        raise NotImplementedError("it normalises with the statistics of the batch, so that rows depend on each other")
 
 
 class _Walk(TorchFunctionMode):
@@ -143,7 +156,7 @@ class _Walk(TorchFunctionMode):
             with self._gradients():
                 return _mark(args[0].copy_(result))
         if function in rules.PRODUCTS:
-            if len(tracked) > 2 + (function not in rules._find("einsum")):
+            if len(tracked) > 2 + (function not in _EINSUM):
                 raise NotImplementedError(f"it multiplies {len(tracked)} activations at once; multiply two at a time")
             return self._nonlinear(rules.Product(), function, tracked, args, kwargs)
         if function in rules.EXTREMA:
@@ -166,10 +179,8 @@ class _Walk(TorchFunctionMode):
 
     def _factors(self, function: Callable, args: tuple, kwargs: dict) -> int:
         """How many of the factors of a product depend on the input (the bias of a layer is none)."""
-        factors = [
-            *args[: None if function in rules._find("einsum") else 2],
-            *(v for k, v in kwargs.items() if k != "bias"),
-        ]
+        positional = args if function in _EINSUM else args[:2]
+        factors = [*positional, *(value for key, value in kwargs.items() if key != "bias")]
         return sum(_is_tracked(tensor) for tensor in _tensors(factors))
 
     def _linear(self, function: Callable, tracked: list[Tensor], args: tuple, kwargs: dict) -> Any:
@@ -179,22 +190,7 @@ class _Walk(TorchFunctionMode):
                 any(map(_is_tracked, _tensors(a))) for k, a in kwargs.items() if k not in rules.LINEAR_KEYWORDS
             ):
                 raise NotImplementedError("an index, a mask, a condition or a weight in it depends on the input")
-        name = getattr(function, "__name__", "")
-        if "dropout" in name or name == "batch_norm":
-            given = (
-                inspect.signature(inspect.unwrap(function)).bind(*args, **kwargs)
-                if inspect.isfunction(function)
-                else None
-            )
-            training = (
-                given.arguments.get("training", "dropout" in name) if given else args[2 if "dropout" in name else 5]
-            )
-            if training and name == "batch_norm":
-                raise NotImplementedError(
-                    "it normalises with the statistics of the batch, so rows depend on each other"
-                )
-            if training:
-                raise NotImplementedError("it drops at random also in evaluation (pass `training=self.training`)")
+        _check_evaluation(function, args, kwargs)
         with self._gradients():
             result = function(*args, **kwargs)
         if any(not (t.is_floating_point() or t.is_complex()) for t in _tensors(result)):
@@ -207,7 +203,7 @@ class _Walk(TorchFunctionMode):
         x = given.pop("self") if x is None else x
         if isinstance(other, Tensor):
             with self:
-                return (rules._maximum if rules.EXTREMA[function] > 0 else rules._minimum)(x, other)
+                return (rules.maximum if rules.EXTREMA[function] > 0 else rules.minimum)(x, other)
         dims, keepdim = rules.as_dims(given.get("dim", given.get("axis")), x.ndim), given.get("keepdim", False)
         if 0 in dims:
             raise NotImplementedError("it reaches over the first axis, so rows of a batch depend on each other")
@@ -220,7 +216,7 @@ class _Walk(TorchFunctionMode):
         shape = [1 if d in dims else x.shape[d] for d in range(x.ndim) if keepdim or d not in dims]
         with self:
             values = values.reshape(shape)
-        if function in rules._find("amax", "amin") or "dim" not in given:
+        if function in _VALUES_ONLY or "dim" not in given:
             return values
         places = search(rows.detach(), -1).indices.reshape(shape)
         kind = torch.return_types.max if rules.EXTREMA[function] > 0 else torch.return_types.min

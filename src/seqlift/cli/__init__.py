@@ -1,11 +1,12 @@
 """The command `seqlift <stage> --flags`: parses and delegates.
 
-Each stage lives in a module of this package with `HELP`, `add_arguments(parser)` and `run(arguments)`. Only the module
+Each stage lives in a module of this package with `add_arguments(parser)` and `run(arguments)`. Only the module
 of the stage asked for is imported, so that `seqlift --help` and light stages do not wait for torch.
 """
 
 import argparse
 import importlib
+import logging
 import os
 import sys
 
@@ -16,7 +17,7 @@ STAGES = {
     "fetch": "download a file, check it against its checksum and convert it",
     "regions": "windows around peaks, negatives, labels and splits: regions.tsv.gz",
     "train": "train a model on regions: model.ckpt, history.tsv, metrics.json",
-    "attribute": "score every base of the regions for one target with one method: <target>.<method>.h5",
+    "attribute": "score every base of the regions of a target with one method: <target>.<method>.h5",
     "tracks": "lay the scores on genome coordinates: <target>.<method>.bw",
     "motifs": "find, name and draw the patterns in the scores",
     "truth": "hold a run on simulated data against the planted truth: truth.json",
@@ -36,6 +37,8 @@ def main(argv: list[str] | None = None) -> int:
             module = importlib.import_module(f"seqlift.cli.{stage}")
             module.add_arguments(command)
     arguments = parser.parse_args(argv)
+    logging.basicConfig(format="%(message)s")
+    logging.getLogger("seqlift").setLevel(logging.INFO)
     try:
         module.run(arguments)
     except SeqliftError as error:
