@@ -241,8 +241,8 @@ def _check_places(scores: Scores, chromosome_sizes: dict[str, int]) -> None:
     unknown = coords["chrom"][size.isna()].unique()
     if len(unknown):
         raise SeqliftError(
-            f"{scores.path}: chromosome {unknown[0]!r} (and {len(unknown) - 1} more) is not in the genome, which has "
-            f"{', '.join(map(repr, list(chromosome_sizes)[:5]))}, ...; give the genome that the regions were made from"
+            f"{scores.path}: {len(unknown)} chromosomes are not in the genome, the first is {unknown[0]!r}; the genome "
+            f"has {', '.join(map(repr, list(chromosome_sizes)[:5]))}, ...; give the one that the regions were made from"
         )
     off = (coords["start"] < 0) | (coords["end"] > size) | (coords["end"] - coords["start"] != length)
     if off.any():
