@@ -1,0 +1,43 @@
+# make demo    install, run the demo, and show what came out          make test    install and run all tests
+# make yeast   the same with real data                                make lint    style checks only
+# make clean   delete the results and data of demo and yeast (not the installation)
+
+# python3 is 3.11 or newer; another one: make PYTHON=python3.13 demo
+PYTHON = python3
+CORES = all
+
+# Relative names only, and PATH by the environment: the checkout may lie in a path with spaces
+export PATH := $(CURDIR)/.venv/bin:$(PATH)
+INSTALLED = .venv/.installed
+
+.PHONY: demo yeast test lint clean install
+.DELETE_ON_ERROR:
+
+demo: $(INSTALLED)
+	snakemake --configfile configs/demo.yaml --cores $(CORES)
+	@seqlift summary --run-dir results/demo/200bp
+
+yeast: $(INSTALLED)
+	snakemake --configfile configs/yeast.yaml --cores $(CORES)
+	@seqlift summary --run-dir results/yeast/200bp
+
+test: lint
+	pytest
+
+lint: $(INSTALLED)
+	ruff check .
+	ruff format --check .
+	snakefmt --check workflow
+	snakemake --lint
+
+install: $(INSTALLED)
+
+$(INSTALLED): pyproject.toml constraints.txt
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "seqlift needs Python 3.11 or newer, found " + sys.version.split()[0] + "; name one: make PYTHON=python3.12")'
+	@$(PYTHON) -c 'import ensurepip, venv' 2>/dev/null || { echo "Python has no venv module; on Debian or Ubuntu: sudo apt install python3-venv" >&2; exit 1; }
+	$(PYTHON) -m venv .venv
+	python -m pip install --quiet --disable-pip-version-check --constraint constraints.txt --editable '.[test]'
+	@touch $@
+
+clean:
+	rm -rf results/demo results/yeast data/demo data/yeast

@@ -1,0 +1,68 @@
+"""Imports run one way, in the order of the stages, so that each stage can be read without the later ones."""
+
+import ast
+from pathlib import Path
+
+import pytest
+
+SOURCE = Path(__file__).parents[1] / "src" / "seqlift"
+
+# A module may import what stands above it. Those in one line do not know each other.
+ORDER = [
+    {"errors", "files"},
+    {"config", "intervals", "progress"},
+    {"fetch", "genome", "shuffle"},
+    {"negatives"},
+    {"regions"},
+    {"dataset", "metrics", "models"},
+    {"fitting"},
+    {"training"},
+    {"scores"},
+    {"attribution"},
+    {"tracks"},
+    {"motifs"},
+    {"simulate"},
+    {"truth"},
+    {"provenance"},
+    {"report"},
+    {"cli"},
+]
+RANK = {module: rank for rank, modules in enumerate(ORDER) for module in modules}
+
+
+def modules() -> list[Path]:
+    return sorted(path for path in SOURCE.rglob("*.py") if path != SOURCE / "__init__.py")
+
+
+def imported(path: Path) -> set[str]:
+    """Top-level modules of seqlift that a file imports, also inside functions."""
+    names = set()
+    for node in ast.walk(ast.parse(path.read_text())):
+        if isinstance(node, ast.ImportFrom):
+            assert node.level == 0, f"{path}:{node.lineno}: write the import out, from seqlift.module"
+            names |= {f"{node.module}.{alias.name}" if node.module == "seqlift" else str(node.module)
+                      for alias in node.names}  # fmt: skip
+        elif isinstance(node, ast.Import):
+            names |= {alias.name for alias in node.names}
+    inside = {name.split(".")[1] for name in names if name.startswith("seqlift.")}
+    return {name for name in inside if name in RANK or (SOURCE / f"{name}.py").exists() or (SOURCE / name).is_dir()}
+
+
+@pytest.mark.parametrize("path", modules(), ids=lambda path: str(path.relative_to(SOURCE)))
+def test_imports_run_one_way(path):
+    own = path.relative_to(SOURCE).parts[0].removesuffix(".py")
+    assert own in RANK, f"{own} has no place in the order of the stages yet"
+    for other in imported(path) - {own}:
+        assert other in RANK and RANK[other] < RANK[own], f"{path.name} imports {other}, a later stage"
+
+
+def test_every_command_has_its_module():
+    from seqlift.cli import STAGES
+
+    assert {path.stem for path in (SOURCE / "cli").glob("*.py")} - {"__init__"} == set(STAGES)
+
+
+def test_commands_stay_short():
+    """A command parses and delegates; what it does lies in functions that can be called without it."""
+    lengths = {path.name: len(path.read_text().splitlines()) for path in (SOURCE / "cli").glob("*.py")}
+    assert {name: lines for name, lines in lengths.items() if lines > 100} == {}
