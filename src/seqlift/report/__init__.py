@@ -1,0 +1,58 @@
+"""The report: one page that says what a run did, how well it worked and how far its explanations can be trusted.
+
+`report.html` holds its figures, style and script in itself, so it opens from a disk without a network; tracks, score
+files and logos are linked by paths relative to it. A content security policy in the page forbids it to load or run
+anything that is not written in it.
+"""
+
+import os
+from pathlib import Path
+
+from seqlift.files import replacing
+from seqlift.provenance import collect_provenance, write_provenance
+from seqlift.report.page import render_page
+from seqlift.report.run import Run, load_run, read_config
+from seqlift.scores import open_scores
+
+__all__ = ["Run", "load_run", "read_config", "write_report"]
+
+EXAMPLES = 4
+
+
+def write_report(run_dir: str | os.PathLike, config_path: str | os.PathLike, output: str | os.PathLike) -> Path:
+    """Write the report of a run, and `provenance.json` into its folder.
+
+    Parameters
+    ----------
+    run_dir : path-like
+        results/<name>/<length>bp, with the files of all other stages.
+    config_path : path-like
+        The resolved configuration, YAML. `report.examples` is the number of example regions of each target.
+    output : path-like
+        The page to write. Its links are relative to its folder.
+
+    Returns
+    -------
+    pathlib.Path
+        `output`
+
+    Raises
+    ------
+    SeqliftError
+        If a file is missing, broken or of another run; the message names it and the stage that makes it.
+    """
+    config = read_config(config_path)
+    run = load_run(run_dir, methods=(config.get("attribution") or {}).get("methods"))
+    attributions = {}
+    for target in run.targets:
+        for method in run.methods:
+            path = run.scores(target, method)
+            with open_scores(path) as scores:
+                attributions[path.name] = scores.attributes
+    provenance = collect_provenance(config, run.regions, run.metrics, attributions)
+    write_provenance(run.directory / "provenance.json", provenance)
+    examples = (config.get("report") or {}).get("examples", EXAMPLES)
+    page = render_page(run, provenance, examples=examples, folder=Path(output).resolve().parent)
+    with replacing(output) as temporary:
+        temporary.write_text(page, encoding="utf-8")
+    return Path(output)

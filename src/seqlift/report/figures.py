@@ -1,0 +1,506 @@
+"""The report's figures: matplotlib's object interface, written as small SVG that is the same for the same numbers.
+
+A figure stands in the page as an `<img>` whose address holds the drawing itself, so the page needs no network, figures
+cannot disturb each other's identifiers, and each has its description as alternative text. Text stays text in the
+reader's own sans-serif font; letters of sequence logos are shapes.
+"""
+
+import io
+import re
+from dataclasses import dataclass
+from pathlib import Path
+from urllib.parse import quote
+
+import matplotlib
+import numpy as np
+import pandas as pd
+from matplotlib.axes import Axes
+from matplotlib.backends.backend_svg import FigureCanvasSVG
+from matplotlib.colors import LinearSegmentedColormap, LogNorm
+from matplotlib.figure import Figure
+from matplotlib.ticker import FuncFormatter, MaxNLocator
+
+from seqlift.errors import SeqliftError
+from seqlift.motifs.logos import draw_logo
+from seqlift.report.analysis import Agreement, Completeness, Curves, Example, PathCurve
+from seqlift.report.run import METHOD_NAMES
+
+INK, SOFT, RULE = "#1c2733", "#64707d", "#d5dbe1"
+METHOD_COLOURS = {"deeplift": "#1f5fa8", "interior_gradients": "#b4541a"}
+POSITIVE, NEGATIVE = "#1f5fa8", "#8b97a3"
+LOGO_BASES = 100  # letters of a page-wide logo that an eye can still read; longer regions show their core
+PAGE = 10.6  # inches: 1018 CSS pixels, the width of the page's column
+PAIR = 2.5  # inches: 240 CSS pixels, so that two pairs of figures stand side by side
+
+STYLE = {
+    "axes.edgecolor": "#8b97a3",
+    "axes.labelcolor": INK,
+    "axes.labelsize": 9,
+    "axes.linewidth": 0.7,
+    "axes.spines.right": False,
+    "axes.spines.top": False,
+    "figure.facecolor": "none",
+    "axes.facecolor": "none",
+    "font.family": "DejaVu Sans",  # comes with matplotlib; only used to measure, see `_image`
+    "font.size": 9,
+    "legend.fontsize": 8.5,
+    "legend.frameon": False,
+    "lines.linewidth": 1.6,
+    "lines.solid_capstyle": "round",
+    "svg.fonttype": "none",
+    "svg.hashsalt": "seqlift",
+    "text.parse_math": False,  # names come from files: a `$` in one is a dollar sign
+    "text.color": INK,
+    "xtick.color": "#8b97a3",
+    "ytick.color": "#8b97a3",
+    "xtick.labelcolor": SOFT,
+    "ytick.labelcolor": SOFT,
+    "xtick.labelsize": 8.5,
+    "ytick.labelsize": 8.5,
+    "xtick.major.width": 0.7,
+    "ytick.major.width": 0.7,
+}
+_FONTS = "system-ui, 'Segoe UI', Roboto, 'Helvetica Neue', Arial, sans-serif"
+_DECIMALS = re.compile(r"-?\d+\.\d{3,}")
+_TAG = re.compile(r"<[^>]*>")
+_PATH_DATA = re.compile(r' d="[^"]*"')
+_SPACE_AROUND_COMMANDS = re.compile(r"\s*([A-Za-z])\s+(?=[-\d.MLQCz\"])|\s+(?=\")")
+_DENSITY = LinearSegmentedColormap.from_list("density", ["#e9eff6", "#8fb3d9", "#1f5fa8", "#0c2747"])
+
+
+@dataclass(frozen=True)
+class Image:
+    """A drawing ready for the page: `source` for `src`, its alternative text and its size in CSS pixels."""
+
+    source: str
+    alt: str
+    width: int
+    height: int
+
+
+def training(history: pd.DataFrame, best_epoch: int | None) -> Image:
+    """Training and validation loss by epoch."""
+    with _figure(3.5, 2.6) as (figure, image):
+        ax = figure.add_subplot()
+        ax.plot(history["epoch"], history["train_loss"], color=NEGATIVE, label="training")
+        ax.plot(history["epoch"], history["valid_loss"], color=POSITIVE, label="validation")
+        _mark_epoch(ax, best_epoch)
+        _axes(ax, "epoch", "loss")
+        ax.xaxis.set_major_locator(MaxNLocator(5, integer=True))
+        ax.legend(loc="upper right")
+        last = history.iloc[-1]
+        return image(
+            f"Line chart of the loss over {len(history)} epochs; it ends at {last['train_loss']:.3g} in training and "
+            f"{last['valid_loss']:.3g} in validation."
+        )
+
+
+def validation_auroc(history: pd.DataFrame, targets: list[str], best_epoch: int | None) -> Image:
+    """AUROC on the validation split by epoch, one line a target."""
+    with _figure(3.5, 2.6) as (figure, image):
+        ax = figure.add_subplot()
+        for colour, target in zip(_target_colours(len(targets)), targets, strict=True):
+            ax.plot(history["epoch"], history[f"valid_auroc_{target}"], color=colour, label=_legend(target))
+        _mark_epoch(ax, best_epoch)
+        _axes(ax, "epoch", "AUROC, validation")
+        ax.xaxis.set_major_locator(MaxNLocator(5, integer=True))
+        ax.legend(loc="lower right")
+        best = ", ".join(f"{target} {history[f'valid_auroc_{target}'].max():.3f}" for target in targets)
+        return image(f"Line chart of the validation AUROC over {len(history)} epochs. Highest: {best}.")
+
+
+def gc_match(positives: np.ndarray, negatives: np.ndarray) -> Image:
+    """Distribution of GC content of positive and negative regions."""
+    with _figure(3.5, 2.6) as (figure, image):
+        ax = figure.add_subplot()
+        both = np.r_[positives, negatives]
+        edges = np.linspace(both.min() - 0.01, both.max() + 0.01, 25)
+        for values, colour, label, fill in (
+            (negatives, NEGATIVE, "negatives", True),
+            (positives, POSITIVE, "positives", False),
+        ):
+            if len(values):
+                weights = np.full(len(values), 100 / len(values))
+                ax.hist(
+                    values,
+                    bins=edges,
+                    weights=weights,
+                    histtype="stepfilled" if fill else "step",
+                    color=colour,
+                    alpha=0.45 if fill else 1,
+                    linewidth=0 if fill else 1.6,
+                    label=label,
+                )
+        _axes(ax, "GC content", "% of regions")
+        ax.xaxis.set_major_formatter(FuncFormatter(lambda value, _: f"{100 * value:.0f}%"))
+        ax.set_ylim(0, ax.get_ylim()[1] * 1.18)
+        ax.legend(loc="upper right", ncols=2, columnspacing=1.2, handlelength=1.4)
+        return image("Histograms of the GC content of positive and negative regions, one over the other.")
+
+
+def roc(target: str, found: Curves, best_possible: float | None) -> Image:
+    """Receiver operating characteristic of one target."""
+    with _figure(PAIR, 2.4) as (figure, image):
+        ax = figure.add_subplot()
+        ax.plot([0, 1], [0, 1], color=RULE, linewidth=1, zorder=1)
+        ax.plot(found.false_positive_rate, found.true_positive_rate, color=POSITIVE)
+        _unit_square(ax, "false positive rate", "true positive rate")
+        note = f"AUROC {found.auroc:.3f}" + ("" if best_possible is None else f"\nbest possible {best_possible:.3f}")
+        ax.text(0.97, 0.05, note, ha="right", va="bottom", transform=ax.transAxes)
+        return image(f"ROC curve of {target} on the held-out split; area {found.auroc:.3f}.")
+
+
+def precision_recall(target: str, found: Curves) -> Image:
+    """Precision against recall of one target."""
+    with _figure(PAIR, 2.4) as (figure, image):
+        ax = figure.add_subplot()
+        ax.axhline(found.prevalence, color=RULE, linewidth=1, zorder=1)
+        ax.plot(found.recall, found.precision, color=POSITIVE)
+        _unit_square(ax, "recall", "precision")
+        ax.text(0.03, 0.05, f"AUPRC {found.auprc:.3f}\nby chance {found.prevalence:.3f}", transform=ax.transAxes)
+        return image(
+            f"Precision-recall curve of {target} on the held-out split; area {found.auprc:.3f}, "
+            f"by chance {found.prevalence:.3f}."
+        )
+
+
+def example_region(example: Example, planted: list[tuple[int, int, str]] = ()) -> tuple[Image, str]:
+    """Sequence logos of one region, the methods one above the other on the same coordinates.
+
+    A region of more than `LOGO_BASES` bp is drawn whole as bars, and its core (the stretch with the largest sum of
+    |contribution| over the methods) as letters.
+
+    Parameters
+    ----------
+    example : Example
+    planted : list of (start, end, name)
+        Known motif instances (simulated data) to mark; genome coordinates, bp, 0-based, end exclusive.
+
+    Returns
+    -------
+    (Image, str)
+        The figure and, in words, which part the logos show.
+    """
+    methods = list(example.contributions)
+    length = example.end - example.start
+    low, high = core(np.sum([np.abs(c).sum(axis=0) for c in example.contributions.values()], axis=0), LOGO_BASES)
+    zoomed = (low, high) != (0, length)
+    # Rows from the top: kind, method, height and the room below it, in inches
+    rows = [("overview", method, 0.5, 0.22) for method in methods] if zoomed else []
+    if rows:
+        rows[-1] = (*rows[-1][:3], 0.58)
+    rows += [("logo", method, 1.2, 0.24) for method in methods]
+    rows[-1] = (*rows[-1][:3], 0.48)
+    top = 0.38 if planted else 0.22
+    total = top + sum(height + room for _, _, height, room in rows)
+    with _figure(PAGE, total) as (figure, image):
+        y = total - top
+        for i, (kind, method, height, room) in enumerate(rows):
+            y -= height
+            ax = figure.add_axes((0.62 / PAGE, y / total, 1 - 0.72 / PAGE, height / total))
+            y -= room
+            values = example.contributions[method].astype(float)
+            if kind == "overview":
+                _draw_overview(ax, example, values, method, (low, high))
+            else:
+                _draw_scores(ax, example, values[:, low:high], method, low)
+            _genome_axis(
+                ax, labelled=i + 1 == len(rows) or rows[i + 1][0] != kind, named=i + 1 == len(rows), example=example
+            )
+            if i == 0:
+                _mark_planted(ax, planted, example, height)
+        part = f"{example.chrom}:{example.start + low:,}–{example.start + high:,}"
+        names = " above ".join(METHOD_NAMES[method] for method in methods)
+        return image(f"Contribution of each base at {part}: {names}, as sequence logos."), part if zoomed else ""
+
+
+def core(importance: np.ndarray, width: int) -> tuple[int, int]:
+    """The stretch of at most `width` bases with the largest sum; 0-based, end exclusive.
+
+    Of the stretches within 2 % of the largest sum the middle one, so that what matters does not stick to an edge.
+    """
+    if len(importance) <= width:
+        return 0, len(importance)
+    cumulated = np.r_[0.0, np.cumsum(importance)]
+    sums = cumulated[width:] - cumulated[:-width]
+    best = np.flatnonzero(sums >= 0.98 * sums.max())
+    start = int(best[len(best) // 2])
+    return start, start + width
+
+
+def path_prediction(curve: PathCurve, rows: list[int]) -> Image:
+    """The output along the path from reference to sequence: examples, the mean, and where most regions lie."""
+    with _figure(PAIR, 2.2) as (figure, image):
+        ax = figure.add_subplot()
+        _band(ax, curve.alphas, curve.prediction)
+        for row in rows:
+            ax.plot(curve.alphas, curve.prediction[row], color=SOFT, linewidth=0.8, alpha=0.8)
+        ax.plot(curve.alphas, curve.prediction.mean(axis=0), color=METHOD_COLOURS["interior_gradients"], linewidth=2.2)
+        _axes(ax, "α, from reference to sequence", "output f (logit)")
+        ax.set_xlim(0, 1)
+        ends = curve.prediction.mean(axis=0)
+        return image(f"The mean output rises from {ends[0]:.2f} at the reference to {ends[-1]:.2f} at the sequence.")
+
+
+def path_gradient(curve: PathCurve, rows: list[int]) -> Image:
+    """The size of the gradients along the path."""
+    with _figure(PAIR, 2.2) as (figure, image):
+        ax = figure.add_subplot()
+        _band(ax, curve.nodes, curve.gradient_size)
+        for row in rows:
+            ax.plot(curve.nodes, curve.gradient_size[row], color=SOFT, linewidth=0.8, alpha=0.8)
+        mean = curve.gradient_size.mean(axis=0)
+        ax.plot(curve.nodes, mean, color=METHOD_COLOURS["interior_gradients"], linewidth=2.2)
+        _axes(ax, "α, from reference to sequence", "size of gradients")
+        ax.set_xlim(0, 1)
+        ax.set_ylim(0)
+        peak = curve.nodes[int(np.argmax(mean))]
+        return image(f"The mean size of the gradients is largest at α = {peak:.2f} and {mean[-1]:.3g} at the sequence.")
+
+
+def completeness(found: Completeness, method: str) -> Image:
+    """Distribution of the relative completeness error, on a logarithmic axis."""
+    with _figure(3.5, 2.3) as (figure, image):
+        ax = figure.add_subplot()
+        values = found.relative[np.isfinite(found.relative)]
+        floor = 1e-9  # below float32's rounding: drawn in the first bar
+        logs = np.log10(np.maximum(values, floor))
+        limit = np.log10(found.tolerance)
+        low, high = np.floor(min([*logs, limit])), np.ceil(max([*logs, limit]) + 0.01)
+        ax.hist(logs, bins=np.linspace(low, high, 41), color=METHOD_COLOURS[method], alpha=0.75)
+        ax.axvline(limit, color=INK, linewidth=1, linestyle=(0, (4, 2)))
+        ax.annotate("tolerance ", (limit, 1), xycoords=("data", "axes fraction"), ha="right", va="top", fontsize=8.5)
+        ax.xaxis.set_major_locator(MaxNLocator(6, integer=True))
+        ax.xaxis.set_major_formatter(FuncFormatter(lambda value, _: _power(value)))
+        _axes(ax, "|delta| / |f(x) − f(reference)|", "explanations")
+        median = np.median(values) if len(values) else float("nan")
+        return image(f"Histogram of the relative completeness error of {METHOD_NAMES[method]}; median {median:.1e}.")
+
+
+def agreement_histogram(found: Agreement) -> Image:
+    """Distribution over regions of the correlation between the two methods."""
+    with _figure(PAIR, 2.2) as (figure, image):
+        ax = figure.add_subplot()
+        values = found.per_region[np.isfinite(found.per_region)]
+        low = min(0.0, float(values.min()) if len(values) else 0.0)
+        ax.hist(values, bins=np.linspace(np.floor(low * 10) / 10, 1, 41), color=SOFT, alpha=0.8)
+        median = float(np.median(values)) if len(values) else float("nan")
+        ax.axvline(median, color=INK, linewidth=1)
+        ax.annotate(f"median {median:.2f} ", (median, 1), xycoords=("data", "axes fraction"), ha="right", va="top")
+        _axes(ax, "correlation within a region", "regions")
+        ax.set_xlim(right=1)
+        return image(f"Histogram over regions of the correlation between the two methods; median {median:.2f}.")
+
+
+def agreement_density(found: Agreement, first: str, second: str) -> Image:
+    """Contribution by one method against the other, as a density over all bases."""
+    with _figure(PAIR, 2.2) as (figure, image):
+        ax = figure.add_subplot()
+        counts = np.ma.masked_less(found.density.T, 1)
+        limit = float(found.edges[-1])
+        ax.plot([-limit, limit], [-limit, limit], color=RULE, linewidth=1, zorder=1)
+        ax.imshow(
+            counts,
+            origin="lower",
+            extent=(-limit, limit, -limit, limit),
+            cmap=_DENSITY,
+            norm=LogNorm(1, max(2, counts.max() if counts.count() else 2)),
+            interpolation="nearest",
+            zorder=2,
+        )
+        used = np.flatnonzero(found.density.sum(axis=0) + found.density.sum(axis=1))
+        room = found.edges[[used[0], used[-1] + 1]] if len(used) else (-1, 1)
+        ax.set_xlim(*room)
+        ax.set_ylim(*room)
+        _axes(ax, METHOD_NAMES[first], METHOD_NAMES[second])
+        ax.locator_params(nbins=5)
+        ax.set_aspect("equal", adjustable="box")
+        return image(
+            f"Density of all bases by their two contributions; correlation {found.overall:.2f} over all bases."
+        )
+
+
+class _figure:  # noqa: N801, used like a function: `with _figure(3, 2) as (figure, image):`
+    """Opens a figure of `width` × `height` inches in the report's style; gives it and the call that finishes it."""
+
+    def __init__(self, width: float, height: float):
+        self.size = width, height
+        self.style = matplotlib.rc_context(STYLE)
+
+    def __enter__(self):
+        self.style.__enter__()
+        self.figure = Figure(figsize=self.size)
+        FigureCanvasSVG(self.figure)
+        return self.figure, self._image
+
+    def __exit__(self, *error):
+        return self.style.__exit__(*error)
+
+    def _image(self, alt: str) -> Image:
+        if self.size[0] < PAGE:
+            self.figure.set_layout_engine("constrained", w_pad=0.03, h_pad=0.03)
+        handle = io.StringIO()
+        self.figure.savefig(handle, format="svg", metadata={"Date": None, "Creator": None})
+        width, height = (round(96 * inches) for inches in self.size)
+        return Image(svg_source(handle.getvalue()), alt, width, height)
+
+
+def svg_source(svg: str) -> str:
+    """SVG text as an address for `<img src>`: two decimals, the reader's font, no preamble, no idle white space."""
+    svg = svg[svg.index("<svg") :]
+    svg = _TAG.sub(lambda tag: _DECIMALS.sub(_two_decimals, tag.group()), svg)
+    svg = _PATH_DATA.sub(lambda found: _SPACE_AROUND_COMMANDS.sub(r"\1", found.group()), svg)
+    svg = svg.replace("'DejaVu Sans'", _FONTS)
+    svg = re.sub(r">\s+<", "><", svg)
+    return "data:image/svg+xml," + quote(svg, safe="=:/;,?@!$*()-._~+^|{}[]")
+
+
+def _two_decimals(found: re.Match) -> str:
+    return f"{float(found.group()):.2f}".rstrip("0").rstrip(".")
+
+
+def _axes(ax: Axes, xlabel: str, ylabel: str) -> None:
+    ax.set_xlabel(xlabel)
+    ax.set_ylabel(ylabel)
+    ax.yaxis.set_major_locator(MaxNLocator(5))
+
+
+def _unit_square(ax: Axes, xlabel: str, ylabel: str) -> None:
+    ax.set_xlabel(xlabel)
+    ax.set_ylabel(ylabel)
+    ax.set_xlim(-0.01, 1.01)
+    ax.set_ylim(-0.01, 1.01)
+    ticks = [0, 0.25, 0.5, 0.75, 1]
+    labels = [f"{tick:g}" for tick in ticks]
+    ax.set_xticks(ticks, labels)
+    ax.set_yticks(ticks, labels)
+    ax.set_aspect("equal")
+
+
+def _mark_epoch(ax: Axes, epoch: int | None) -> None:
+    if epoch is not None:
+        ax.axvline(epoch, color=RULE, linewidth=1, zorder=0)
+        ax.annotate(
+            " kept", (epoch, 0.5), xycoords=("data", "axes fraction"), color=SOFT, fontsize=8.5, ha="left", va="center"
+        )
+
+
+def _target_colours(count: int) -> list:
+    """Distinct, print-safe colours; a wheel of hues when there are many targets."""
+    named = ["#1f5fa8", "#b4541a", "#2f7d4f", "#7b4a9e", "#a37b12", "#37808c"]
+    if count <= len(named):
+        return named[:count]
+    return [matplotlib.colormaps["viridis"](x) for x in np.linspace(0, 0.9, count)]
+
+
+def _legend(name: str) -> str:
+    """A name for a legend, which would leave out one that starts with an underscore."""
+    return f"\u200b{name}" if name.startswith("_") else name
+
+
+def _power(exponent: float) -> str:
+    digits = str.maketrans("-0123456789", "⁻⁰¹²³⁴⁵⁶⁷⁸⁹")
+    return "10" + f"{exponent:.0f}".translate(digits)
+
+
+def _band(ax: Axes, x: np.ndarray, y: np.ndarray) -> None:
+    low, high = np.quantile(y, [0.1, 0.9], axis=0)
+    ax.fill_between(x, low, high, color=METHOD_COLOURS["interior_gradients"], alpha=0.16, linewidth=0)
+
+
+def _draw_overview(ax: Axes, example: Example, values: np.ndarray, method: str, window: tuple[int, int]) -> None:
+    total = values.sum(axis=0)
+    x = np.arange(example.start, example.end)
+    ax.axvspan(example.start + window[0], example.start + window[1], color="#eef2f6", linewidth=0, zorder=0)
+    ax.fill_between(x, 0, total, step="mid", color=METHOD_COLOURS[method], linewidth=0)
+    ax.axhline(0, color="#8b97a3", linewidth=0.6)
+    ax.set_xlim(example.start - 0.5, example.end - 0.5)
+    ax.locator_params(axis="y", nbins=3)
+    _method_label(ax, method)
+
+
+def _draw_scores(ax: Axes, example: Example, values: np.ndarray, method: str, offset: int) -> None:
+    error = example.standard_error[method][offset : offset + values.shape[1]].astype(float)
+    total = values.sum(axis=0)
+    x = example.start + offset + np.arange(values.shape[1])
+    known = np.isfinite(error)
+    spread = np.where(known, error, 0)
+    low, high = min((total - spread).min(), 0), max((total + spread).max(), 0)
+    room = 0.04 * (high - low) or 1
+    draw_logo(ax, values, first=float(x[0]), limits=(low - room, high + room))
+    if known.any():
+        ax.vlines(x[known], (total - error)[known], (total + error)[known], color=INK, linewidth=0.45, alpha=0.75)
+    ax.tick_params(axis="y", labelsize=8.5)
+    ax.locator_params(axis="y", nbins=4)
+    _method_label(ax, method)
+
+
+def _method_label(ax: Axes, method: str) -> None:
+    ax.annotate(
+        METHOD_NAMES[method],
+        (0, 1),
+        xycoords="axes fraction",
+        xytext=(0, 2),
+        textcoords="offset points",
+        ha="left",
+        va="bottom",
+        color=METHOD_COLOURS[method],
+        fontsize=9,
+        fontweight="bold",
+    )
+
+
+def _genome_axis(ax: Axes, *, labelled: bool, named: bool, example: Example) -> None:
+    """Ticks at round genome coordinates."""
+    ax.xaxis.set_major_locator(MaxNLocator(10, integer=True, steps=[1, 2, 5, 10]))
+    ax.xaxis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:,.0f}"))
+    ax.spines["bottom"].set_visible(labelled)
+    ax.spines["bottom"].set_position(("outward", 3))
+    ax.tick_params(axis="x", length=3 if labelled else 0, labelbottom=labelled)
+    if named:
+        ax.set_xlabel(f"position on {example.chrom} (bp, 0-based)", labelpad=2)
+
+
+def _mark_planted(ax: Axes, planted: list[tuple[int, int, str]], example: Example, height: float) -> None:
+    """Bars with names above the axes of `height` inches, higher than the method's name."""
+    bar, label = 1 + 0.2 / height, 1 + 0.22 / height
+    for start, end, name in planted:
+        if end <= example.start or start >= example.end:
+            continue
+        ax.plot(
+            [start - 0.4, end - 0.6],
+            [bar, bar],
+            transform=ax.get_xaxis_transform(),
+            color=INK,
+            linewidth=2.2,
+            solid_capstyle="butt",
+            clip_on=False,
+        )
+        ax.annotate(
+            name,
+            ((start + end - 1) / 2, label),
+            xycoords=("data", "axes fraction"),
+            ha="center",
+            va="bottom",
+            fontsize=8,
+            annotation_clip=False,
+        )
+
+
+def file_image(path: Path, alt: str) -> Image:
+    """An SVG file of the run, such as a logo, for the page.
+
+    Raises
+    ------
+    SeqliftError
+        If the file is missing or is not an SVG drawing with a size.
+    """
+    try:
+        text = path.read_text(encoding="utf-8")
+    except (OSError, UnicodeDecodeError) as error:
+        raise SeqliftError(f"{path}: cannot be read ({error}); make it again with `seqlift motifs`") from None
+    width = re.search(r'<svg[^>]*?\swidth="([\d.]+)pt"', text)
+    height = re.search(r'<svg[^>]*?\sheight="([\d.]+)pt"', text)
+    if width is None or height is None:
+        raise SeqliftError(f"{path}: not an SVG drawing with a size in pt; make it again with `seqlift motifs`")
+    return Image(svg_source(text), alt, round(float(width.group(1)) * 4 / 3), round(float(height.group(1)) * 4 / 3))

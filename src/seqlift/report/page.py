@@ -1,0 +1,444 @@
+"""Puts the page together: numbers and figures of each section, filled into the template.
+
+Every name that comes from a user's file (targets, regions, chromosomes, paths) passes the template's escaping.
+"""
+
+import base64
+import hashlib
+import math
+from pathlib import Path
+
+import jinja2
+import numpy as np
+import pandas as pd
+from markupsafe import Markup
+
+from seqlift.regions import DROPPED
+from seqlift.report import analysis, figures
+from seqlift.report.run import METHOD_NAMES, SPLITS, Run, relative_link
+
+SPLIT_NAMES = {"train": "training", "valid": "validation", "test": "held out (test)"}
+WEAK_AUROC = 0.6  # below this a model's explanations explain little
+DIFFERENT = 0.005  # AUROCs of metrics.json and of the predictions further apart than this are not of one training
+
+
+def render_page(run: Run, provenance: dict, *, examples: int, folder: Path) -> str:
+    """The whole page as HTML.
+
+    Parameters
+    ----------
+    run : Run
+    provenance : dict
+        What `seqlift.provenance.collect_provenance` gave.
+    examples : int
+        Number of example regions for each target.
+    folder : pathlib.Path
+        Where the page will lie; links are relative to it.
+    """
+    environment = jinja2.Environment(
+        loader=jinja2.PackageLoader("seqlift", "report"),
+        autoescape=True,
+        trim_blocks=True,
+        lstrip_blocks=True,
+        undefined=jinja2.StrictUndefined,
+    )
+    environment.filters.update(
+        number=number, count=count, percent=percent, scientific=scientific, signed=signed, duration=duration
+    )
+    script = _packaged(environment, "report.js")
+    table = run.region_table()
+    found = _curves(run)
+    targets = [_target(run, target, found[target]) for target in run.targets]
+    explanations = [_explanations(run, target, table, examples) for target in run.targets]
+    return environment.get_template("report.html").render(
+        run=run,
+        title=f"{run.name}, {run.length} bp",
+        style=Markup(_packaged(environment, "report.css")),  # ours, not a user's
+        script=Markup(script),
+        script_hash=base64.b64encode(hashlib.sha256(script.encode()).digest()).decode(),
+        method_names=METHOD_NAMES,
+        split_names=SPLIT_NAMES,
+        genome=Path(run.regions["genome"]["path"]).name,
+        test_chromosomes=list(dict.fromkeys(table.loc[table["split"] == "test", "chrom"])),
+        targets=targets,
+        notices=_notices(run, provenance, found, explanations),
+        regions=_regions(run, table),
+        training=_training(run),
+        patterns=[_patterns(run, target, folder) for target in run.targets],
+        explanations=explanations,
+        truth=run.truth,
+        files=_files(run, folder),
+        provenance=provenance,
+        architecture=(provenance["config"].get("model") or {}).get("type", "neural"),
+        settings=_settings(provenance["config"]),
+        timings=_timings(run),
+    )
+
+
+def number(value: float | None, digits: int = 3) -> str:
+    """A number with a fixed count of decimals; a dash where there is none."""
+    return "–" if _missing(value) else f"{value:.{digits}f}".replace("-", "−")
+
+
+def signed(value: float | None, digits: int = 2) -> str:
+    """A number with its sign."""
+    return "–" if _missing(value) else f"{value:+.{digits}f}".replace("-", "−")
+
+
+def count(value: float | None) -> str:
+    """A whole number with thin spaces between thousands."""
+    return "–" if _missing(value) else f"{int(value):,}".replace(",", "\u2009")
+
+
+def percent(value: float | None, digits: int = 0) -> str:
+    """A share in percent."""
+    return "–" if _missing(value) else f"{100 * value:.{digits}f}\u2009%"
+
+
+def scientific(value: float | None) -> Markup:
+    """A probability: as 0.012, or as 3.1 × 10⁻⁵ when it is small."""
+    if _missing(value):
+        return Markup("–")
+    if value == 0 or value >= 0.001:
+        return Markup(f"{value:.3f}" if value else "0")
+    exponent = math.floor(math.log10(value))
+    mantissa = round(value / 10.0**exponent, 1)
+    if mantissa >= 10:
+        mantissa, exponent = 1.0, exponent + 1
+    return Markup(f"{mantissa:.1f}\u2009×\u200910<sup>−{-exponent}</sup>")
+
+
+def duration(seconds: float | None) -> str:
+    """Seconds as `48 s`, `12 min 5 s` or `2 h 3 min`."""
+    if _missing(seconds):
+        return "–"
+    if seconds < 100:
+        return f"{seconds:.1f} s" if seconds < 10 else f"{seconds:.0f} s"
+    minutes, rest = divmod(round(seconds), 60)
+    return f"{minutes} min {rest} s" if minutes < 60 else f"{minutes // 60} h {minutes % 60} min"
+
+
+def _missing(value) -> bool:
+    return value is None or (isinstance(value, float | np.floating) and math.isnan(value))
+
+
+def _packaged(environment: jinja2.Environment, name: str) -> str:
+    return environment.loader.get_source(environment, name)[0]
+
+
+def _truth_of(run: Run, target: str) -> dict:
+    return ((run.truth or {}).get("targets") or {}).get(target) or {}
+
+
+def _curves(run: Run) -> dict:
+    predictions = run.predictions()
+    test = predictions[predictions["split"] == "test"]
+    return {
+        target: analysis.curves(test[f"target:{target}"].to_numpy(), test[f"logit:{target}"].to_numpy())
+        for target in run.targets
+    }
+
+
+def _target(run: Run, target: str, found: analysis.Curves | None) -> dict:
+    leading = []
+    for method in run.methods:
+        motifs = run.motifs[target, method]
+        positive = motifs.patterns[motifs.patterns["pattern"].str.startswith("pos")]
+        first = _pattern(motifs, positive.iloc[0]) if len(positive) else None
+        leading.append({"method": method, "pattern": first, "message": motifs.summary["message"]})
+    best = _truth_of(run, target).get("auroc_best")
+    return {
+        "name": target,
+        "metric": run.metric(target),
+        "against": [("all others", "")]
+        + ([("drawn negatives", "_matched")] if "auroc_matched" in run.metric(target) else []),
+        "best": best,
+        "leading": leading,
+        "roc": figures.roc(target, found, best) if found else None,
+        "precision_recall": figures.precision_recall(target, found) if found else None,
+    }
+
+
+def _pattern(motifs, row: pd.Series) -> dict:
+    return dict(row) | {
+        "logos": {
+            kind: figures.file_image(motifs.logo(row["pattern"], kind, "svg"), _logo_text(row, kind))
+            for kind in ("cwm", "pfm")
+        }
+    }
+
+
+def _logo_text(row: pd.Series, kind: str) -> str:
+    what = "mean contributions" if kind == "cwm" else "base frequencies"
+    return f"Sequence logo of the {what} of {row['pattern']}: {row['consensus']}"
+
+
+def _patterns(run: Run, target: str, folder: Path) -> dict:
+    found = []
+    for method in run.methods:
+        motifs = run.motifs[target, method]
+        found.append(
+            {
+                "method": method,
+                "summary": motifs.summary,
+                "rows": [_pattern(motifs, row) for _, row in motifs.patterns.iterrows()],
+                "meme": relative_link(motifs.folder / "patterns.meme", folder),
+                "table": relative_link(motifs.folder / "patterns.tsv", folder),
+                "logos": relative_link(motifs.folder / "logos", folder) + "/",
+            }
+        )
+    return {"target": target, "methods": found}
+
+
+def _regions(run: Run, table: pd.DataFrame) -> dict:
+    positive = (table[[f"target:{target}" for target in run.targets]] == 1).any(axis=1).to_numpy()
+    gc = table["gc"].to_numpy(float)
+    columns = [*run.targets, "negative"]
+    return {
+        "columns": columns,
+        "rows": [
+            {
+                "split": split,
+                "counts": [run.regions["kept"].get(split, {}).get(column) for column in columns],
+                "total": run.regions["regions"].get(split),
+            }
+            for split in SPLITS
+        ],
+        "dropped": sorted(
+            ((DROPPED.get(reason, reason), n) for reason, n in run.regions["dropped"].items() if n),
+            key=lambda item: (-item[1], item[0]),
+        ),
+        "peaks": run.regions["peaks"],
+        "shuffled": bool((table["kind"] == "shuffled").any()),
+        "negatives": "dinucleotide shuffles of the positive regions"
+        if (table["kind"] == "shuffled").any()
+        else "windows drawn from the genome away from all peaks and matched in GC content",
+        "gc": figures.gc_match(gc[positive], gc[~positive]),
+        "gc_positive": float(gc[positive].mean()) if positive.any() else None,
+        "gc_negative": float(gc[~positive].mean()) if not positive.all() else None,
+    }
+
+
+def _training(run: Run) -> dict:
+    history = run.history()
+    best = run.metrics.get("best_epoch")
+    return {
+        "epochs": len(history),
+        "best_epoch": best,
+        "loss": figures.training(history, best),
+        "auroc": figures.validation_auroc(history, run.targets, best),
+    }
+
+
+def _explanations(run: Run, target: str, table: pd.DataFrame, examples: int) -> dict:
+    """Examples, path, completeness and agreement of one target."""
+    paths = {method: run.scores(target, method) for method in run.methods}
+    chosen, rule = analysis.read_examples(paths, table, examples)
+    planted = run.planted_sites()
+    drawn = []
+    for example in chosen:
+        here = planted[planted["chrom"] == example.chrom] if planted is not None else None
+        sites = [] if here is None else list(here[["start", "end", "name"]].itertuples(index=False, name=None))
+        image, part = figures.example_region(example, sites)
+        drawn.append({"region": example, "image": image, "part": part})
+    path = None
+    for method in run.methods:
+        curve = analysis.path_curve(paths[method])
+        if curve is not None:
+            rows = [example.row[method] for example in chosen if method in example.row]
+            path = {
+                "prediction": figures.path_prediction(curve, rows),
+                "gradient": figures.path_gradient(curve, rows),
+                "half": curve.alpha_at(0.5),
+                "most": curve.alpha_at(0.9),
+                "regions": len(curve.prediction),
+                "left": float(curve.gradient_size[:, -1].mean() / curve.gradient_size.mean(axis=0).max()),
+            }
+    complete = []
+    for method in run.methods:
+        found = analysis.completeness(paths[method])
+        finite = found.relative[np.isfinite(found.relative)]
+        complete.append(
+            {
+                "method": method,
+                "image": figures.completeness(found, method),
+                "tolerance": found.tolerance,
+                "broken": found.broken,
+                "checked": len(found.relative),
+                "median": float(np.median(finite)) if len(finite) else None,
+                "largest": float(finite.max()) if len(finite) else None,
+            }
+        )
+    agree = None
+    if len(run.methods) == 2:
+        found = analysis.agreement(*(paths[method] for method in run.methods))
+        if found is not None:
+            values = found.per_region[np.isfinite(found.per_region)]
+            agree = {
+                "overall": found.overall,
+                "regions": len(found.per_region),
+                "median": float(np.median(values)) if len(values) else None,
+                "lower": float(np.quantile(values, 0.05)) if len(values) else None,
+                "histogram": figures.agreement_histogram(found),
+                "density": figures.agreement_density(found, *run.methods),
+            }
+    return {
+        "target": target,
+        "examples": drawn,
+        "rule": rule,
+        "planted": planted is not None,
+        "path": path,
+        "completeness": complete,
+        "agreement": agree,
+    }
+
+
+def _notices(run: Run, provenance: dict, found: dict, explanations: list[dict]) -> list[dict]:
+    """What a reader must know before believing any number below; `loud` ones void the rest."""
+    notices = []
+    learned = run.metrics.get("learned_targets") or {}
+    for target in run.targets:
+        metric = run.metric(target)
+        if learned.get(target, run.metrics.get("learned")) is False:
+            notices.append(
+                {
+                    "loud": True,
+                    "title": f"The model learned nothing about {target}",
+                    "text": "Its validation loss is no better than that of always saying the base rate (AUROC on "
+                    f"held-out regions: {number(metric['auroc'])}). Contributions and patterns below explain noise. "
+                    "Check that the peaks belong to this genome assembly, use more or stronger peaks, train longer, "
+                    "with a lower learning rate or a smaller model.",
+                }
+            )
+        elif metric["auroc"] is not None and metric["auroc"] < WEAK_AUROC:
+            notices.append(
+                {
+                    "loud": True,
+                    "title": f"The model is weak on {target}",
+                    "text": f"Its AUROC on held-out regions is {number(metric['auroc'])}. What explains a weak model "
+                    "is not what explains the biology.",
+                }
+            )
+        curve = found[target]
+        if curve is not None and metric["auroc"] is not None and abs(curve.auroc - metric["auroc"]) > DIFFERENT:
+            notices.append(
+                {
+                    "loud": True,
+                    "title": f"metrics.json and predictions.tsv.gz disagree on {target}",
+                    "text": f"AUROC {number(metric['auroc'])} in the one, {number(curve.auroc)} from the other: they "
+                    "are of different trainings. Run `seqlift train` again.",
+                }
+            )
+    prints = {attributes.get("model_fingerprint") for attributes in provenance["attributions"].values()}
+    if len(prints) > 1:
+        notices.append(
+            {
+                "loud": True,
+                "title": "The score files are of different models",
+                "text": f"They carry {len(prints)} fingerprints of weights. Run `seqlift attribute` again for all.",
+            }
+        )
+    for explanation in explanations:
+        for item in explanation["completeness"]:
+            if item["broken"]:
+                notices.append(
+                    {
+                        "loud": True,
+                        "title": f"Completeness is broken: {explanation['target']}, {METHOD_NAMES[item['method']]}",
+                        "text": f"{item['broken']} of {item['checked']} explanations do not add up to the change of "
+                        f"the output within {item['tolerance']:g}.",
+                    }
+                )
+    return notices
+
+
+def _files(run: Run, folder: Path) -> list[dict]:
+    def entry(path: Path, what: str) -> dict:
+        return {
+            "name": path.relative_to(run.directory).as_posix(),
+            "link": relative_link(path, folder),
+            "what": what,
+            "size": _size(path),
+        }
+
+    files = [
+        entry(run.directory / "regions.tsv.gz", "regions, labels and splits"),
+        entry(run.directory / "model" / "model.ckpt", "the trained model with all that is needed to use it"),
+        entry(run.directory / "model" / "predictions.tsv.gz", "logits of validation and test regions"),
+    ]
+    for target in run.targets:
+        for method in run.methods:
+            label = f"{target}, {METHOD_NAMES[method]}"
+            motifs = run.motifs[target, method]
+            files += [
+                entry(run.track(target, method), f"{label}: track for genome browsers (bigWig)"),
+                entry(run.scores(target, method), f"{label}: scores of every base (HDF5)"),
+                entry(motifs.folder / "patterns.meme", f"{label}: patterns (MEME)"),
+                entry(motifs.folder / "patterns.tsv", f"{label}: patterns (table)"),
+            ]
+            if len(motifs.patterns):
+                files.append(entry(motifs.folder / "logos", f"{label}: logos (SVG, PNG)"))
+            for name, what in (("modisco.h5", "TF-MoDISco's own result"), ("seqlets.bed.gz", "seqlets (BED)")):
+                if (motifs.folder / name).is_file():
+                    files.append(entry(motifs.folder / name, f"{label}: {what}"))
+    files.append(entry(run.directory / "provenance.json", "versions, settings, checksums"))
+    return files
+
+
+def _size(path: Path) -> str:
+    if not path.is_file():
+        return ""
+    size = float(path.stat().st_size)
+    for unit in ("B", "kB", "MB", "GB"):
+        if size < 1000 or unit == "GB":
+            return f"{size:.0f} {unit}" if unit == "B" or size >= 100 else f"{size:.1f} {unit}"
+        size /= 1000
+    raise AssertionError
+
+
+def _settings(config: dict) -> list[tuple[str, list[tuple[str, str]]]]:
+    """The configuration as (section, [(key, value)]), values as text."""
+    sections = [("", [(key, _text(value)) for key, value in config.items() if not isinstance(value, dict)])]
+    for key, value in config.items():
+        if isinstance(value, dict):
+            rows = []
+            for name, inner in value.items():
+                if isinstance(inner, dict) and inner:
+                    rows += [(f"{name}.{deep}", _text(leaf)) for deep, leaf in inner.items()]
+                else:
+                    rows.append((name, _text(inner)))
+            sections.append((key, rows))
+    return [(title, rows) for title, rows in sections if rows]
+
+
+def _text(value) -> str:
+    if value is None:
+        return "–"
+    if isinstance(value, bool):
+        return "true" if value else "false"
+    if isinstance(value, dict):
+        return ", ".join(f"{key}: {_text(inner)}" for key, inner in value.items()) or "–"
+    if isinstance(value, list):
+        return (
+            "; ".join(_text(item) for item in value)
+            if any(isinstance(item, dict) for item in value)
+            else ", ".join(map(_text, value))
+        )
+    return str(value)
+
+
+def _timings(run: Run) -> list[tuple[str, float]]:
+    """(job, seconds) from Snakemake's benchmark files, where the run was made by the workflow; else training's own."""
+    folder = run.directory / "benchmarks"
+    timings = []
+    for path in sorted(folder.rglob("*.tsv")) if folder.is_dir() else []:
+        try:
+            seconds = float(pd.read_csv(path, sep="\t")["s"].iloc[0])
+        except (KeyError, ValueError, IndexError, OSError):  # not Snakemake's, or still being written
+            continue
+        name = path.relative_to(folder).with_suffix("").as_posix()
+        if name != "write_report":  # the one that is running is of an earlier time
+            timings.append((name, seconds))
+    if not timings and run.metrics.get("seconds") is not None:
+        timings.append(("training", float(run.metrics["seconds"])))
+    return timings

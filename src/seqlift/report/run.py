@@ -1,0 +1,267 @@
+"""What a run left behind: every file of the other stages that the report and the summary read, checked once.
+
+A report shows numbers side by side that different stages wrote at different times. A file that is missing, cut short or
+of another run must stop it with the name of the stage to run again; it must not become an empty figure.
+"""
+
+import json
+import os
+import zlib
+from dataclasses import dataclass
+from pathlib import Path
+from urllib.parse import quote
+
+import pandas as pd
+import yaml
+
+from seqlift.errors import SeqliftError
+from seqlift.intervals import read_peaks
+from seqlift.regions import read_regions
+
+METHOD_NAMES = {"deeplift": "DeepLIFT", "interior_gradients": "Interior gradients"}
+SPLITS = ("train", "valid", "test")
+
+
+@dataclass(frozen=True)
+class Motifs:
+    """What motif discovery wrote for one target and method: its folder, `patterns.tsv` and `motifs.json`."""
+
+    folder: Path
+    patterns: pd.DataFrame
+    summary: dict
+
+    def logo(self, pattern: str, kind: str, suffix: str) -> Path:
+        """Where the logo of `pattern` lies; `kind` is cwm or pfm, `suffix` svg or png."""
+        return self.folder / "logos" / f"{pattern}.{kind}.{suffix}"
+
+
+@dataclass(frozen=True)
+class Run:
+    """The results of one run at one input length.
+
+    Attributes
+    ----------
+    directory : pathlib.Path
+        results/<name>/<length>bp
+    name : str
+    length : int, bp
+    targets, methods : list of str
+        In the order of the model's outputs, and deeplift before interior_gradients.
+    regions : dict
+        regions.json
+    metrics : dict
+        model/metrics.json
+    motifs : dict
+        (target, method) -> Motifs
+    truth : dict or None
+        truth.json; only simulated data have one.
+    """
+
+    directory: Path
+    name: str
+    length: int
+    targets: list[str]
+    methods: list[str]
+    regions: dict
+    metrics: dict
+    motifs: dict[tuple[str, str], Motifs]
+    truth: dict | None
+
+    def scores(self, target: str, method: str) -> Path:
+        """The score file of one target and method."""
+        return self.directory / "scores" / f"{target}.{method}.h5"
+
+    def track(self, target: str, method: str) -> Path:
+        """The bigWig file of one target and method."""
+        return self.directory / "tracks" / f"{target}.{method}.bw"
+
+    def metric(self, target: str) -> dict:
+        """AUROC, AUPRC and their intervals of one target on the held-out split."""
+        return self.metrics["targets"][target]
+
+    def region_table(self) -> pd.DataFrame:
+        """regions.tsv.gz, one row a region."""
+        path = self.directory / "regions.tsv.gz"
+        _require(path, "regions")
+        return read_regions(path)
+
+    def history(self) -> pd.DataFrame:
+        """model/history.tsv, one row an epoch."""
+        columns = ["epoch", "train_loss", "valid_loss", *(f"valid_auroc_{target}" for target in self.targets)]
+        return read_table(self.directory / "model" / "history.tsv", columns, "train")
+
+    def predictions(self) -> pd.DataFrame:
+        """model/predictions.tsv.gz, one row a region of the validation and test splits."""
+        columns = ["name", "split", *(f"{kind}:{target}" for target in self.targets for kind in ("target", "logit"))]
+        return read_table(self.directory / "model" / "predictions.tsv.gz", columns, "train")
+
+    def planted_sites(self) -> pd.DataFrame | None:
+        """Motif instances that the simulation planted (chrom, start, end, name), from its truth.bed; else None."""
+        path = Path(self.regions["genome"]["path"]).parent / "truth.bed"
+        return read_peaks(path) if self.truth is not None and path.is_file() else None
+
+
+def load_run(directory: str | Path, methods: list[str] | None = None) -> Run:
+    """Read the small files of a run and check that the large ones are there.
+
+    Parameters
+    ----------
+    directory : path-like
+        results/<name>/<length>bp
+    methods : list of str, optional
+        The methods that must be there for every target. Default: those with a score file.
+
+    Raises
+    ------
+    SeqliftError
+        If a file is missing or broken; the message names it and the stage that makes it.
+    """
+    directory = Path(directory)
+    if not directory.is_dir():
+        raise SeqliftError(f"{directory}: no such folder; `--run-dir` is the folder results/<name>/<length>bp of a run")
+    regions = read_json(
+        directory / "regions.json",
+        "regions",
+        ["length", "targets", "genome", "seed", "kept", "regions", "dropped", "peaks"],
+        expected_format="seqlift regions 1",
+    )
+    targets = [str(target) for target in regions["targets"]]
+    metrics = read_json(
+        directory / "model" / "metrics.json",
+        "train",
+        ["targets", "split", "parameters"],
+        expected_format="seqlift metrics 1",
+    )
+    for target in targets:
+        if target not in metrics["targets"]:
+            raise SeqliftError(
+                f"{directory / 'model' / 'metrics.json'}: it has no target {target!r}, which regions.json has: the two "
+                "are of different runs; run `seqlift train` again"
+            )
+    if methods is None:
+        methods = _methods_present(directory / "scores", targets)
+    methods = sorted(methods)
+    motifs = {}
+    for target in targets:
+        for method in methods:
+            _require(directory / "scores" / f"{target}.{method}.h5", "attribute")
+            _require(directory / "tracks" / f"{target}.{method}.bw", "tracks")
+            motifs[target, method] = _load_motifs(directory / "motifs" / method / target)
+    truth_path = directory / "truth.json"
+    absolute = directory.resolve()
+    return Run(
+        directory=directory,
+        name=absolute.parent.name,
+        length=int(regions["length"]),
+        targets=targets,
+        methods=methods,
+        regions=regions,
+        metrics=metrics,
+        motifs=motifs,
+        truth=read_json(truth_path, "truth", []) if truth_path.exists() else None,
+    )
+
+
+def read_config(path: str | Path) -> dict:
+    """The resolved configuration of a run, a YAML mapping.
+
+    Raises
+    ------
+    SeqliftError
+        If the file is missing, is not YAML or is not a mapping.
+    """
+    path = Path(path)
+    try:
+        config = yaml.safe_load(path.read_text(encoding="utf-8"))
+    except FileNotFoundError:
+        raise SeqliftError(f"{path}: no such file; `--config` is the resolved configuration of the run") from None
+    except (yaml.YAMLError, UnicodeDecodeError, OSError) as error:
+        raise SeqliftError(f"{path}: cannot be read as YAML: {' '.join(str(error).split())}") from None
+    if not isinstance(config, dict):
+        raise SeqliftError(f"{path}: it holds no `key: value` lines; `--config` is the resolved configuration of a run")
+    return config
+
+
+def read_json(path: Path, stage: str, keys: list[str], expected_format: str | None = None) -> dict:
+    """Read a JSON object that `seqlift <stage>` wrote and check its format and keys.
+
+    Raises
+    ------
+    SeqliftError
+        If it is missing, cut short, of another format or lacks a key.
+    """
+    _require(path, stage)
+    again = f"make it again with `seqlift {stage}`"
+    try:
+        content = json.loads(path.read_text(encoding="utf-8"))
+    except (json.JSONDecodeError, UnicodeDecodeError) as error:
+        raise SeqliftError(f"{path}: not JSON ({error}); {again}") from None
+    if not isinstance(content, dict):
+        raise SeqliftError(f"{path}: it holds no JSON object; {again}")
+    if expected_format is not None and content.get("format") != expected_format:
+        raise SeqliftError(f"{path}: its `format` is {content.get('format')!r}, not {expected_format!r}; {again}")
+    missing = [key for key in keys if key not in content]
+    if missing:
+        raise SeqliftError(f"{path}: it lacks the key {missing[0]!r} (of {len(missing)} missing); {again}")
+    return content
+
+
+def read_table(path: Path, columns: list[str], stage: str) -> pd.DataFrame:
+    """Read a tab-separated file (`.gz` unpacked) that `seqlift <stage>` wrote and check its columns.
+
+    Names are kept as text: a pattern or chromosome called `NA` or `1` stays so.
+
+    Raises
+    ------
+    SeqliftError
+        If it is missing, cut short or lacks a column.
+    """
+    _require(path, stage)
+    text = {name: str for name in ("chrom", "name", "strand", "split", "pattern", "match_id", "consensus")}
+    missing_values = {name: [""] if name in text else ["", "nan"] for name in columns}
+    try:
+        table = pd.read_csv(path, sep="\t", dtype=text, keep_default_na=False, na_values=missing_values)
+    except (EOFError, OSError, ValueError, zlib.error) as error:  # ValueError: pandas' and Unicode errors too
+        reason = " ".join(str(error).split())
+        raise SeqliftError(f"{path}: cannot be read ({reason}); make it again with `seqlift {stage}`") from None
+    missing = [column for column in columns if column not in table]
+    if missing:
+        raise SeqliftError(
+            f"{path}: it lacks the column {missing[0]!r} (of {len(missing)} missing); "
+            f"make it again with `seqlift {stage}`"
+        )
+    return table
+
+
+def relative_link(path: Path, start: Path) -> str:
+    """A link from a page in the folder `start` to `path`, escaped for an address."""
+    return quote(Path(os.path.relpath(path, start)).as_posix())
+
+
+def _require(path: Path, stage: str) -> None:
+    if not path.is_file():
+        raise SeqliftError(f"{path}: no such file; `seqlift {stage}` makes it")
+
+
+def _methods_present(folder: Path, targets: list[str]) -> list[str]:
+    files = {path.name for path in folder.glob("*.h5")} if folder.is_dir() else set()
+    prefix = f"{targets[0]}." if targets else ""
+    methods = {name[len(prefix) : -len(".h5")] for name in files if name.startswith(prefix)} & set(METHOD_NAMES)
+    if not methods:
+        raise SeqliftError(f"{folder}: no score file of {targets[0]!r} there; `seqlift attribute` makes them")
+    return sorted(methods)
+
+
+def _load_motifs(folder: Path) -> Motifs:
+    columns = ["pattern", "seqlets", "name", "match_id", "p", "q", "consensus", "mean_contribution", "information"]
+    summary = read_json(
+        folder / "motifs.json", "motifs", ["regions", "seqlets", "patterns", "message"], "seqlift motifs 1"
+    )
+    patterns = read_table(folder / "patterns.tsv", columns, "motifs")
+    for column in ("name", "match_id", "consensus"):
+        patterns[column] = patterns[column].fillna("")
+    motifs = Motifs(folder, patterns, summary)
+    for pattern in patterns["pattern"]:
+        for kind in ("cwm", "pfm"):
+            _require(motifs.logo(pattern, kind, "svg"), "motifs")
+    return motifs

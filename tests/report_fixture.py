@@ -1,0 +1,293 @@
+"""A small run folder as the stages would leave it, made from formulas instead of training: the report's test input.
+
+The "model" is a matched filter with a saturating output, so that a curve along the path rises and flattens and the two
+methods nearly agree, as they do for a real network.
+"""
+
+import json
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import yaml
+
+from seqlift.motifs.logos import information_content, informative_range, pattern_figure, save_figure
+from seqlift.scores import create_scores
+
+MOTIFS = {"GATA1": ("AGATAA", "MA0035.3"), "TAL1": ("ACCATCTG", "MA0091.1"), "": ("TGACTCA", "MA0099.3")}
+METHODS = ("deeplift", "interior_gradients")
+RESAMPLES = 200
+PATTERN_COLUMNS = [
+    *("pattern", "seqlets", "name", "match_id", "p", "q", "p_tomtom", "strand", "consensus", "width"),
+    *("trim_start", "trim_end", "mean_contribution", "information"),
+]
+
+
+def build_run(
+    root: Path,
+    *,
+    name: str = "demo",
+    targets: tuple[str, ...] = ("GATA1", "TAL1"),
+    methods: tuple[str, ...] = METHODS,
+    length: int = 200,
+    regions: int = 360,
+    patterns: bool = True,
+    truth: dict | None = None,
+    learned: bool = True,
+    region_name: str = "peak",
+    n_references: int = 4,
+    seed: int = 0,
+) -> tuple[Path, Path]:
+    """Write `root`/results/<name>/<length>bp and a resolved config; returns the two paths."""
+    rng = np.random.default_rng(seed)
+    run = root / "results" / name / f"{length}bp"
+    run.mkdir(parents=True)
+    table, codes = _regions(rng, targets, length, regions, region_name)
+    strengths = _plant(rng, codes, table, targets)
+    table["gc"] = ((codes == 1) | (codes == 2)).mean(axis=1).round(4)
+    table.to_csv(run / "regions.tsv.gz", sep="\t", index=False)
+    _write_region_summary(run, root, table, targets, length)
+    _write_model(run, rng, table, targets, strengths, learned)
+    for target in targets:
+        for method in methods:
+            _write_scores(run, rng, table, codes, target, method, n_references, strengths[target])
+            (run / "tracks").mkdir(exist_ok=True)
+            (run / "tracks" / f"{target}.{method}.bw").write_bytes(b"bigWig")
+            _write_motifs(run, rng, target, method, patterns)
+    if truth is not None:
+        (run / "truth.json").write_text(json.dumps(truth))
+    config = {
+        "name": name,
+        "genome": {"fasta": "genome.fa"},
+        "targets": [{"name": target, "peaks": f"{target}.bed"} for target in targets],
+        "lengths": [length],
+        "regions": {"negatives": "genome", "ratio": 1.0, "valid": ["chr2"], "test": ["chr3"], "seed": 1},
+        "model": {"type": "basset", "filters": [32, 32]},
+        "training": {"epochs": 20, "batch_size": 64, "learning_rate": 0.001, "seed": 2},
+        "attribution": {"methods": list(methods), "max_regions": 1000, "seed": 3},
+        "motifs": {"database": "jaspar:vertebrates", "max_seqlets": 2000, "seed": 4},
+        "report": {"examples": 3},
+    }
+    config_path = root / "config.resolved.yaml"
+    config_path.write_text(yaml.safe_dump(config))
+    return run, config_path
+
+
+def _regions(rng, targets, length, regions, region_name):
+    rows = []
+    for i in range(regions):
+        chrom = ["chr1", "chr1", "chr2", "chr3"][i * 4 // regions]
+        start = 1000 + i * (length + 50)
+        rows.append((chrom, start, start + length, f"{region_name}{i}", ".", start + length // 2))
+    table = pd.DataFrame(rows, columns=["chrom", "start", "end", "name", "strand", "summit"])
+    table["kind"] = np.where(rng.random(regions) < 0.6, "peak", "genome")
+    table["split"] = table["chrom"].map({"chr1": "train", "chr2": "valid", "chr3": "test"})
+    table["score"] = rng.uniform(1, 1000, regions).round(1)
+    table["gc"] = 0.0
+    table["source"] = [f"peaks.bed:{i + 1}" if kind == "peak" else "" for i, kind in enumerate(table["kind"])]
+    for target in targets:
+        table[f"target:{target}"] = (
+            (table["kind"] == "peak") & (rng.random(regions) < (0.7 if len(targets) > 1 else 1))
+        ).astype(int)
+    return table, rng.choice(4, size=(regions, length), p=[0.3, 0.2, 0.2, 0.3]).astype(np.uint8)
+
+
+def _motif(target: str) -> str:
+    return MOTIFS.get(target, MOTIFS[""])[0]
+
+
+def _plant(rng, codes, table, targets):
+    """Plant motifs in the positives; returns per target the share of the signal at each base, shape (N, L)."""
+    strengths = {}
+    for target in targets:
+        word = np.array(["ACGT".index(base) for base in _motif(target)])
+        strength = np.zeros(codes.shape, np.float32)
+        for row in np.flatnonzero(table[f"target:{target}"]):
+            for _ in range(rng.integers(1, 4)):
+                at = rng.integers(0, codes.shape[1] - len(word))
+                codes[row, at : at + len(word)] = word
+                strength[row, at : at + len(word)] = rng.uniform(0.3, 0.7, len(word))
+        strengths[target] = strength
+    return strengths
+
+
+def _write_region_summary(run, root, table, targets, length):
+    for target in targets:
+        (root / f"{target}.bed").write_text("chr1\t1\t2\n")
+    (root / "genome.fa").write_text(">chr1\nACGT\n")
+    splits = ("train", "valid", "test")
+    kept = {
+        split: {t: int(table.loc[table["split"] == split, f"target:{t}"].sum()) for t in targets}
+        | {"negative": int(((table["split"] == split) & (table["kind"] != "peak")).sum())}
+        for split in splits
+    }
+    summary = {
+        "format": "seqlift regions 1",
+        "length": length,
+        "targets": list(targets),
+        "genome": {
+            "path": str(root / "genome.fa"),
+            "sha256": "ab" * 32,
+            "chromosomes": {"chr1": 230218, "chr2": 813184, "chr3": 316620},
+        },
+        "negatives": {"kind": "genome", "ratio": 1.0, "min_distance": 500},
+        "seed": 1,
+        "kept": kept,
+        "regions": {split: int((table["split"] == split).sum()) for split in splits},
+        "dropped": {"off_chromosome": 3, "too_many_n": 11, "merged": 0},
+        "peaks": {t: {"path": str(root / f"{t}.bed"), "read": 300, "used": 280} for t in targets},
+    }
+    (run / "regions.json").write_text(json.dumps(summary))
+
+
+def _write_model(run, rng, table, targets, strengths, learned):
+    (run / "model").mkdir()
+    (run / "model" / "model.ckpt").write_bytes(b"weights")
+    epochs = np.arange(1, 16)
+    history = pd.DataFrame({"epoch": epochs, "train_loss": 0.2 + 0.5 * np.exp(-epochs / 3)})
+    history["valid_loss"] = 0.25 + 0.45 * np.exp(-epochs / 3) + 0.004 * np.maximum(0, epochs - 9)
+    for target in targets:
+        history[f"valid_auroc_{target}"] = 0.96 - 0.4 * np.exp(-epochs / 2.5)
+    history["learning_rate"], history["seconds"] = 0.001, 3.1
+    history.to_csv(run / "model" / "history.tsv", sep="\t", index=False)
+
+    from sklearn.metrics import average_precision_score, roc_auc_score
+
+    held_out = table["split"] != "train"
+    predictions = table.loc[held_out, ["chrom", "start", "end", "name", "split"]].copy()
+    test = (predictions["split"] == "test").to_numpy()
+    results = {}
+    for target in targets:
+        label = table.loc[held_out, f"target:{target}"]
+        signal = strengths[target].sum(axis=1)[held_out.to_numpy()] if learned else 0
+        logit = -1.5 + signal * 0.9 + rng.normal(0, 1.0, len(label))
+        predictions[f"target:{target}"], predictions[f"logit:{target}"] = label, logit
+        y, s = label.to_numpy()[test], logit[test] if learned else np.asarray(logit)[test]
+        s = np.asarray(s)
+        auroc, auprc = roc_auc_score(y, s), average_precision_score(y, s)
+        matched = {"auroc": auroc + 0.001, "auroc_low": auroc - 0.02, "auroc_high": 1.0, "negatives": 30}
+        matched |= {"auprc": auprc, "auprc_low": auprc - 0.03, "auprc_high": 1.0}
+        results[target] = {f"{key}_matched": value for key, value in matched.items()} | {
+            "auroc": auroc,
+            "auroc_low": auroc - 0.02,
+            "auroc_high": min(1, auroc + 0.015),
+            "auprc": auprc,
+            "auprc_low": auprc - 0.03,
+            "auprc_high": min(1, auprc + 0.02),
+            "positives": int(y.sum()),
+            "negatives": int((1 - y).sum()),
+        }
+    predictions.to_csv(run / "model" / "predictions.tsv.gz", sep="\t", index=False)
+    metrics = {
+        "format": "seqlift metrics 1",
+        "targets": results,
+        "split": "test",
+        "bootstrap": {"resamples": RESAMPLES, "seed": 2, "level": 0.95},
+        "best_epoch": 9,
+        "parameters": 123456,
+        "seconds": 46.5,
+        "device": "cpu",
+        "learned": learned,
+        "learned_targets": dict.fromkeys(targets, learned),
+    }
+    (run / "model" / "metrics.json").write_text(json.dumps(metrics))
+
+
+def _write_scores(run, rng, table, codes, target, method, n_references, strength):
+    rows = np.flatnonzero(table[f"target:{target}"])
+    codes, strength = codes[rows], strength[rows]
+    n, length = codes.shape
+    sequences = (codes[:, None, :] == np.arange(4)[None, :, None]).astype(np.float32)
+    total = strength + np.random.default_rng(len(target)).normal(0, 0.02, strength.shape)  # the same for both methods
+    total = total + rng.normal(0, 0.015, strength.shape)
+    hypothetical = sequences * total[:, None, :] - (1 - sequences) * total[:, None, :] / 3
+    contributions = sequences * total[:, None, :]
+    prediction = contributions.sum(axis=(1, 2)) - 1.5
+    references = np.full((n, n_references), -1.5)
+    delta = rng.normal(0, 1e-5 if method == "deeplift" else 2e-3, (n, n_references))
+    path = alphas = weights = None
+    if method == "interior_gradients":
+        nodes, node_weights = np.polynomial.legendre.leggauss(20)
+        alphas, weights = (nodes + 1) / 2, node_weights / 2
+        rise = (prediction + 1.5)[:, None]
+        curve = (1 - np.exp(-4 * alphas)) / (1 - np.exp(-4))
+        slope = rise * 4 * np.exp(-4 * alphas) / (1 - np.exp(-4))
+        path = {"prediction": rise * curve - 1.5, "slope": slope, "gradient_size": np.abs(slope) * 1.2 + 0.3}
+    attributes = {
+        "method": method,
+        "target": target,
+        "rule": "rescale" if method == "deeplift" else "",
+        "references": "dinucleotide",
+        "seed": 3,
+        "tolerance": 0.001 if method == "deeplift" else 0.02,
+        "model_fingerprint": "cd" * 32,
+        "package_version": "0.1.0",
+    }
+    with create_scores(
+        run / "scores" / f"{target}.{method}.h5",
+        table.iloc[rows],
+        length=length,
+        n_references=n_references,
+        attributes=attributes,
+        alphas=alphas,
+        weights=weights,
+    ) as writer:
+        error = np.full((n, length), np.nan) if n_references == 1 else np.abs(total) * 0.2 + 0.01
+        writer.append(sequences, hypothetical, contributions, delta, prediction, references, error, path)
+
+
+def _write_motifs(run, rng, target, method, patterns):
+    folder = run / "motifs" / method / target
+    (folder / "logos").mkdir(parents=True)
+    word, match = MOTIFS.get(target, MOTIFS[""])
+    rows = []
+    for i, (pattern, seqlets) in enumerate([("pos_0", 912), ("pos_1", 133), ("neg_0", 41)] if patterns else []):
+        frequencies = rng.dirichlet(np.full(4, 5.0), 14).T
+        for j, base in enumerate(word):
+            frequencies[:, 3 + j] = 0.02
+            frequencies["ACGT".index(base), 3 + j] = 0.94
+        cwm = (frequencies - 0.25) * (0.6 if pattern.startswith("pos") else -0.3)
+        first, last = informative_range(cwm)
+        for kind, matrix in {"cwm": cwm, "pfm": information_content(frequencies)}.items():
+            figure = pattern_figure(matrix[:, first:last], ylabel="bits" if kind == "pfm" else "contribution")
+            save_figure(figure, folder / "logos" / f"{pattern}.{kind}")
+        rows.append(
+            {
+                "pattern": pattern,
+                "seqlets": seqlets,
+                "name": target if i == 0 else "",
+                "match_id": match if i == 0 else "",
+                "p": 10.0 ** -(9 - i * 4),
+                "q": 10.0 ** -(8 - i * 4),
+                "p_tomtom": 10.0 ** -(10 - i * 4),
+                "strand": "+-+"[i],
+                "consensus": word,
+                "width": last - first,
+                "trim_start": first,
+                "trim_end": last,
+                "mean_contribution": [2.31, 0.85, -0.41][i],
+                "information": 9.7,
+            }
+        )
+    pd.DataFrame(rows, columns=PATTERN_COLUMNS).to_csv(folder / "patterns.tsv", sep="\t", index=False)
+    (folder / "patterns.meme").write_text("MEME version 4\n")
+    for file in ("modisco.h5", "seqlets.bed.gz"):
+        (folder / file).write_bytes(b"")
+    message = (
+        "" if patterns else "TF-MoDISco found no pattern among 87 seqlets: try more regions (attribution.max_regions)"
+    )
+    (folder / "motifs.json").write_text(
+        json.dumps(
+            {
+                "format": "seqlift motifs 1",
+                "target": target,
+                "method": method,
+                "regions": 200,
+                "seqlets": {"positive": 1045, "negative": 41} if patterns else {"positive": 87, "negative": 0},
+                "patterns": len(rows),
+                "message": message,
+                "settings": {"max_seqlets": 2000, "window": 200, "seed": 4},
+                "database": {"name": "JASPAR CORE vertebrates", "version": "2026", "motifs": 879},
+            }
+        )
+    )
