@@ -1,0 +1,160 @@
+"""A run in a screenful of text: its numbers beside what is possible, its leading patterns, and where its files are."""
+
+import os
+from pathlib import Path
+
+from rich import box
+from rich.console import Console
+from rich.table import Table
+from rich.text import Text
+
+from seqlift.report.run import METHOD_NAMES, Run, load_run
+
+MIN_WIDTH = 80  # also where there is no terminal to ask
+
+
+def print_summary(run_dir: str | os.PathLike, console: Console | None = None) -> None:
+    """Print the main numbers of a run and the paths of its report, logos and tracks.
+
+    Parameters
+    ----------
+    run_dir : path-like
+        results/<name>/<length>bp
+    console : rich.console.Console, optional
+        Where to print; default: standard output, 80 columns wide where it is no terminal.
+
+    Raises
+    ------
+    SeqliftError
+        If a file is missing or broken; the message names the stage that makes it.
+    """
+    run = load_run(run_dir)
+    console = console or Console(highlight=False)
+    if not console.is_terminal:
+        console.width = MIN_WIDTH
+    console.print(Text.assemble((run.name, "bold"), f", windows of {run.length} bp"))
+    for line in _warnings(run):
+        console.print(Text(line, style="bold red"))
+    console.print()
+    tables = [_performance(run), _patterns(run)]
+    if any(_truth(run, "contributions").values()):
+        tables.insert(1, _bases(run))
+    for table in tables:
+        console.print(table)
+        console.print()
+    _print_files(run, console)
+
+
+def _truth(run: Run, part: str) -> dict:
+    return (run.truth or {}).get(part) or {}
+
+
+def _warnings(run: Run) -> list[str]:
+    learned = run.metrics.get("learned_targets") or {}
+    return [
+        f"WARNING: the model learned nothing about {target}; do not read anything into its scores"
+        for target in run.targets
+        if learned.get(target, run.metrics.get("learned")) is False
+    ]
+
+
+def _table(title: str, *columns: tuple[str, str]) -> Table:
+    table = Table(
+        title=title,
+        title_justify="left",
+        title_style="bold",
+        box=box.SIMPLE_HEAD,
+        show_edge=False,
+        header_style="",
+        padding=(0, 1),
+        pad_edge=False,
+    )
+    for name, side in columns:
+        table.add_column(name, justify=side, overflow="fold", no_wrap=name in ("interval", "p"))
+    return table
+
+
+def _performance(run: Run) -> Table:
+    best = _truth(run, "targets")
+    matched = any("auroc_matched" in run.metric(target) for target in run.targets) and not best
+    columns = [("target", "left"), ("AUROC", "right"), ("interval", "left")]
+    columns += [("best possible", "right")] if best else []
+    columns += [("AUROC, drawn negatives", "right")] if matched else []
+    columns += [("AUPRC", "right"), ("regions", "right")]
+    table = _table("Held-out regions (positive + negative)", *columns)
+    for target in run.targets:
+        metric = run.metric(target)
+        row = [target, _number(metric["auroc"]), _interval(metric, "auroc")]
+        row += [_number((best.get(target) or {}).get("auroc_best"))] if best else []
+        row += [_number(metric.get("auroc_matched"))] if matched else []
+        row += [_number(metric["auprc"]), f"{metric['positives']:,} + {metric['negatives']:,}"]
+        table.add_row(*map(Text, row))
+    return table
+
+
+def _bases(run: Run) -> Table:
+    table = _table(
+        "Does |contribution| find the planted bases? (AUROC per base)",
+        ("target", "left"),
+        *((METHOD_NAMES[method], "right") for method in run.methods),
+    )
+    contributions = _truth(run, "contributions")
+    for target in run.targets:
+        found = [(contributions.get(f"{target}.{method}") or {}).get("auroc") for method in run.methods]
+        table.add_row(Text(target), *map(_number, found))
+    return table
+
+
+def _patterns(run: Run) -> Table:
+    table = _table(
+        "Leading patterns",
+        ("target", "left"),
+        ("method", "left"),
+        ("pattern", "left"),
+        ("seqlets", "right"),
+        ("closest motif", "left"),
+        ("p", "right"),
+    )
+    for target in run.targets:
+        for method in run.methods:
+            motifs = run.motifs[target, method]
+            positive = motifs.patterns[motifs.patterns["pattern"].str.startswith("pos")]
+            if len(positive):
+                first = positive.iloc[0]
+                name = first["name"] or "unnamed"
+                row = [first["pattern"], f"{int(first['seqlets']):,}", name, f"{first['p']:.1e}"]
+            else:
+                row = ["none", "", motifs.summary["message"], ""]
+            table.add_row(*map(Text, [target, METHOD_NAMES[method], *row]))
+    return table
+
+
+def _print_files(run: Run, console: Console) -> None:
+    report = run.directory / "report.html"
+    places = [
+        ("report", report if report.is_file() else None, "not written yet; `seqlift report` makes it"),
+        ("tracks", run.directory / "tracks", ""),
+        *((f"logos, {target}", _logos(run, target), "no pattern was found") for target in run.targets),
+    ]
+    console.print(Text("Look at", style="bold"))
+    for what, path, otherwise in places:
+        # The path stands alone on its line, unbroken, so that it can be copied at any width.
+        console.print(Text(f"  {what}"))
+        console.print(Text(f"    {path or otherwise}"), soft_wrap=True)
+
+
+def _logos(run: Run, target: str) -> Path | None:
+    for method in run.methods:
+        motifs = run.motifs[target, method]
+        if len(motifs.patterns):
+            return motifs.folder / "logos"
+    return None
+
+
+def _number(value: float | None) -> str:
+    return "-" if value is None else f"{value:.3f}"
+
+
+def _interval(metric: dict, name: str) -> str:
+    low, high = metric.get(f"{name}_low"), metric.get(f"{name}_high")
+    return "" if low is None or high is None else f"{low:.3f}-{high:.3f}"
