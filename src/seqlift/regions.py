@@ -19,7 +19,6 @@ from pathlib import Path
 
 import numpy as np
 import pandas as pd
-from scipy.stats import wasserstein_distance
 
 from seqlift.errors import SeqliftError
 from seqlift.files import replacing
@@ -485,6 +484,8 @@ def _count(table: pd.DataFrame, names: Sequence[str]) -> dict[str, dict[str, int
 
 def _describe_negatives(table: pd.DataFrame, kind: str, ratio: float, min_distance: int) -> dict:
     """Settings of the negatives and how well their GC content matches that of the regions with peaks."""
+    from scipy.stats import wasserstein_distance  # importing it takes longer than most runs of bad input
+
     peak = table["kind"] == "peak"
     distance = {
         split: float(wasserstein_distance(rows.loc[peak, "gc"], rows.loc[~peak, "gc"]))

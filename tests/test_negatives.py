@@ -1,0 +1,132 @@
+"""Negatives from the genome: where they may lie, how well their GC content matches, and that chance is repeatable."""
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from seqlift.errors import SeqliftError
+from seqlift.genome import Genome
+from seqlift.negatives import WindowCounts, draw_negatives, gc_histogram
+
+LENGTH = 50
+SPLITS = {"c1": "train", "c2": "train", "c3": "test"}
+
+
+def gc_of(bases):
+    return (bases.count("G") + bases.count("C")) / (len(bases) - bases.count("N"))
+
+
+@pytest.fixture(scope="module")
+def genome(tmp_path_factory):
+    """Three chromosomes of 40 kb whose GC content wanders, with runs of N; and one that no split has."""
+    folder = tmp_path_factory.mktemp("genome")
+    rng = np.random.default_rng(5)
+    with open(folder / "g.fa", "w") as file:
+        for name in ("c1", "c2", "c3", "left_out"):
+            gc = 0.45 + 0.25 * np.sin(np.arange(40_000) / 700 + rng.random() * 6)
+            is_gc = rng.random(40_000) < gc
+            bases = np.where(is_gc, rng.choice(list("GC"), 40_000), rng.choice(list("AT"), 40_000))
+            bases[:500] = "N"
+            bases[20_000:20_030] = "N"
+            file.write(f">{name}\n{''.join(bases)}\n")
+    with Genome(folder / "g.fa", cache_dir=folder / "cache") as opened:
+        yield opened
+
+
+@pytest.fixture(scope="module")
+def positives(genome):
+    """60 windows rich in G and C, 40 of them on train chromosomes."""
+    rng = np.random.default_rng(6)
+    rows = []
+    for chrom, count in (("c1", 25), ("c2", 15), ("c3", 20)):
+        windows = [int(start) for start in rng.integers(600, 39_000, 2000)]
+        rich = [start for start in windows if gc_of(genome.fetch(chrom, start, start + LENGTH)) >= 0.6][:count]
+        rows += [(chrom, start, start + LENGTH, gc_of(genome.fetch(chrom, start, start + LENGTH))) for start in rich]
+    return pd.DataFrame(rows, columns=["chrom", "start", "end", "gc"])
+
+
+def draw(genome, positives, **changes):
+    settings = {"length": LENGTH, "n": 60, "min_distance": 100, "max_n_share": 0.1, "splits": SPLITS, "seed": 3}
+    return draw_negatives(genome, positives, **({"exclude": positives} | settings | changes))
+
+
+def test_negatives_keep_every_rule(genome, positives):
+    drawn = draw(genome, positives, jitter_margin=30)
+    assert len(drawn) == 60
+    assert drawn["split"].value_counts().to_dict() == {"train": 40, "test": 20}
+    assert set(drawn["chrom"]) <= set(SPLITS)
+    assert (drawn["split"] == drawn["chrom"].map(SPLITS)).all()
+    assert (drawn["end"] - drawn["start"] == LENGTH).all()
+    assert drawn["start"].min() >= 30
+    assert drawn["end"].max() <= 40_000 - 30
+    for row in drawn.itertuples():
+        bases = genome.fetch(row.chrom, row.start, row.end)
+        assert bases.count("N") <= 0.1 * LENGTH
+        assert row.gc == pytest.approx(gc_of(bases))
+        for peak in positives[positives["chrom"] == row.chrom].itertuples():
+            assert row.start >= peak.end + 100 or row.end + 100 <= peak.start
+    for _, rows in drawn.groupby("chrom"):
+        assert (np.diff(rows["start"]) >= LENGTH).all()
+
+
+def test_gc_content_matches_where_random_windows_do_not(genome, positives):
+    drawn = draw(genome, positives)
+    for split in ("train", "test"):
+        wanted = np.sort(positives.loc[positives["chrom"].map(SPLITS) == split, "gc"])
+        got = np.sort(drawn.loc[drawn["split"] == split, "gc"])
+        assert np.abs(wanted - got).max() <= 0.02 + 1e-9  # one base of 50
+    counts = WindowCounts.of(genome.codes("c3"))
+    windows = counts.gc_content(np.arange(600, 39_000, LENGTH), LENGTH)
+    assert positives["gc"].mean() - windows.mean() > 0.15
+
+
+def test_the_ratio_holds_in_each_split(genome, positives):
+    drawn = draw(genome, positives, n=150)
+    assert drawn["split"].value_counts().to_dict() == {"train": 100, "test": 50}
+    assert not drawn.duplicated(["chrom", "start"]).any()
+    assert len(draw(genome, positives, n=7)) == 7
+    assert len(draw(genome, positives, n=0)) == 0
+
+
+def test_the_same_seed_gives_the_same_whatever_the_order(genome, positives):
+    drawn = draw(genome, positives)
+    turned = positives.iloc[::-1].reset_index(drop=True)
+    again = draw(genome, turned, exclude=turned, splits=dict(reversed(SPLITS.items())))
+    pd.testing.assert_frame_equal(drawn, again)
+    other = draw(genome, positives, seed=4)
+    assert len(drawn.merge(other, on=["chrom", "start"])) < 10
+
+
+def test_a_full_genome_is_told_with_the_number_possible(genome, positives):
+    everything = pd.DataFrame({"chrom": ["c3", "c3"], "start": [500, 20_000], "end": [18_000, 39_000]})
+    # 18,000 + 100 to 20,000 - 100 holds 36 windows of 50, 39,000 + 100 to 40,000 another 18; the N run lies outside.
+    with pytest.raises(SeqliftError, match=r"split 'test' needs 60 negatives .* only 54 windows of 50 bp"):
+        draw(genome, positives, exclude=everything, n=180, max_n_share=0.0)
+
+
+def test_windows_may_fill_a_stretch_to_the_last_base(genome, positives):
+    positives = positives[positives["chrom"] == "c3"]
+    free = pd.DataFrame({"chrom": ["c3", "c3"], "start": [0, 10_000 + 3 * LENGTH], "end": [10_000, 40_000]})
+    drawn = draw(genome, positives, exclude=free, n=3, min_distance=0)
+    assert drawn["start"].tolist() == [10_000, 10_050, 10_100]
+
+
+def test_intervals_inside_others_and_before_the_start_are_kept_away_from(genome, positives):
+    positives = positives[positives["chrom"] == "c3"]
+    nested = pd.DataFrame({"chrom": "c3", "start": [-20, 1_000, 2_000, 30_000], "end": [700, 29_000, 3_000, 40_050]})
+    drawn = draw(genome, positives, exclude=nested, n=12, min_distance=10)
+    assert len(drawn) == 12
+    assert ((drawn["start"] >= 710) & (drawn["end"] <= 990) | drawn["start"].between(29_010, 29_940)).all()
+
+
+def test_windows_are_counted_as_a_loop_would(genome):
+    coded = genome.codes("c1")
+    counts = WindowCounts.of(coded)
+    starts = np.array([0, 480, 19_990, 20_000, 39_950])
+    text = ["".join("ACGTN"[code] for code in coded[start : start + LENGTH]) for start in starts]
+    assert counts.n_share(starts, LENGTH).tolist() == [bases.count("N") / LENGTH for bases in text]
+    assert counts.gc_content(starts, LENGTH).tolist() == [0.0] + [pytest.approx(gc_of(bases)) for bases in text[1:]]
+
+
+def test_histogram_has_twenty_bins_and_counts_all():
+    assert gc_histogram(np.array([0.0, 0.049, 0.05, 0.51, 1.0])) == [2, 1] + [0] * 8 + [1] + [0] * 8 + [1]
