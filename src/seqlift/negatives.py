@@ -7,41 +7,47 @@ left to learn is the order of the bases.
 
 import zlib
 from collections.abc import Mapping
-from dataclasses import dataclass
 
 import numpy as np
 import pandas as pd
 
 from seqlift.errors import SeqliftError
-from seqlift.genome import Genome
+from seqlift.genome import N_CODE, Genome
 
 GC_BINS = 20
+_BASES_AT_ONCE = 2**23  # measured in one step: keeps memory small
 
 
-@dataclass(frozen=True)
-class WindowCounts:
-    """Running counts along a coded chromosome: the GC content and share of N of any window in two look-ups."""
+def window_content(codes: np.ndarray, starts: np.ndarray, length: int) -> tuple[np.ndarray, np.ndarray]:
+    """Measure windows of a chromosome.
 
-    gc: np.ndarray  # shape (length + 1,): number of G and C before each position
-    n: np.ndarray  # shape (length + 1,): number of N before each position
+    Parameters
+    ----------
+    codes : numpy.ndarray, shape (size of the chromosome,), uint8 codes 0..4
+    starts : numpy.ndarray, shape (W,), int
+        Windows lie on the chromosome from here to start + length (bp, 0-based).
+    length : int
+        In bp.
 
-    @classmethod
-    def of(cls, codes: np.ndarray) -> "WindowCounts":
-        """Count along a chromosome, given as codes 0..4, shape (length,), uint8."""
-        gc = np.zeros(len(codes) + 1, dtype=np.int32)
-        np.cumsum((codes == 1) | (codes == 2), out=gc[1:])
-        n = np.zeros(len(codes) + 1, dtype=np.int32)
-        np.cumsum(codes == 4, out=n[1:])
-        return cls(gc, n)
-
-    def gc_content(self, starts: np.ndarray, length: int) -> np.ndarray:
-        """(G + C) / (A + C + G + T) of windows of `length` bp, shape of `starts`; 0 where all is N."""
-        known = length - (self.n[starts + length] - self.n[starts])
-        return (self.gc[starts + length] - self.gc[starts]) / np.maximum(known, 1)
-
-    def n_share(self, starts: np.ndarray, length: int) -> np.ndarray:
-        """Share of N in windows of `length` bp, shape of `starts`."""
-        return (self.n[starts + length] - self.n[starts]) / length
+    Returns
+    -------
+    gc : numpy.ndarray, shape (W,), float64
+        (G + C) / (A + C + G + T); 0 where all is N.
+    n_share : numpy.ndarray, shape (W,), float64
+        Share of N.
+    """
+    gc = np.zeros(len(starts))
+    n_share = np.zeros(len(starts))
+    if len(starts):
+        windows = np.lib.stride_tricks.sliding_window_view(codes, length)
+        step = max(1, _BASES_AT_ONCE // length)
+        for first in range(0, len(starts), step):
+            block = windows[starts[first : first + step]]  # (step, length)
+            unknown = np.count_nonzero(block == N_CODE, axis=1)
+            strong = np.count_nonzero((block == 1) | (block == 2), axis=1)
+            gc[first : first + step] = strong / np.maximum(length - unknown, 1)
+            n_share[first : first + step] = unknown / length
+    return gc, n_share
 
 
 def gc_histogram(gc: np.ndarray) -> list[int]:
@@ -163,10 +169,9 @@ def _candidates(
         phase = np.floor(rng.random(len(room)) * (room - fits * length + 1)).astype(np.int64)
         number = np.arange(fits.sum()) - np.repeat(np.cumsum(fits) - fits, fits)  # of a window within its stretch
         starts = np.repeat(begin + phase, fits) + number * length
-        counts = WindowCounts.of(genome.codes(chrom))
-        starts = starts[counts.n_share(starts, length) <= max_n_share]
-        columns = {"chrom": chrom, "start": starts, "end": starts + length, "split": splits[chrom]}
-        tables.append(pd.DataFrame(columns | {"gc": counts.gc_content(starts, length)}))
+        gc, n_share = window_content(genome.codes(chrom), starts, length)
+        columns = {"chrom": chrom, "start": starts, "end": starts + length, "split": splits[chrom], "gc": gc}
+        tables.append(pd.DataFrame(columns)[n_share <= max_n_share])
     return pd.concat(tables, ignore_index=True)
 
 

@@ -24,7 +24,7 @@ from seqlift.errors import SeqliftError
 from seqlift.files import replacing
 from seqlift.genome import Genome
 from seqlift.intervals import read_lines, read_peaks
-from seqlift.negatives import WindowCounts, draw_negatives, gc_histogram
+from seqlift.negatives import draw_negatives, gc_histogram, window_content
 
 FORMAT = "seqlift regions 1"
 SPLITS = ("train", "valid", "test")
@@ -39,7 +39,7 @@ DROPPED = {
     "below_top_share": "score below the share of peaks kept",
     "off_chromosome": "its window and the room for jitter run off the chromosome",
     "too_many_n": "its window holds too many N",
-    "merged": "merged into the region of a better peak nearby",
+    "merged": "merged into the region of a peak nearby that ranks as high or higher",
     "uncertain_label": "its window holds a peak of another target whose score is below the share kept",
 }
 
@@ -350,9 +350,7 @@ def _measure_windows(peaks: pd.DataFrame, genome: Genome, length: int, margin: i
     n_share = np.zeros(len(peaks))
     gc = np.zeros(len(peaks))
     for chrom, rows in peaks.loc[~off & ~peaks["excluded"], "window"].groupby(peaks["chrom"]):
-        counts = WindowCounts.of(genome.codes(chrom))
-        n_share[rows.index] = counts.n_share(rows.to_numpy(), length)
-        gc[rows.index] = counts.gc_content(rows.to_numpy(), length)
+        gc[rows.index], n_share[rows.index] = window_content(genome.codes(chrom), rows.to_numpy(), length)
     return peaks.assign(off=off, n_share=n_share, gc=gc)
 
 
