@@ -1,0 +1,88 @@
+"""Says how training is going: a live bar on a terminal, a plain line now and then in a log file."""
+
+import logging
+import time
+
+from rich.console import Console
+from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
+
+log = logging.getLogger(__name__)
+
+SECONDS_BETWEEN_LINES = 15.0
+
+
+class TrainingProgress:
+    """Epoch, validation loss, regions a second and the time left if all epochs are needed.
+
+    Parameters
+    ----------
+    epochs : int
+        At most so many.
+    regions : int
+        Regions in an epoch.
+    console : rich.console.Console, optional
+        Standard error by default. The bar is drawn if it is a terminal; otherwise lines go to the log.
+    """
+
+    def __init__(self, *, epochs: int, regions: int, console: Console | None = None):
+        self.epochs = epochs
+        self.regions = regions
+        console = console or Console(stderr=True)
+        self._bar = None
+        if console.is_terminal:
+            self._bar = Progress(
+                TextColumn("{task.description}"),
+                BarColumn(),
+                TextColumn("{task.fields[rate]}"),
+                TextColumn("at most"),
+                TimeRemainingColumn(),
+                TextColumn("left"),
+                console=console,
+                refresh_per_second=4,
+            )
+            self._task = self._bar.add_task("training", total=epochs * regions, rate="")
+        self._first_epoch = 0
+        self._started = self._said = time.monotonic()
+
+    def start(self, epochs_done: int) -> None:
+        """Begin, after `epochs_done` epochs of an earlier run."""
+        self._first_epoch = epochs_done
+        self._started = time.monotonic()
+        self._said = -float("inf")
+        if self._bar:
+            self._bar.update(self._task, completed=epochs_done * self.regions)
+            self._bar.start()
+
+    def step(self, regions: int) -> None:
+        """Count a batch of so many regions."""
+        if self._bar:
+            speed = self._bar.tasks[0].speed
+            self._bar.update(self._task, advance=regions, rate=f"{speed:,.0f} regions/s" if speed else "")
+
+    def epoch(self, history: list[dict], best_epoch: int, *, ended: bool) -> None:
+        """Tell of the epoch that has just ended: the last row of `history`."""
+        done, best = len(history), history[best_epoch - 1]["valid_loss"]
+        text = (
+            f"epoch {done}/{self.epochs}, validation loss {history[-1]['valid_loss']:.4f} "
+            f"(best {best:.4f} in epoch {best_epoch})"
+        )
+        if self._bar:
+            self._bar.update(self._task, description=text, completed=done * self.regions)
+            return
+        now = time.monotonic()
+        if ended or now - self._said >= SECONDS_BETWEEN_LINES:
+            self._said = now
+            per_epoch = (now - self._started) / (done - self._first_epoch)
+            left = "" if ended else f", at most {_duration(per_epoch * (self.epochs - done))} left"
+            log.info("%s, %s regions/s%s", text, f"{self.regions / per_epoch:,.0f}", left)
+
+    def stop(self) -> None:
+        """Leave the terminal as it was, also after an error."""
+        if self._bar:
+            self._bar.stop()
+
+
+def _duration(seconds: float) -> str:
+    minutes, seconds = divmod(round(seconds), 60)
+    hours, minutes = divmod(minutes, 60)
+    return f"{hours}:{minutes:02d}:{seconds:02d}"
