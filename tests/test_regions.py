@@ -230,6 +230,16 @@ def test_weak_peaks_still_keep_negatives_away(fasta, tmp_path):
     assert drawn["start"].min() >= 24_000
 
 
+def test_negatives_overlap_no_window_also_without_a_distance(fasta, tmp_path):
+    crowd = [("chr1", summit, 5) for summit in range(200, 39_000, 230)]
+    regions = make(fasta, tmp_path, {"A": [*crowd, *everywhere(), *everywhere(shift=500)]}, min_distance=0, ratio=0.5)
+    table = regions.table[regions.table["chrom"] == "chr1"]
+    assert table["kind"].value_counts().min() > 30
+    overlaps = table["start"].to_numpy()[1:] < table["end"].to_numpy()[:-1]
+    neighbours = table["kind"].to_numpy()
+    assert not (overlaps & ((neighbours[1:] == "genome") | (neighbours[:-1] == "genome"))).any()
+
+
 def test_shuffled_negatives_copy_windows(fasta, tmp_path):
     peaks = {"A": [("chr1", 1_000 + 500 * number, 5) for number in range(7)] + everywhere()}
     regions = make(fasta, tmp_path, peaks, negatives="shuffled", ratio=2.5)
@@ -268,6 +278,7 @@ def test_the_same_input_gives_the_same_bytes_in_any_order_of_lines(fasta, tmp_pa
         files.append([(tmp_path / f"{number}{suffix}").read_bytes() for suffix in (".tsv.gz", ".json")])
     pd.testing.assert_frame_equal(tables[0], tables[1])
     assert files[0] == files[2]
+    assert files[0][0][3:8] == bytes(5)  # the gzip header holds neither a name nor the time
     with_another_seed = regions_of(rows, seed=2)
     assert peak_rows(with_another_seed)["name"].tolist() == peak_rows(regions)["name"].tolist()
     assert with_another_seed.table["name"].tolist() != regions.table["name"].tolist()

@@ -217,15 +217,15 @@ class _Download:
                 self._receive(checked)
                 return
             except _BrokenOffError as error:
-                failures = 1 if self.bytes > most else failures + 1
+                failures = 0 if self.bytes > most else failures + 1
                 most = max(most, self.bytes)
                 if failures >= self._attempts:
                     raise SeqliftError(
-                        f"{self.url}: cannot be fetched: {error} ({failures} tries, {self.bytes} bytes so far). Check "
-                        "the address and the network (and https_proxy behind a proxy), and start again: it goes on "
-                        "where it stopped"
+                        f"{self.url}: cannot be fetched: {error} ({failures} tries in a row without a new byte, "
+                        f"{self.bytes} bytes so far). Check the address and the network (and https_proxy behind a proxy), "
+                        "and start again: it goes on where it stopped"
                     ) from None
-                time.sleep(min(self._pause * 2 ** (failures - 1), _LONGEST_PAUSE))
+                time.sleep(min(self._pause * 2 ** max(failures - 1, 0), _LONGEST_PAUSE))
 
     def _receive(self, checked: bool) -> None:
         """Try once to get what is missing."""

@@ -379,7 +379,7 @@ def _summits_inside(peaks: pd.DataFrame, names: Sequence[str], length: int) -> t
     for kind in (~peaks["weak"], peaks["weak"]):
         inside = np.zeros((len(peaks), len(names)), dtype=bool)
         for number in range(len(names)):
-            chosen = peaks[kind & (peaks["target"] == number) & ~peaks["excluded"]]
+            chosen = peaks[kind & (peaks["target"] == number)]
             summits = {chrom: rows.to_numpy() for chrom, rows in chosen["summit"].groupby(chosen["chrom"])}
             for chrom, windows in peaks["window"].groupby(peaks["chrom"]):
                 known = summits.get(chrom, np.empty(0, dtype=np.int64))
