@@ -36,6 +36,7 @@ def build_run(
     learned: bool = True,
     region_name: str = "peak",
     n_references: int = 4,
+    examples: int = 1,
     seed: int = 0,
 ) -> tuple[Path, Path]:
     """Write `root`/results/<name>/<length>bp and a resolved config; returns the two paths."""
@@ -66,7 +67,7 @@ def build_run(
         "training": {"epochs": 20, "batch_size": 64, "learning_rate": 0.001, "seed": 2},
         "attribution": {"methods": list(methods), "max_regions": 1000, "seed": 3},
         "motifs": {"database": "jaspar:vertebrates", "max_seqlets": 2000, "seed": 4},
-        "report": {"examples": 3},
+        "report": {"examples": examples},
     }
     config_path = root / "config.resolved.yaml"
     config_path.write_text(yaml.safe_dump(config))
@@ -291,3 +292,22 @@ def _write_motifs(run, rng, target, method, patterns):
             }
         )
     )
+
+
+def write_scores(
+    path: Path, names, contributions, *, delta=None, prediction=None, reference_prediction=None, tolerance=0.01
+):
+    """A score file of given contributions (N, L), which all stand at A; made for one question. Returns `path`."""
+    n, length = contributions.shape
+    coords = pd.DataFrame({"chrom": "chr1", "start": np.arange(n) * 1000, "name": names, "strand": "."})
+    coords["end"] = coords["start"] + length
+    projected = np.zeros((n, 4, length), np.float32)
+    projected[:, 0] = contributions
+    delta = np.zeros((n, 1)) if delta is None else delta
+    prediction = np.arange(n, dtype=float) if prediction is None else prediction
+    reference_prediction = np.full(delta.shape, -1.0) if reference_prediction is None else reference_prediction
+    attributes = {"method": "deeplift", "target": "t", "tolerance": tolerance}
+    with create_scores(path, coords, length=length, n_references=delta.shape[1], attributes=attributes) as writer:
+        error = np.full((n, length), np.nan)
+        writer.append(projected != 0, projected, projected, delta, prediction, reference_prediction, error)
+    return path

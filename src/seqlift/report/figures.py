@@ -272,7 +272,7 @@ def completeness(found: Completeness, method: str) -> Image:
         ax.annotate("tolerance ", (limit, 1), xycoords=("data", "axes fraction"), ha="right", va="top", fontsize=8.5)
         ax.xaxis.set_major_locator(MaxNLocator(6, integer=True))
         ax.xaxis.set_major_formatter(FuncFormatter(lambda value, _: _power(value)))
-        _axes(ax, "|delta| / |f(x) − f(reference)|", "explanations")
+        _axes(ax, "error, as a share of what was explained", "explanations")
         median = np.median(values) if len(values) else float("nan")
         return image(f"Histogram of the relative completeness error of {METHOD_NAMES[method]}; median {median:.1e}.")
 

@@ -296,21 +296,22 @@ def _explanations(run: Run, target: str, table: pd.DataFrame, examples: int) -> 
 def _notices(run: Run, provenance: dict, found: dict, explanations: list[dict]) -> list[dict]:
     """What a reader must know before believing any number below; `loud` ones void the rest."""
     notices = []
-    learned = run.metrics.get("learned_targets") or {}
+    unlearned = run.unlearned()
+    if unlearned:
+        aurocs = ", ".join(f"{target} {number(run.metric(target)['auroc'])}" for target in unlearned)
+        notices.append(
+            {
+                "loud": True,
+                "title": f"The model learned nothing about {' and '.join(unlearned)}",
+                "text": "Its validation loss is no better than that of always saying the base rate (AUROC on held-out "
+                f"regions: {aurocs}). Contributions and patterns explain noise. Check that the peaks belong to this "
+                "genome assembly, use more or stronger peaks, train longer, with a lower learning rate or a smaller "
+                "model.",
+            }
+        )
     for target in run.targets:
         metric = run.metric(target)
-        if learned.get(target, run.metrics.get("learned")) is False:
-            notices.append(
-                {
-                    "loud": True,
-                    "title": f"The model learned nothing about {target}",
-                    "text": "Its validation loss is no better than that of always saying the base rate (AUROC on "
-                    f"held-out regions: {number(metric['auroc'])}). Contributions and patterns below explain noise. "
-                    "Check that the peaks belong to this genome assembly, use more or stronger peaks, train longer, "
-                    "with a lower learning rate or a smaller model.",
-                }
-            )
-        elif metric["auroc"] is not None and metric["auroc"] < WEAK_AUROC:
+        if target not in unlearned and metric["auroc"] is not None and metric["auroc"] < WEAK_AUROC:
             notices.append(
                 {
                     "loud": True,

@@ -79,6 +79,11 @@ class Run:
         """AUROC, AUPRC and their intervals of one target on the held-out split."""
         return self.metrics["targets"][target]
 
+    def unlearned(self) -> list[str]:
+        """Targets about which the model learned nothing, as training found."""
+        by_target = self.metrics.get("learned_targets") or {}
+        return [t for t in self.targets if by_target.get(t, self.metrics.get("learned")) is False]
+
     def region_table(self) -> pd.DataFrame:
         """regions.tsv.gz, one row a region."""
         path = self.directory / "regions.tsv.gz"

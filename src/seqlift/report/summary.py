@@ -33,7 +33,8 @@ def print_summary(run_dir: str | os.PathLike, console: Console | None = None) ->
     if not console.is_terminal:
         console.width = MIN_WIDTH
     console.print(Text.assemble((run.name, "bold"), f", windows of {run.length} bp"))
-    for line in _warnings(run):
+    for target in run.unlearned():
+        line = f"WARNING: the model learned nothing about {target}; do not read anything into its scores"
         console.print(Text(line, style="bold red"))
     console.print()
     tables = [_performance(run), _patterns(run)]
@@ -47,15 +48,6 @@ def print_summary(run_dir: str | os.PathLike, console: Console | None = None) ->
 
 def _truth(run: Run, part: str) -> dict:
     return (run.truth or {}).get(part) or {}
-
-
-def _warnings(run: Run) -> list[str]:
-    learned = run.metrics.get("learned_targets") or {}
-    return [
-        f"WARNING: the model learned nothing about {target}; do not read anything into its scores"
-        for target in run.targets
-        if learned.get(target, run.metrics.get("learned")) is False
-    ]
 
 
 def _table(title: str, *columns: tuple[str, str]) -> Table:
@@ -94,7 +86,7 @@ def _performance(run: Run) -> Table:
 
 def _bases(run: Run) -> Table:
     table = _table(
-        "Does |contribution| find the planted bases? (AUROC per base)",
+        "AUROC of |contribution| for planted bases",
         ("target", "left"),
         *((METHOD_NAMES[method], "right") for method in run.methods),
     )
