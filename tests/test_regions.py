@@ -349,7 +349,7 @@ def test_a_damaged_table_is_told_with_its_line(fasta, tmp_path, change, message)
         ({"min_distance": -1}, r"min_distance \(-1\)"),
         ({"jitter_margin": -1}, r"jitter \(-1\)"),
         ({"negatives": "none"}, "negatives is 'none', must be one of genome, shuffled"),
-        ({"valid": ["2"]}, r"valid chromosome '2' is not in .*, which has chr2, chr1.* writes 'chr' before the names"),
+        ({"valid": ["2"]}, r"valid chromosome '2' is not in .*, which has chr2, chr1.*; name chromosomes as the FASTA"),
         ({"valid": ["chr3"]}, "chromosome 'chr3' is both in valid and in test"),
         ({"exclude_chromosomes": ["chr*"]}, "valid chromosome 'chr2' is excluded"),
         ({"valid": ["chrM"]}, r"target 'A' has no peaks left in split 'valid' \(chromosomes: chrM; 0 peaks read"),
@@ -385,6 +385,22 @@ def test_bad_targets_are_told(fasta, tmp_path):
         make(fasta, tmp_path, {"A": everywhere(), "B": everywhere(shift=900)[:2]})
     with pytest.raises(SeqliftError, match=r"'test' .* 1 peaks read there: 1 score below the share of peaks kept"):
         make(fasta, tmp_path, {"A": [*everywhere()[:2], ("chr3", 9_000, 1)]}, top_share=0.5)
+
+
+@pytest.mark.parametrize(
+    ("in_peaks", "in_fasta", "hint"),
+    [
+        ("1", "chr1", r"lacks: 1; .* has chr1\. The FASTA file writes 'chr' before .* sed 's/\^/chr/'"),
+        ("chr1", "1", r"lacks: chr1; .* has 1\. The peaks write 'chr' before .* sed 's/\^chr//'"),
+        ("chr4", "chrII", r"lacks: chr4; .* has chrII\. The FASTA file has Roman numerals"),
+        ("scaffold7", "chr1", r"lacks: scaffold7; .* has chr1\. Use the FASTA file of the assembly"),
+    ],
+)
+def test_names_of_both_sides_and_the_likely_cause_are_told(tmp_path, in_peaks, in_fasta, hint):
+    (tmp_path / "g.fa").write_text(f">{in_fasta}\n{'ACGT' * 100}\n")
+    peaks = [TargetPeaks("A", bed(tmp_path / "a.bed", [(in_peaks, 5, 1)]))]
+    with pytest.raises(SeqliftError, match=hint):
+        make_regions(tmp_path / "g.fa", peaks, **(SETTINGS | {"valid": [in_fasta], "test": []}))
 
 
 def test_renamed_chromosomes_fit(fasta, tmp_path):
@@ -441,6 +457,9 @@ class TestCommandLine:
         self.check(self.run(folder, genome="absent.fa"), folder, "absent.fa: no such FASTA file")
         self.check(self.run(folder, genome="good.bed"), folder, "good.bed:1: not a FASTA file")
         self.check(self.run(folder, "--target", "A=good.bed"), folder, "target 'A' is named 2 times")
+        self.check(
+            self.run(folder, "--output", "good.bed/r.tsv.gz"), folder, "good.bed/r.tsv.gz, out/r.json: cannot be"
+        )
         self.check(self.run(folder, target="good.bed"), folder, "--target 'good.bed' must be NAME=PEAKS")
 
     def check(self, done, folder, message):

@@ -222,7 +222,7 @@ class _Download:
                 if failures >= self._attempts:
                     raise SeqliftError(
                         f"{self.url}: cannot be fetched: {error} ({failures} tries in a row without a new byte, "
-                        f"{self.bytes} bytes so far). Check the address and the network (and https_proxy behind a proxy), "
+                        f"{self.bytes} bytes so far). Check the address and the network (behind a proxy: https_proxy), "
                         "and start again: it goes on where it stopped"
                     ) from None
                 time.sleep(min(self._pause * 2 ** max(failures - 1, 0), _LONGEST_PAUSE))

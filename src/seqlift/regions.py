@@ -256,9 +256,9 @@ def _split_chromosomes(genome: Genome, valid: Sequence[str], test: Sequence[str]
     for split, chromosomes in (("valid", valid), ("test", test)):
         for chrom in chromosomes:
             if chrom not in genome.sizes:
-                hint = _naming_hint([chrom], genome.sizes)
                 raise SeqliftError(
-                    f"{split} chromosome {chrom!r} is not in {genome.path}, which has {_some(genome.sizes)}{hint}"
+                    f"{split} chromosome {chrom!r} is not in {genome.path}, which has {_some(genome.sizes)}; name "
+                    "chromosomes as the FASTA file does"
                 )
             if chrom in excluded:
                 raise SeqliftError(f"{split} chromosome {chrom!r} is excluded by exclude_chromosomes; choose one")
@@ -306,13 +306,18 @@ def _some(names: Iterable[str]) -> str:
 
 
 def _naming_hint(missing: Sequence[str], known: Mapping[str, int]) -> str:
-    """What the difference between two sets of chromosome names may come from, and what to do."""
+    """What the difference between the chromosome names of peaks and FASTA file may come from, and what to do."""
     if any("chr" + chrom in known for chrom in missing):
-        return ". The FASTA file writes 'chr' before the names, the other does not: give both the same names"
+        return ". The FASTA file writes 'chr' before the names, the peaks do not: add it, for example by sed 's/^/chr/'"
     if any(chrom.startswith("chr") and chrom[3:] in known for chrom in missing):
-        return ". The FASTA file writes the names without 'chr', the other with it: give both the same names"
-    if any(re.fullmatch(r"(chr)?\d+", chrom) for chrom in missing) and {"chrI", "chrII"} & set(known):
-        return ". The FASTA file has Roman numerals, the other Arabic ones: give both the same names"
+        return (
+            ". The peaks write 'chr' before the names, the FASTA file does not: drop it, for example by sed 's/^chr//'"
+        )
+    if any(re.fullmatch(r"(chr)?\d+", chrom) for chrom in missing) and {"chrI", "chrII", "I", "II"} & set(known):
+        return (
+            ". The FASTA file has Roman numerals, the peaks Arabic ones: rename them, for example by "
+            "rename_chromosomes of a download"
+        )
     return ". Use the FASTA file of the assembly the peaks were called on, or list the others in exclude_chromosomes"
 
 
@@ -507,10 +512,13 @@ def _describe_negatives(table: pd.DataFrame, kind: str, ratio: float, min_distan
 def write_regions(regions: Regions, tsv_path: str | os.PathLike, json_path: str | os.PathLike) -> None:
     """Write `regions.tsv.gz` and `regions.json`, both whole or neither. The same regions give the same bytes."""
     text = regions.table.to_csv(sep="\t", index=False, float_format="%.6g", lineterminator="\n")
-    with replacing(tsv_path) as tsv, replacing(json_path) as summary:
-        with open(tsv, "wb") as raw, gzip.GzipFile(filename="", mode="wb", fileobj=raw, mtime=0) as packed:
-            packed.write(text.encode())
-        summary.write_text(json.dumps(regions.summary, indent=1) + "\n")
+    try:
+        with replacing(tsv_path) as tsv, replacing(json_path) as summary:
+            with open(tsv, "wb") as raw, gzip.GzipFile(filename="", mode="wb", fileobj=raw, mtime=0) as packed:
+                packed.write(text.encode())
+            summary.write_text(json.dumps(regions.summary, indent=1) + "\n")
+    except OSError as error:
+        raise SeqliftError(f"{tsv_path}, {json_path}: cannot be written: {error.strerror or error}") from None
 
 
 def read_regions(tsv_path: str | os.PathLike) -> pd.DataFrame:
