@@ -282,13 +282,13 @@ def agreement_histogram(found: Agreement) -> Image:
     with _figure(PAIR, 2.2) as (figure, image):
         ax = figure.add_subplot()
         values = found.per_region[np.isfinite(found.per_region)]
-        low = min(0.0, float(values.min()) if len(values) else 0.0)
-        ax.hist(values, bins=np.linspace(np.floor(low * 10) / 10, 1, 41), color=SOFT, alpha=0.8)
+        low = min(0.9, np.floor(10 * values.min()) / 10) if len(values) else 0.0
+        ax.hist(values, bins=np.linspace(low, 1, 41), color=SOFT, alpha=0.8)
         median = float(np.median(values)) if len(values) else float("nan")
         ax.axvline(median, color=INK, linewidth=1)
         ax.annotate(f"median {median:.2f} ", (median, 1), xycoords=("data", "axes fraction"), ha="right", va="top")
         _axes(ax, "correlation within a region", "regions")
-        ax.set_xlim(right=1)
+        ax.set_xlim(low, 1)
         return image(f"Histogram over regions of the correlation between the two methods; median {median:.2f}.")
 
 

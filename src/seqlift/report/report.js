@@ -13,14 +13,13 @@ for (const button of document.querySelectorAll("button.sort")) {
     for (const other of row.children) other.removeAttribute("aria-sort");
     heading.setAttribute("aria-sort", ascending ? "ascending" : "descending");
     const key = (line) => line.children[column].dataset.sort;
+    const numeric = heading.classList.contains("n") || column === 0;
+    const missing = (x) => x === "" || (numeric && Number.isNaN(Number(x))); // these stay last, either way
     const compare = (a, b) => {
       const [x, y] = [key(a), key(b)];
-      const [u, v] = [Number(x), Number(y)];
-      if (heading.classList.contains("n") || column === 0) {
-        if (Number.isNaN(u) || Number.isNaN(v)) return Number.isNaN(u) - Number.isNaN(v); // no number: last
-        return ascending ? u - v : v - u;
-      }
-      return ascending ? x.localeCompare(y) : y.localeCompare(x);
+      if (missing(x) || missing(y)) return missing(x) - missing(y);
+      const order = numeric ? Number(x) - Number(y) : x.localeCompare(y);
+      return ascending ? order : -order;
     };
     body.append(...[...body.rows].sort(compare));
   });
