@@ -21,8 +21,8 @@ from torch import Tensor
 
 from seqlift import __version__
 from seqlift.attribution.borrow import choose_device
-from seqlift.attribution.deeplift import deeplift
-from seqlift.attribution.interior_gradients import interior_gradients, quadrature_nodes
+from seqlift.attribution.deeplift import DeepLift, deeplift
+from seqlift.attribution.interior_gradients import InteriorGradients, interior_gradients, quadrature_nodes
 from seqlift.attribution.references import KINDS
 from seqlift.dataset import load_one_hot
 from seqlift.errors import SeqliftError
@@ -69,15 +69,15 @@ def choose_regions(table: pd.DataFrame, target: str, max_regions: int, seed: int
     return table.iloc[positive].reset_index(drop=True)
 
 
-def broken_completeness(delta: Tensor, prediction: Tensor, reference_prediction: Tensor, tolerance: float) -> Tensor:
+def broken_completeness(result: DeepLift | InteriorGradients, tolerance: float) -> Tensor:
     """Which pairs of sequence and reference have scores that do not add up: (N, R), bool.
 
-    The delta is held against the change that was to be explained: |f(x) - f(reference)|, or its mean over the
-    sequence's references where one of them happens to be predicted like the sequence.
+    The delta is held against what it is the rest of: |f(x) - f(reference)|, or the sum of the sequence's absolute
+    contributions where these cancel in a small change.
     """
-    change = (prediction[:, None] - reference_prediction).abs()
-    allowed = tolerance * torch.maximum(change, change.mean(1, keepdim=True))
-    return (delta.abs() > allowed.clamp(min=1e-6)) | ~delta.isfinite()
+    change = (result.prediction[:, None] - result.reference_prediction).abs()
+    size = result.contributions.abs().sum((1, 2))[:, None]
+    return (result.delta.abs() > tolerance * torch.maximum(change, size).clamp(min=1e-6)) | ~result.delta.isfinite()
 
 
 def attribute_regions(
@@ -121,7 +121,7 @@ def attribute_regions(
     max_regions : int
         A random sample of so many, where there are more.
     tolerance : float
-        Largest accepted completeness delta as a share of the change in prediction (`broken_completeness`).
+        Largest accepted completeness delta, as a share of what is explained (`broken_completeness`).
     seed : int
         Of references and sample.
     device : "auto", "cpu" or "cuda"
@@ -197,7 +197,7 @@ def attribute_regions(
             block = chosen.iloc[first : first + rows]
             sequences = load_one_hot(block, genome, seed)
             result = explain(sequences)
-            broken = broken_completeness(result.delta, result.prediction, result.reference_prediction, tolerance)
+            broken = broken_completeness(result, tolerance)
             if broken.any():
                 _refuse_broken(broken, result, block, method, tolerance)
             path = None

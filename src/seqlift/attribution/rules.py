@@ -11,7 +11,7 @@ rule in this file, and each rule keeps the sum: Σ multiplier · (x - r) over it
 * Product rule (1605.01713 §"multipliers of products"), for two factors that both change: m1 = a2(r) + ½ Δa2, so each is
   weighted by the mean of the other. It is the gradient of the product at the midpoint of x and r, which also serves
   matrix products and convolutions of two activations.
-* Softmax: exponential, sum, reciprocal and product, taken together so that nothing overflows.
+* Softmax: exp(a - log Σ exp(a)), each step by Rescale, taken together so that nothing overflows.
 * Compositions (normalisations, attention, division): written out in operations that have rules.
 
 A rule has two sides. `record` runs the operation on the sequences and keeps what the other side needs; `replay` runs it
@@ -247,46 +247,62 @@ class Product:
 # Softmax and log-sum-exp
 
 
-def _exponentials(x: Tensor, r: Tensor, dim: int) -> tuple[Tensor, Tensor, Tensor]:
-    """exp of both, over their common maximum along `dim`, and the multiplier of the exponential."""
+def _log_sum_exp_multiplier(x: Tensor, r: Tensor, dim: int) -> Tensor:
+    """Of log Σ exp: the exponentials' multipliers times the logarithm's, over a common maximum that cancels."""
     top = torch.maximum(x, r).amax(dim, keepdim=True)
     top = torch.where(top.isfinite(), top, torch.zeros_like(top))
     ex, er = torch.exp(x - top), torch.exp(r - top)
-    multiplier = rescale_exp(None, x - top, r - top, ex, er)
-    masked = x.isneginf() & r.isneginf()  # a masked place: exp is 0 on both sides, and so is its share
-    return ex, er, torch.where(masked, torch.zeros_like(multiplier), multiplier)
+    zx, zr = ex.sum(dim, keepdim=True), er.sum(dim, keepdim=True)
+    masked = x.isneginf() & r.isneginf()  # takes no part, on either side
+    multiplier = torch.where(masked, torch.zeros_like(ex), rescale_exp(None, x - top, r - top, ex, er))
+    return multiplier * rescale_log(None, zx, zr, x.logsumexp(dim, keepdim=True), r.logsumexp(dim, keepdim=True))
 
 
 @dataclass(frozen=True)
-class Softmax:
-    """softmax along `dim`, or log-sum-exp where `log_sum` (its value is `function`'s, only the multiplier is here)."""
+class LogSumExp:
+    """log Σ exp along `dim`: exponential, sum and logarithm together, so that nothing overflows."""
 
     dim: int
-    log_sum: bool = False
-    keepdim: bool = False
+    keepdim: bool
 
     def record(self, function, tracked: list[Tensor]) -> tuple[Tensor, tuple]:
         return function(*tracked), tuple(tracked)
 
     def replay(self, function, tracked: list[Tensor], saved: tuple, pairing: Pairing) -> Tensor:
         def compute(r: Tensor):
-            dim = self.dim % r.ndim
-            x = pairing.expand(saved[0], r)
-            ex, er, multiplier = _exponentials(x, r, dim)
-            zx, zr = ex.sum(dim, keepdim=True), er.sum(dim, keepdim=True)
-            if self.log_sum:
-                share = rescale_log(None, zx, zr, zx.log(), zr.log())
+            multiplier = _log_sum_exp_multiplier(pairing.expand(saved[0], r), r, self.dim % r.ndim)
 
-                def backpropagate(gradient: Tensor) -> Tensor:
-                    return (gradient if self.keepdim else gradient.unsqueeze(dim)) * share * multiplier
-            else:
-                numerator, inverse, slope = (ex + er) / 2, (1 / zx + 1 / zr) / 2, -1 / (zx * zr)
-
-                def backpropagate(gradient: Tensor) -> Tensor:
-                    shared = (gradient * numerator).sum(dim, keepdim=True) * slope
-                    return multiplier * (gradient * inverse + shared)
+            def backpropagate(gradient: Tensor) -> Tensor:
+                return (gradient if self.keepdim else gradient.unsqueeze(self.dim % r.ndim)) * multiplier
 
             return function(r), backpropagate
+
+        return attach(compute, *tracked)
+
+
+@dataclass(frozen=True)
+class Softmax:
+    """softmax along `dim` as exp(a - log Σ exp(a)): each part has a bounded multiplier, however sharp the maximum."""
+
+    dim: int
+
+    def record(self, function, tracked: list[Tensor]) -> tuple[Tensor, tuple]:
+        fx = function(*tracked)
+        return fx, (*tracked, fx)
+
+    def replay(self, function, tracked: list[Tensor], saved: tuple, pairing: Pairing) -> Tensor:
+        def compute(r: Tensor):
+            dim, fr = self.dim % r.ndim, function(r)
+            x, fx = (pairing.expand(value, r) for value in saved)
+            log_x, log_r = x - x.logsumexp(dim, keepdim=True), r - r.logsumexp(dim, keepdim=True)
+            outer = torch.where(log_x.isneginf() & log_r.isneginf(), 0 * fr, rescale_exp(None, log_x, log_r, fx, fr))
+            inner = _log_sum_exp_multiplier(x, r, dim)
+
+            def backpropagate(gradient: Tensor) -> Tensor:
+                gradient = gradient * outer
+                return gradient - inner * gradient.sum(dim, keepdim=True)
+
+            return fr, backpropagate
 
         return attach(compute, *tracked)
 
@@ -327,15 +343,15 @@ LINEAR: dict[Callable, tuple[int, ...]] = {
     function: positions
     for positions, names in {
         (0,): (
-            "view reshape flatten unflatten ravel squeeze unsqueeze transpose t permute movedim "
-            "moveaxis swapaxes swapdims adjoint clone expand broadcast_to repeat tile __deepcopy__ "
-            "repeat_interleave narrow select index_select __getitem__ split split_with_sizes chunk unbind tensor_split "
-            "contiguous hsplit vsplit dsplit flip fliplr flipud roll rot90 diagonal diag diag_embed tril triu trace "
-            "unfold fold pad constant_pad_nd sum mean cumsum neg negative positive to type float double half bfloat16 "
-            "cuda avg_pool1d avg_pool2d avg_pool3d adaptive_avg_pool1d adaptive_avg_pool2d adaptive_avg_pool3d "
-            "interpolate upsample pixel_shuffle pixel_unshuffle channel_shuffle gather take_along_dim index_fill as_strided "
-            "sum_to_size cat concat concatenate stack hstack vstack dstack column_stack row_stack atleast_1d "
-            "atleast_2d atleast_3d dropout dropout1d dropout2d dropout3d alpha_dropout feature_dropout "
+            "view reshape flatten unflatten ravel squeeze unsqueeze transpose t permute movedim moveaxis swapaxes "
+            "swapdims adjoint clone expand broadcast_to repeat tile __deepcopy__ repeat_interleave narrow select "
+            "index_select __getitem__ split split_with_sizes chunk unbind tensor_split contiguous hsplit vsplit "
+            "dsplit flip fliplr flipud roll rot90 diagonal diag diag_embed tril triu trace unfold fold pad "
+            "constant_pad_nd sum mean cumsum neg negative positive to type float double half bfloat16 cuda "
+            "avg_pool1d avg_pool2d avg_pool3d adaptive_avg_pool1d adaptive_avg_pool2d adaptive_avg_pool3d "
+            "interpolate upsample pixel_shuffle pixel_unshuffle channel_shuffle gather take_along_dim index_fill "
+            "as_strided sum_to_size cat concat concatenate stack hstack vstack dstack column_stack row_stack "
+            "atleast_1d atleast_2d atleast_3d dropout dropout1d dropout2d dropout3d alpha_dropout feature_dropout "
             "feature_alpha_dropout batch_norm real zero_ fill_ squeeze_ unsqueeze_ transpose_ t_ swapaxes_ neg_ "
             "dropout_ index_fill_ tril_ triu_ __iter__ resolve_conj resolve_neg"
         ),

@@ -6,7 +6,11 @@ activations at each non-linear operation. The second runs the references, pairs 
 the same place, and gives every operation its DeepLIFT multiplier as gradient (`seqlift.attribution.rules`).
 
 What has no rule is refused by name, with the place in the model. An operation is never taken as linear because nothing
-is known about it; nor is a value that reached the output by a way that the walk could not see.
+is known about it; nor is a value that reached the output by a way that the walk could not see. To notice such ways,
+the first walk lets autograd look on: each activation it follows is a leaf that requires gradients, so a value that has
+one of them in its graph without having been followed itself came from a hidden operation. The second walk switches autograd on
+for the operations it follows and off around them, so that checkpointed blocks are explained like any others; where
+something has cut the graph nevertheless, it is refused.
 """
 
 import inspect
@@ -43,6 +47,20 @@ def _is_tracked(value: Any) -> bool:
     if not isinstance(value, Tensor):
         return False
     return hasattr(value, _MARK) or (value._is_view() and hasattr(value._base, _MARK))
+
+
+def _came_from_input(value: Tensor) -> bool:
+    """Whether a tensor's autograd graph reaches an activation that is being followed."""
+    seen, open_nodes = set(), [value.grad_fn]
+    while open_nodes:
+        node = open_nodes.pop()
+        if node is None or node in seen:
+            continue
+        seen.add(node)
+        if hasattr(getattr(node, "variable", None), _MARK):
+            return True
+        open_nodes += [following for following, _ in node.next_functions]
+    return False
 
 
 def _tensors(value: Any) -> list[Tensor]:
@@ -122,16 +140,17 @@ class _Walk(TorchFunctionMode):
 
     def __torch_function__(self, function, types, args=(), kwargs=None):
         kwargs = kwargs or {}
-        if any(t.grad_fn is not None and not _is_tracked(t) for t in _tensors((args, kwargs))):
+        if any(not _is_tracked(t) and _came_from_input(t) for t in _tensors((args, kwargs))):
             raise self._refuse(
                 function,
                 "its input was computed where operations cannot be seen "
-                "(a scripted or compiled module, a custom autograd.Function, a reentrant checkpoint)",
+                "(a scripted or compiled function, a custom autograd.Function that calls no PyTorch operation)",
             )
         tracked = [tensor for tensor in _tensors((args, kwargs)) if _is_tracked(tensor)]
         if not tracked:
             with torch.no_grad():
                 return function(*args, **kwargs)
+        self._check_followed(function, tracked)
         if function in rules.VALUELESS:
             return function(*args, **kwargs)
         if function in rules.IDENTITY:
@@ -146,15 +165,15 @@ class _Walk(TorchFunctionMode):
         in_place = name.endswith("_") and not name.endswith("__")
         if "out" in kwargs and kwargs["out"] is not None:
             raise NotImplementedError("results written to `out=` cannot be followed")
-        if in_place or name == "__setitem__":
-            self._before_change(args[0])
         if function in rules.LINEAR or (function in rules.PRODUCTS and self._factors(function, args, kwargs) < 2):
+            if in_place or name == "__setitem__":
+                self._before_change(args[0])
             return self._linear(function, tracked, args, kwargs)
         if in_place or kwargs.pop("inplace", False):
-            self._before_change(args[0])
             result = self._explain(_functional(name[:-1]) if in_place else function, tracked, args, kwargs)
+            self._before_change(args[0])
             with self._gradients():
-                return _mark(args[0].copy_(result))
+                return self._follow(args[0].copy_(result))
         if function in rules.PRODUCTS:
             if len(tracked) > 2 + (function not in _EINSUM):
                 raise NotImplementedError(f"it multiplies {len(tracked)} activations at once; multiply two at a time")
@@ -195,7 +214,7 @@ class _Walk(TorchFunctionMode):
             result = function(*args, **kwargs)
         if any(not (t.is_floating_point() or t.is_complex()) for t in _tensors(result)):
             raise NotImplementedError("it makes whole numbers of an activation")
-        return _mark(result)
+        return self._follow(result)
 
     def _extremum(self, function: Callable, args: tuple, kwargs: dict) -> Any:
         given = dict(zip(("input", "dim", "keepdim"), args, strict=False)) | kwargs
@@ -237,8 +256,8 @@ class _Walk(TorchFunctionMode):
         dim = given.get("dim")
         if given.get("dtype") is not None or not isinstance(dim, int):
             raise NotImplementedError("it is understood for one `dim` and without `dtype`")
-        log_sum = function in rules.LOG_SUM_EXP
-        rule = rules.Softmax(dim, log_sum=log_sum, keepdim=log_sum and bool(given.get("keepdim", False)))
+        keepdim = bool(given.get("keepdim", False))
+        rule = rules.LogSumExp(dim, keepdim) if function in rules.LOG_SUM_EXP else rules.Softmax(dim)
         return self._nonlinear(rule, function, tracked, args, kwargs)
 
     def _nonlinear(self, rule, function: Callable, tracked: list[Tensor], args: tuple, kwargs: dict) -> Any:
@@ -253,10 +272,16 @@ class _Walk(TorchFunctionMode):
 
             return function(*map(put, args), **{key: put(value) for key, value in kwargs.items()})
 
-        return _mark(self._apply(rule, of_tracked, tracked))
+        return self._follow(self._apply(rule, of_tracked, tracked))
 
     def _gradients(self):
         raise NotImplementedError
+
+    def _follow(self, value: Any) -> Any:
+        return _mark(value)
+
+    def _check_followed(self, function: Callable, tracked: list[Tensor]) -> None:
+        """Refuse activations whose multipliers would be lost on the way back."""
 
     def _before_change(self, tensor: Tensor) -> None:
         """Called before an operation changes a tensor in place."""
@@ -274,6 +299,12 @@ class _Record(_Walk):
 
     def _gradients(self):
         return torch.no_grad()
+
+    def _follow(self, value):
+        for tensor in _tensors(_mark(value)):
+            if tensor.is_floating_point():
+                tensor.requires_grad_()
+        return value
 
     def _apply(self, rule, function, tracked):
         output, saved = rule.record(function, [tensor.detach() for tensor in tracked])
@@ -298,6 +329,12 @@ class _Replay(_Walk):
     def _gradients(self):
         return torch.enable_grad()
 
+    def _check_followed(self, function, tracked):
+        if any(tensor.is_floating_point() and not tensor.requires_grad for tensor in tracked):
+            raise self._refuse(
+                function, "its input comes out of a custom autograd.Function or a checkpoint with use_reentrant=True"
+            )
+
     def _apply(self, rule, function, tracked):
         if self._next == len(self._records) or self._records[self._next][0] != rule:
             raise NotImplementedError("the model takes another way for references than for sequences")
@@ -307,13 +344,13 @@ class _Replay(_Walk):
             return rule.replay(function, tracked, saved, self._pairing)
 
 
-def _output(value: Any, model: Callable) -> Tensor:
+def _output(value: Any) -> Tensor:
     if not isinstance(value, Tensor):
         raise SeqliftError(
             f"the model returns a {type(value).__name__}; attribution needs one tensor of shape (N, T): "
             "wrap the model in a function that picks it"
         )
-    if not _is_tracked(value):
+    if not hasattr(value, _MARK):
         raise SeqliftError(
             "the model's output does not depend on its input by operations that can be seen: a scripted or compiled "
             "module or a custom autograd.Function hides them, or they left PyTorch"
@@ -369,24 +406,24 @@ def multipliers(
 
 def _walk(model, sequences, references, target, args, reference_args, pairing):
     n, n_references = references.shape[:2]
-    with torch.no_grad():
-        record = _Record(model)
-        x = _mark(sequences.clone())
-        with record:
-            prediction = target(_output(model(x, *args), model))
+    record = _Record(model)
+    followed = record._follow(sequences.detach().clone())
+    with torch.enable_grad(), record:
+        prediction = target(_output(model(followed, *args)))
+    prediction = prediction.detach()
     leaf = references.flatten(0, 1).detach().requires_grad_()
+    replay = _Replay(model, record.records, pairing)
     with torch.enable_grad():
-        replay = _Replay(model, record.records, pairing)
-        r = _mark(leaf.clone())
-        with replay:
-            reference_prediction = target(_output(model(r, *reference_args), model))
-        if replay._next != len(record.records):
-            raise SeqliftError("the model takes another way for references than for sequences; it cannot be explained")
-        (gradient,) = torch.autograd.grad(reference_prediction.sum(), leaf)
+        followed = _mark(leaf.clone())
+    with torch.no_grad(), replay:
+        reference_prediction = target(_output(model(followed, *reference_args)))
+    if replay._next != len(record.records):
+        raise SeqliftError("the model takes another way for references than for sequences; it cannot be explained")
+    (gradient,) = torch.autograd.grad(reference_prediction, leaf, torch.ones_like(reference_prediction))
     if len(prediction) != n:
         prediction = prediction[::n_references]
     return (
         gradient.view(references.shape),
-        prediction.detach(),
+        prediction,
         reference_prediction.detach().view(n, n_references),
     )

@@ -24,7 +24,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         type=float,
         required=True,
         metavar="SHARE",
-        help="largest accepted completeness delta, as a share of the change in prediction",
+        help="largest accepted completeness delta, as a share of the change in prediction (or of all contributions)",
     )
     parser.add_argument("--max-regions", type=int, required=True, metavar="M", help="a random sample of so many")
     parser.add_argument("--seed", type=int, required=True, help="of references and sample")
