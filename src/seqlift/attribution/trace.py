@@ -8,9 +8,9 @@ the same place, and gives every operation its DeepLIFT multiplier as gradient (`
 What has no rule is refused by name, with the place in the model. An operation is never taken as linear because nothing
 is known about it; nor is a value that reached the output by a way that the walk could not see. To notice such ways,
 the first walk lets autograd look on: each activation it follows is a leaf that requires gradients, so a value that has
-one of them in its graph without having been followed itself came from a hidden operation. The second walk switches autograd on
-for the operations it follows and off around them, so that checkpointed blocks are explained like any others; where
-something has cut the graph nevertheless, it is refused.
+one of them in its graph without having been followed itself came from a hidden operation. The second walk switches
+autograd on for the operations it follows and off around them, so that checkpointed blocks are explained like any
+others; where something has cut the graph nevertheless, it is refused.
 """
 
 import inspect

@@ -5,6 +5,7 @@ of the stage asked for is imported, so that `seqlift --help` and light stages do
 """
 
 import argparse
+import errno
 import importlib
 import logging
 import os
@@ -26,6 +27,10 @@ STAGES = {
 }
 
 
+# What the file system may answer to a correct program: its owner wants to know which file, not where in the code.
+_STORAGE_ERRORS = {errno.ENOSPC, errno.EDQUOT, errno.EROFS, errno.EACCES, errno.EPERM, errno.EIO, errno.EFBIG}
+
+
 def main(argv: list[str] | None = None) -> int:
     """Run one stage; returns the exit status (0 done, 1 bad input, 2 wrong usage, 130 stopped by Ctrl-C)."""
     argv = sys.argv[1:] if argv is None else argv
@@ -44,14 +49,16 @@ def main(argv: list[str] | None = None) -> int:
     except SeqliftError as error:
         print(f"seqlift {arguments.stage}: error: {error}", file=sys.stderr)
         return 1
+    except OSError as error:
+        if isinstance(error, BrokenPipeError):  # the reader of our output (head, less) has gone
+            os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+            return 1
+        if error.errno not in _STORAGE_ERRORS:
+            raise
+        where = f"{error.filename}: " if error.filename else ""
+        print(f"seqlift {arguments.stage}: error: {where}{error.strerror}", file=sys.stderr)
+        return 1
     except KeyboardInterrupt:
         print(f"seqlift {arguments.stage}: stopped", file=sys.stderr)
         return 130
-    except BrokenPipeError:  # the reader of our output (head, less) has gone
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-        return 1
     return 0
-
-
-if __name__ == "__main__":
-    sys.exit(main())
