@@ -1,0 +1,62 @@
+"""`seqlift motifs`: find, name and draw the patterns in a score file."""
+
+import argparse
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Declare the flags."""
+    parser.add_argument("--scores", required=True, metavar="H5", help="score file of `seqlift attribute`")
+    parser.add_argument(
+        "--database",
+        default="jaspar:vertebrates",
+        metavar="NAME|MEME",
+        help="known motifs: jaspar:vertebrates, jaspar:fungi, ... or a MEME file (default: %(default)s)",
+    )
+    parser.add_argument(
+        "--max-seqlets",
+        type=int,
+        default=2000,
+        metavar="N",
+        help="most seqlets of each sign that are clustered; more find rarer motifs, slower (default: %(default)s)",
+    )
+    parser.add_argument(
+        "--window",
+        type=int,
+        default=200,
+        metavar="BP",
+        help="so many bp in the middle of each region are searched (default: %(default)s)",
+    )
+    parser.add_argument(
+        "--threshold",
+        type=float,
+        default=0.01,
+        metavar="Q",
+        help="largest p-value, calibrated and corrected for many patterns, that gives a name (default: %(default)s)",
+    )
+    parser.add_argument(
+        "--seed", type=int, default=1, help="of the order of regions and of the null (default: %(default)s)"
+    )
+    parser.add_argument("--output-dir", required=True, metavar="DIR", help="folder for patterns, logos and motifs.json")
+
+
+def run(arguments: argparse.Namespace) -> None:
+    """Find the patterns and print them."""
+    import pandas as pd
+
+    from seqlift.motifs.discovery import discover
+
+    summary = discover(
+        arguments.scores,
+        arguments.output_dir,
+        database=arguments.database,
+        max_seqlets=arguments.max_seqlets,
+        window=arguments.window,
+        threshold=arguments.threshold,
+        seed=arguments.seed,
+    )
+    print(f"{summary.target} {summary.method}: {summary.patterns} patterns in {summary.regions} regions")
+    if summary.message:
+        print(summary.message)
+        return
+    table = pd.read_csv(f"{arguments.output_dir}/patterns.tsv", sep="\t", keep_default_na=False)
+    print(table[["pattern", "seqlets", "name", "match_id", "p", "q", "consensus"]].to_string(index=False))

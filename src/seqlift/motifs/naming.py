@@ -1,0 +1,148 @@
+"""Name patterns by known motifs, and only where the likeness means something.
+
+TOMTOM (Gupta et al., Genome Biology 8:R24, 2007; memelite) gives the p-value of a pattern's likeness to each known
+motif. That p-value assumes columns that come independently from the database's own, and the best of a thousand motifs
+is taken; for wide patterns of little information it is wrong by orders of magnitude (of random matrices from a flat
+Dirichlet four in five reach E < 0.05 against JASPAR's vertebrates). So the best p-value over the whole database is
+held against a null of its own: the same pattern with its columns shuffled, compared with the same database in the same
+way. Width, information and base composition stay; only the order of the columns, which is what makes it a motif, goes.
+
+-log10 of the best p-value is a maximum over many alignments, so its null follows a Gumbel distribution. One is fitted
+to the shuffles of each pattern by maximum likelihood, and its upper tail is the calibrated p: the chance that a pattern
+of such columns is as like *any* known motif. The fit resolves p far below one over the number of shuffles. Shuffles of
+short or simple patterns may spell the pattern again; they stay in the null, so such patterns must be more like a motif
+before they get its name: the cautious side. q is p corrected for the number of patterns (Benjamini & Hochberg 1995).
+"""
+
+import warnings
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from scipy import stats
+
+from seqlift.motifs.database import Database
+
+SHUFFLES = 500  # of each pattern; twice as many change log10 p by a few hundredths
+_SMALLEST = 1e-300  # TOMTOM's p may underflow to 0
+
+
+@dataclass(frozen=True)
+class Match:
+    """The known motif that a pattern is most like.
+
+    Attributes
+    ----------
+    index : int
+        In the database.
+    match_id, match_name : str
+    p_tomtom : float
+        TOMTOM's own p-value of this one comparison.
+    p : float
+        Calibrated: chance that a pattern of the same columns in random order is as like any motif of the database.
+    q : float
+        p corrected for the number of patterns compared together.
+    reverse : bool
+        The likeness is to the pattern's reverse complement.
+    named : bool
+        q is at most the threshold.
+    """
+
+    index: int
+    match_id: str
+    match_name: str
+    p_tomtom: float
+    p: float
+    q: float
+    reverse: bool
+    named: bool
+
+
+def name_patterns(
+    patterns: Sequence[np.ndarray], database: Database, *, threshold: float = 0.01, seed: int = 1
+) -> list[Match]:
+    """Compare patterns with a database of known motifs.
+
+    Parameters
+    ----------
+    patterns : sequence of numpy.ndarray, each of shape (4, w)
+        Base frequencies A C G T of the informative part; columns sum to 1.
+    database : Database
+    threshold : float
+        Largest q that gives a name.
+    seed : int
+        Of the shuffles. They depend on the seed and the pattern's width alone.
+
+    Returns
+    -------
+    list of Match, one for each pattern
+    """
+    if not patterns:
+        return []
+    found = []
+    p_values = np.empty(len(patterns))
+    for i, pattern in enumerate(patterns):
+        p_tomtom, score, reverse = _compare([pattern], database)
+        # The smallest p; if several share it the highest score, then the first of the database.
+        best = int(np.lexsort((-score[0], p_tomtom[0]))[0])
+        found.append((best, float(p_tomtom[0, best]), bool(reverse[0, best])))
+        p_values[i] = calibrated_p(pattern, float(p_tomtom[0, best]), database, seed=seed)
+    q_values = stats.false_discovery_control(p_values)
+    return [
+        Match(
+            index=best,
+            match_id=database.ids[best],
+            match_name=database.names[best],
+            p_tomtom=p_tomtom,
+            p=float(p),
+            q=float(q),
+            reverse=reverse,
+            named=bool(q <= threshold),
+        )
+        for (best, p_tomtom, reverse), p, q in zip(found, p_values, q_values, strict=True)
+    ]
+
+
+def calibrated_p(pattern: np.ndarray, best_p: float, database: Database, *, seed: int) -> float:
+    """Chance that the pattern, its columns shuffled, has a best TOMTOM p-value over the database of at most `best_p`.
+
+    Parameters
+    ----------
+    pattern : numpy.ndarray, shape (4, w)
+    best_p : float
+        The smallest TOMTOM p-value of the pattern itself.
+    database : Database
+    seed : int
+
+    Returns
+    -------
+    float, in [0, 1]; the upper tail of the Gumbel distribution fitted to `SHUFFLES` shuffles. 1 where shuffling changes
+    nothing.
+    """
+    width = pattern.shape[1]
+    rng = np.random.default_rng([seed, width])
+    shuffles = [pattern[:, rng.permutation(width)] for _ in range(SHUFFLES)]
+    null = -np.log10(np.maximum(_compare(shuffles, database, nearest=True), _SMALLEST))
+    if np.ptp(null) < 1e-9:
+        return 1.0
+    location, scale = stats.gumbel_r.fit(null)
+    return max(_SMALLEST, float(stats.gumbel_r.sf(-np.log10(max(best_p, _SMALLEST)), location, scale)))
+
+
+def _compare(patterns: Sequence[np.ndarray], database: Database, nearest: bool = False):
+    """TOMTOM's p-values, scores and strands (n, motifs); or with `nearest` only the smallest p-value (n,)."""
+    import memelite
+
+    with warnings.catch_warnings():
+        # It warns of p-values that depend on few targets; ours are calibrated against the same targets.
+        warnings.filterwarnings("ignore", message="tomtom was given", category=UserWarning)
+        result = memelite.tomtom(
+            [np.ascontiguousarray(pattern, float) for pattern in patterns],
+            list(database.matrices),
+            n_nearest=1 if nearest else None,
+            n_jobs=1,
+        )
+    if nearest:
+        return result[0][:, 0]
+    p_values, scores, _offsets, _overlaps, strands = result
+    return p_values, scores, strands == 1
