@@ -24,4 +24,4 @@ rule attribute_bases:
         "Explaining {wildcards.target} base by base with {wildcards.method}"
     shell:
         "seqlift attribute --model {input.model:q} --regions {input.regions:q} --genome {input.genome:q}"
-        " --target {wildcards.target:q} {params.settings:q} --output {output:q} 2> {log:q}"
+        " --target {wildcards.target:q} {params.settings:q} --output {output:q} 2>&1 | tee -i {log:q}"

@@ -39,6 +39,9 @@ TARGETS = list(PEAKS)
 GENOME = data_path(config, config["genome"]["fasta"])
 SIMULATED = "simulate" in config
 
+# The long stages show their progress on the screen as well as in their log: `2>&1 | tee -i {log}`, where -i keeps tee
+# alive at Ctrl-C until the stage has said its last word. The others leave the screen to what they print at their end.
+
 # Raised by one when a stage gives other results than before for the same input. A changed Python module reruns nothing
 # by itself, and a changed comment should not.
 RESULTS_VERSION = {

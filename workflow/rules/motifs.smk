@@ -38,4 +38,4 @@ rule find_motifs:
     message:
         "Finding motifs in the {wildcards.method} scores of {wildcards.target}"
     shell:
-        "seqlift motifs --scores {input.scores:q} {params.settings:q} --output-dir {params.folder:q} 2> {log:q}"
+        "seqlift motifs --scores {input.scores:q} {params.settings:q} --output-dir {params.folder:q} 2>&1 | tee -i {log:q}"

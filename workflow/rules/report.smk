@@ -12,6 +12,17 @@ TRACKS = expand(
 )
 MOTIF_FOLDERS = expand(MOTIFS, target=TARGETS, method=METHODS, allow_missing=True)
 MOTIF_SUMMARIES = [f"{folder}/motifs.json" for folder in MOTIF_FOLDERS]
+TRUTH = [f"{RUN}/truth.json"] if SIMULATED else []
+
+# What a run is for. Snakemake makes a missing file anew only if it is asked for by name.
+RESULTS = [
+    f"{RUN}/report.html",
+    f"{RUN}/model/metrics.json",
+    *SCORES,
+    *TRACKS,
+    *MOTIF_SUMMARIES,
+    *TRUTH,
+]
 
 
 rule write_config:
@@ -69,7 +80,7 @@ rule write_report:
         scores=SCORES,
         tracks=TRACKS,
         motifs=MOTIF_SUMMARIES,
-        truth=f"{RUN}/truth.json" if SIMULATED else [],
+        truth=TRUTH,
     output:
         report(
             f"{RUN}/report.html",

@@ -32,4 +32,4 @@ rule train_model:
         "Training the model on windows of {wildcards.length} bp"
     shell:
         "seqlift train --regions {input.regions:q} --genome {input.genome:q} --architecture {params.architecture:q}"
-        " {params.settings:q} --output-dir {params.folder:q} 2> {log:q}"
+        " {params.settings:q} --output-dir {params.folder:q} 2>&1 | tee -i {log:q}"
