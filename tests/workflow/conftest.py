@@ -1,0 +1,30 @@
+"""The workflow in a folder with spaces in its path: fresh, or with the small run done."""
+
+import shutil
+
+import pytest
+from user import SMALL, Checkout, Run, new_checkout
+
+
+@pytest.fixture
+def checkout(tmp_path) -> Checkout:
+    """A fresh copy, with the small config written."""
+    fresh = new_checkout(tmp_path / "a path with spaces")
+    fresh.write(SMALL)
+    return fresh
+
+
+@pytest.fixture(scope="session")
+def finished_once(tmp_path_factory) -> tuple[Checkout, Run]:
+    """The small run, done once for all tests."""
+    fresh = new_checkout(tmp_path_factory.mktemp("finished") / "a path with spaces")
+    fresh.write(SMALL)
+    return fresh, fresh.snakemake("--cores", "2")
+
+
+@pytest.fixture
+def finished(finished_once, tmp_path) -> Checkout:
+    """A copy of the finished run, with the times of its files, to do with as a test likes."""
+    copied = tmp_path / "a path with spaces"
+    shutil.copytree(finished_once[0].folder, copied)
+    return Checkout(copied)

@@ -1,0 +1,230 @@
+"""`snakemake` run as a user runs it: from nothing to a report, again, after a change, and after Ctrl-C."""
+
+import functools
+import http.server
+import json
+import threading
+import time
+
+import pytest
+import yaml
+from user import SMALL, changed, press_ctrl_c
+
+RUN = "results/small/200bp"
+STAGES = {
+    "simulate_data": 1,
+    "write_config": 1,
+    "make_regions": 1,
+    "train_model": 1,
+    "attribute_bases": 2,
+    "write_track": 2,
+    "find_motifs": 2,
+    "compare_with_truth": 1,
+    "write_report": 1,
+}
+
+
+def test_dry_run_of_a_fresh_copy_is_the_demo(checkout):
+    before = checkout.files()
+    run = checkout.snakemake("-n", config=None)
+    assert run.status == 0, run.screen
+    assert run.jobs == {**STAGES, "attribute_bases": 6, "write_track": 6, "find_motifs": 6}
+    assert checkout.files() == before
+
+
+def test_a_config_is_not_mixed_with_the_demo(checkout):
+    assert checkout.snakemake("-n").jobs == STAGES  # one target, not the demo's three
+
+
+@pytest.mark.slow
+def test_from_nothing_to_the_report(finished_once):
+    checkout, run = finished_once
+    assert run.status == 0, run.screen
+    assert run.jobs == STAGES
+    assert "Traceback" not in run.screen
+    folder = checkout.folder / RUN
+    made = ["regions.tsv.gz", "regions.json", "truth.json", "report.html", "provenance.json"]
+    made += [f"model/{name}" for name in ("model.ckpt", "history.tsv", "metrics.json", "predictions.tsv.gz")]
+    for method in ("deeplift", "interior_gradients"):
+        made += [f"scores/TAL1.{method}.h5", f"tracks/TAL1.{method}.bw", f"tracks/TAL1.{method}.bw.json"]
+        files = ("modisco.h5", "patterns.meme", "patterns.tsv", "motifs.json", "seqlets.bed.gz")
+        made += [f"motifs/{method}/TAL1/{name}" for name in files]
+        assert (folder / "motifs" / method / "TAL1" / "logos").is_dir()
+    assert [name for name in made if not (folder / name).is_file()] == []
+    # Nothing is left beside the data that `simulate` promises, and no half-written file anywhere
+    data = {path.name for path in (checkout.folder / "my data").iterdir()}
+    assert data == {"genome.fa", "both.bed", "GATA1.bed", "TAL1.bed", "truth.bed", "motifs.meme", "simulation.json"}
+    hidden = {name.rsplit("/", 1)[1] for name in checkout.files() if "/." in name}
+    assert hidden <= {".snakemake_timestamp"}  # Snakemake's own, in each folder that is an output
+    # Progress of the long stages was on the screen and is in the log
+    log = (folder / "logs" / "train_model.log").read_text()
+    assert "epoch 2/2" in log and "epoch 2/2" in run.screen
+    # The config stands there with its defaults
+    resolved = yaml.safe_load((checkout.folder / "results/small/config.yaml").read_text())
+    assert resolved["training"]["batch_size"] == 64
+    assert json.loads((folder / "model" / "metrics.json").read_text())["targets"]
+
+
+@pytest.mark.slow
+def test_nothing_to_be_done_the_second_time(finished):
+    before = finished.files()
+    run = finished.snakemake("--cores", "2")
+    assert run.status == 0, run.screen
+    assert "Nothing to be done" in run.screen
+    assert finished.files() == before
+
+
+@pytest.mark.slow
+def test_a_default_that_is_stated_and_another_order_rerun_nothing(finished):
+    stated = changed(SMALL, tracks={"overlap": "nearest-summit"}, lengths=[200.0])
+    stated = changed(stated, regions={"top_share": 1}, attribution={"methods": ["interior_gradients", "deeplift"]})
+    finished.write(dict(reversed(stated.items())))
+    run = finished.snakemake("-n")
+    assert "Nothing to be done" in run.screen, run.screen
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(
+    ("changes", "rerun"),
+    [
+        ({"report": {"examples": 2}}, {"write_config": 1, "write_report": 1}),
+        (
+            {"motifs": {"threshold": 0.5}},
+            {"write_config": 1, "find_motifs": 2, "compare_with_truth": 1, "write_report": 1},
+        ),
+        ({"tracks": {"overlap": "mean"}}, {"write_config": 1, "write_track": 2, "write_report": 1}),
+        (
+            {"attribution": {**SMALL["attribution"], "deeplift": {"n_references": 5}}},
+            {name: 1 for name in STAGES if name not in ("simulate_data", "make_regions", "train_model")},
+        ),
+        (
+            {"training": {"patience": 6}},
+            {name: count for name, count in STAGES.items() if name not in ("simulate_data", "make_regions")},
+        ),
+        ({"regions": {"seed": 2}}, {name: count for name, count in STAGES.items() if name != "simulate_data"}),
+        ({"simulate": {"seed": 2}}, STAGES),
+    ],
+    ids=["report", "motifs", "tracks", "attribution", "training", "regions", "simulate"],
+)
+def test_a_change_reruns_only_what_it_must(finished, changes, rerun):
+    finished.write(changed(SMALL, **changes))
+    run = finished.snakemake("-n")
+    assert run.status == 0, run.screen
+    assert run.jobs == rerun
+
+
+@pytest.mark.slow
+def test_a_result_that_was_deleted_is_made_again(finished):
+    (finished.folder / RUN / "tracks" / "TAL1.deeplift.bw").unlink()
+    run = finished.snakemake("--cores", "2", "--until", "write_track")
+    assert run.status == 0, run.screen
+    assert (finished.folder / RUN / "tracks" / "TAL1.deeplift.bw").exists()
+    assert "write_track" in run.jobs and "attribute_bases" not in run.jobs
+
+
+@pytest.mark.slow
+def test_ctrl_c_while_training_and_again(finished):
+    """Snakemake is stopped in the middle of training; started again, training goes on where it was."""
+    finished.write(changed(SMALL, training={"epochs": 400, "patience": 400, "batch_size": 32}))
+    model = finished.folder / RUN / "model"
+    process = finished.start("--cores", "2", "--until", "train_model")
+    deadline = time.monotonic() + 120
+    while not (model / ".resume.ckpt").exists():
+        assert process.poll() is None and time.monotonic() < deadline, process.communicate()[0]
+        time.sleep(0.1)
+    screen = press_ctrl_c(process)
+    assert process.returncode != 0
+    assert "Traceback" not in screen
+    assert {path.name for path in model.iterdir()} <= {".resume.ckpt"}
+
+    # Fewer epochs would be another training, so it is stopped again once it has gone on
+    process = finished.start("--cores", "2", "--until", "train_model")
+    lines = []
+    for line in process.stdout:
+        lines.append(line)
+        if "going on after epoch" in line:
+            break
+    screen = "".join(lines) + press_ctrl_c(process)
+    assert "going on after epoch" in screen
+    assert "IncompleteFilesException" not in screen
+
+
+@pytest.fixture
+def server(tmp_path):
+    """A web server on this machine that serves a folder; gives the folder and its address."""
+    folder = tmp_path / "served"
+    folder.mkdir()
+
+    class Silent(http.server.SimpleHTTPRequestHandler):
+        def log_message(self, *arguments):
+            pass
+
+    handler = functools.partial(Silent, directory=str(folder))
+    with http.server.ThreadingHTTPServer(("127.0.0.1", 0), handler) as listening:
+        thread = threading.Thread(target=listening.serve_forever)
+        thread.start()
+        yield folder, f"http://127.0.0.1:{listening.server_port}"
+        listening.shutdown()
+        thread.join()
+
+
+@pytest.mark.slow
+def test_what_is_missing_is_downloaded_once_and_then_left_alone(finished, server):
+    folder, address = server
+    simulated = finished.folder / "my data"
+    (folder / "genome.fa").write_bytes((simulated / "genome.fa").read_bytes())
+    peaks = (simulated / "TAL1.bed").read_text().replace("sim", "contig")
+    (folder / "peaks.bed").write_text(peaks)
+    config = changed(SMALL, name="fetched", data_dir="fetched data")
+    del config["simulate"]
+    config["genome"] = {"fasta": "genome.fa", "download": {"url": f"{address}/genome.fa"}}
+    rename = {f"contig{number}": f"sim{number}" for number in range(1, 11)}
+    download = {"url": f"{address}/peaks.bed", "rename_chromosomes": rename}
+    config["targets"] = [{"name": "TAL1", "peaks": "TAL1.narrowPeak", "download": download}]
+    finished.write(config)
+    run = finished.snakemake("--cores", "2", "--until", "make_regions")
+    assert run.status == 0, run.screen
+    assert (finished.folder / "results/fetched/200bp/regions.tsv.gz").exists()
+    data = finished.folder / "fetched data"
+    assert {path.name for path in data.iterdir()} == {"genome.fa", "TAL1.narrowPeak"}
+    assert {line.split("\t")[0] for line in (data / "TAL1.narrowPeak").read_text().splitlines()} == set(rename.values())
+
+    # Neither another address nor force makes Snakemake touch files that are there
+    times = {path: path.stat().st_mtime_ns for path in data.iterdir()}
+    config["genome"]["download"]["url"] = f"{address}/gone.fa"
+    finished.write(config)
+    run = finished.snakemake("--cores", "2", "--until", "make_regions", "--forceall")
+    assert run.status == 0, run.screen
+    assert "download_file" not in run.jobs
+    assert {path: path.stat().st_mtime_ns for path in data.iterdir()} == times
+
+
+def test_yeast_downloads_nothing_where_the_data_are(checkout, tmp_path):
+    names = ("sacCer3.fa.gz", "Reb1.narrowPeak", "Abf1.narrowPeak")
+    run = checkout.snakemake("-n", config="configs/yeast.yaml")
+    assert run.status == 0, run.screen
+    assert run.jobs["download_file"] == 3
+    data = tmp_path / "yeast data"
+    data.mkdir()
+    for name in names:
+        (data / name).touch()
+    run = checkout.snakemake("-n", "--config", f"data_dir={data}", config="configs/yeast.yaml")
+    assert run.status == 0, run.screen
+    assert "download_file" not in run.jobs
+    (data / names[1]).unlink()
+    run = checkout.snakemake("-n", "--config", f"data_dir={data}", config="configs/yeast.yaml")
+    assert run.jobs["download_file"] == 1
+
+
+@pytest.mark.slow
+def test_regions_of_the_real_yeast_data(checkout, yeast):
+    """The held-out chromosomes hold peaks of both targets, and the folder with the data is only read."""
+    before = {path.name: path.stat().st_mtime_ns for path in yeast.iterdir()}
+    run = checkout.snakemake(
+        "--cores", "2", "--until", "make_regions", "--config", f"data_dir={yeast}", config="configs/yeast.yaml"
+    )
+    assert run.status == 0, run.screen
+    summary = json.loads((checkout.folder / "results/yeast/200bp/regions.json").read_text())
+    for split in ("train", "valid", "test"):
+        assert min(summary["kept"][split][name] for name in ("Reb1", "Abf1", "negative")) > 50
+    assert {path.name: path.stat().st_mtime_ns for path in yeast.iterdir()} == before
