@@ -19,7 +19,7 @@ METHODS = ("deeplift", "interior_gradients")
 RESAMPLES = 200
 PATTERN_COLUMNS = [
     *("pattern", "seqlets", "name", "match_id", "p", "q", "p_tomtom", "strand", "consensus", "width"),
-    *("trim_start", "trim_end", "mean_contribution", "information"),
+    *("trim_start", "trim_end", "mean_contribution", "information", "closest"),
 ]
 
 
@@ -268,6 +268,7 @@ def _write_motifs(run, rng, target, method, patterns):
                 "trim_end": last,
                 "mean_contribution": [2.31, 0.85, -0.41][i],
                 "information": 9.7,
+                "closest": f"{match} {target}",
             }
         )
     pd.DataFrame(rows, columns=PATTERN_COLUMNS).to_csv(folder / "patterns.tsv", sep="\t", index=False)

@@ -197,7 +197,7 @@ def example_region(example: Example, planted: list[tuple[int, int, str]] = ()) -
         y = total - top
         for i, (kind, method, height, room) in enumerate(rows):
             y -= height
-            ax = figure.add_axes((0.62 / PAGE, y / total, 1 - 0.72 / PAGE, height / total))
+            ax = figure.add_axes((0.62 / PAGE, y / total, 1 - 0.97 / PAGE, height / total))
             y -= room
             values = example.contributions[method].astype(float)
             if kind == "overview":

@@ -15,10 +15,9 @@ from markupsafe import Markup
 
 from seqlift.regions import DROPPED
 from seqlift.report import analysis, figures
-from seqlift.report.run import METHOD_NAMES, SPLITS, Run, relative_link
+from seqlift.report.run import METHOD_NAMES, SPLITS, WEAK_AUROC, Run, relative_link
 
 SPLIT_NAMES = {"train": "training", "valid": "validation", "test": "held out (test)"}
-WEAK_AUROC = 0.6  # below this a model's explanations explain little
 DIFFERENT = 0.005  # AUROCs of metrics.json and of the predictions further apart than this are not of one training
 
 
@@ -307,6 +306,16 @@ def _notices(run: Run, provenance: dict, found: dict, explanations: list[dict]) 
                 f"regions: {aurocs}). Contributions and patterns explain noise. Check that the peaks belong to this "
                 "genome assembly, use more or stronger peaks, train longer, with a lower learning rate or a smaller "
                 "model.",
+            }
+        )
+    uncertain = [target for target in run.flagged() if target not in unlearned]
+    if uncertain:
+        notices.append(
+            {
+                "loud": False,
+                "title": f"The model is too sure of itself: {', '.join(uncertain)}",
+                "text": "It ranks regions, but its validation loss is no better than that of always saying the base "
+                "rate: its logits are no probabilities. More data, a smaller model or a lower learning rate may help.",
             }
         )
     for target in run.targets:

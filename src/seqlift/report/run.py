@@ -20,6 +20,7 @@ from seqlift.regions import read_regions
 
 METHOD_NAMES = {"deeplift": "DeepLIFT", "interior_gradients": "Interior gradients"}
 SPLITS = ("train", "valid", "test")
+WEAK_AUROC = 0.6  # below this a model's explanations explain little
 
 
 @dataclass(frozen=True)
@@ -79,10 +80,14 @@ class Run:
         """AUROC, AUPRC and their intervals of one target on the held-out split."""
         return self.metrics["targets"][target]
 
-    def unlearned(self) -> list[str]:
-        """Targets about which the model learned nothing, as training found."""
+    def flagged(self) -> list[str]:
+        """Targets whose validation loss was no better than that of the base rate, as training found."""
         by_target = self.metrics.get("learned_targets") or {}
         return [t for t in self.targets if by_target.get(t, self.metrics.get("learned")) is False]
+
+    def unlearned(self) -> list[str]:
+        """Of the flagged targets those that the model does not rank well either: it learned nothing about them."""
+        return [t for t in self.flagged() if (self.metric(t).get("auroc_low") or 0) < WEAK_AUROC]
 
     def region_table(self) -> pd.DataFrame:
         """regions.tsv.gz, one row a region."""
@@ -259,11 +264,12 @@ def _methods_present(folder: Path, targets: list[str]) -> list[str]:
 
 def _load_motifs(folder: Path) -> Motifs:
     columns = ["pattern", "seqlets", "name", "match_id", "p", "q", "consensus", "mean_contribution", "information"]
+    columns.append("closest")
     summary = read_json(
         folder / "motifs.json", "motifs", ["regions", "seqlets", "patterns", "message"], "seqlift motifs 1"
     )
     patterns = read_table(folder / "patterns.tsv", columns, "motifs")
-    for column in ("name", "match_id", "consensus"):
+    for column in ("name", "match_id", "consensus", "closest"):
         patterns[column] = patterns[column].fillna("")
     motifs = Motifs(folder, patterns, summary)
     for pattern in patterns["pattern"]:

@@ -37,10 +37,11 @@ def print_summary(run_dir: str | os.PathLike, console: Console | None = None) ->
         line = f"WARNING: the model learned nothing about {target}; do not read anything into its scores"
         console.print(Text(line, style="bold red"))
     console.print()
-    tables = [_performance(run), _patterns(run)]
+    sections = [("Held-out regions (positive + negative)", _performance(run)), ("Leading patterns", _patterns(run))]
     if any(_truth(run, "contributions").values()):
-        tables.insert(1, _bases(run))
-    for table in tables:
+        sections.insert(1, ("AUROC of |contribution| for the planted bases", _bases(run)))
+    for title, table in sections:  # not as the tables' own titles, which wrap where a table is narrow
+        console.print(Text(title, style="bold"))
         console.print(table)
         console.print()
     _print_files(run, console)
@@ -50,11 +51,8 @@ def _truth(run: Run, part: str) -> dict:
     return (run.truth or {}).get(part) or {}
 
 
-def _table(title: str, *columns: tuple[str, str]) -> Table:
+def _table(*columns: tuple[str, str]) -> Table:
     table = Table(
-        title=title,
-        title_justify="left",
-        title_style="bold",
         box=box.SIMPLE_HEAD,
         show_edge=False,
         header_style="",
@@ -73,7 +71,7 @@ def _performance(run: Run) -> Table:
     columns += [("best possible", "right")] if best else []
     columns += [("AUROC, drawn negatives", "right")] if matched else []
     columns += [("AUPRC", "right"), ("regions", "right")]
-    table = _table("Held-out regions (positive + negative)", *columns)
+    table = _table(*columns)
     for target in run.targets:
         metric = run.metric(target)
         row = [target, _number(metric["auroc"]), _interval(metric, "auroc")]
@@ -86,7 +84,6 @@ def _performance(run: Run) -> Table:
 
 def _bases(run: Run) -> Table:
     table = _table(
-        "AUROC of |contribution| for planted bases",
         ("target", "left"),
         *((METHOD_NAMES[method], "right") for method in run.methods),
     )
@@ -99,7 +96,6 @@ def _bases(run: Run) -> Table:
 
 def _patterns(run: Run) -> Table:
     table = _table(
-        "Leading patterns",
         ("target", "left"),
         ("method", "left"),
         ("pattern", "left"),
