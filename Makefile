@@ -14,11 +14,11 @@ INSTALLED = .venv/.installed
 .DELETE_ON_ERROR:
 
 demo: $(INSTALLED)
-	snakemake --configfile configs/demo.yaml --cores $(CORES)
+	snakemake --configfile configs/demo.yaml --cores $(CORES) --quiet host reason
 	@seqlift summary --run-dir results/demo/200bp
 
 yeast: $(INSTALLED)
-	snakemake --configfile configs/yeast.yaml --cores $(CORES)
+	snakemake --configfile configs/yeast.yaml --cores $(CORES) --quiet host reason
 	@seqlift summary --run-dir results/yeast/200bp
 
 test: lint
@@ -36,7 +36,7 @@ $(INSTALLED): pyproject.toml constraints.txt
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "seqlift needs Python 3.11 or newer, found " + sys.version.split()[0] + "; name one: make PYTHON=python3.12")'
 	@$(PYTHON) -c 'import ensurepip, venv' 2>/dev/null || { echo "Python has no venv module; on Debian or Ubuntu: sudo apt install python3-venv" >&2; exit 1; }
 	$(PYTHON) -m venv .venv
-	python -m pip install --quiet --disable-pip-version-check --constraint constraints.txt --editable '.[test]'
+	python -m pip install --disable-pip-version-check --constraint constraints.txt --editable '.[test]'
 	@touch $@
 
 clean:
