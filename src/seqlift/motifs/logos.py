@@ -55,11 +55,12 @@ def information_content(frequencies: np.ndarray) -> np.ndarray:
     return frequencies * np.maximum(column, 0)
 
 
-def informative_range(weights: np.ndarray, share: float = 0.3) -> tuple[int, int]:
+def informative_range(weights: np.ndarray, share: float = 0.3, flank: int = 2) -> tuple[int, int]:
     """The part of a pattern worth drawing and naming.
 
     From the first to the last position whose total |weight| over the four bases reaches `share` of the largest such
-    total: TF-MoDISco's own rule with its own default of 0.3.
+    total (TF-MoDISco's rule, with its default of 0.3), and `flank` positions on either side: weak preferences beside
+    the core tell factors of one family apart.
 
     Parameters
     ----------
@@ -67,6 +68,7 @@ def informative_range(weights: np.ndarray, share: float = 0.3) -> tuple[int, int
         A CWM (or information content).
     share : float
         Between 0 and 1.
+    flank : int, bp
 
     Returns
     -------
@@ -76,7 +78,7 @@ def informative_range(weights: np.ndarray, share: float = 0.3) -> tuple[int, int
     if not total.any():
         return 0, len(total)
     kept = np.flatnonzero(total >= share * total.max())
-    return int(kept[0]), int(kept[-1]) + 1
+    return max(0, int(kept[0]) - flank), min(len(total), int(kept[-1]) + 1 + flank)
 
 
 @functools.cache
