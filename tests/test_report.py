@@ -415,6 +415,9 @@ def test_share_of_the_path():
     assert saturated.alpha_at(0.5) == pytest.approx(0.125)
     flat = analysis.PathCurve(alphas, np.ones((1, 5)), alphas[1:-1], np.ones((1, 3)))
     assert flat.alpha_at(0.5) is None
+    assert straight.overshoot() is None and saturated.overshoot() is None and flat.overshoot() is None
+    over = analysis.PathCurve(alphas, np.array([[0, 3, 5, 4.5, 4.0]]), alphas[1:-1], np.ones((1, 3)))
+    assert over.overshoot() == 0.5 and over.alpha_at(0.5) == pytest.approx(0.25 * 2 / 3)
 
 
 def test_svg_becomes_an_address_that_keeps_numbers_in_text():

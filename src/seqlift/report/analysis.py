@@ -82,6 +82,13 @@ class PathCurve:
         x0, x1, y0, y1 = self.alphas[after - 1], self.alphas[after], covered[after - 1], covered[after]
         return float(x0 + (share - y0) / (y1 - y0) * (x1 - x0))
 
+    def overshoot(self) -> float | None:
+        """Alpha at which the mean curve is highest, if that is before its end by over 2 % of its rise; else None."""
+        mean = self.prediction.mean(axis=0)
+        rise = mean[-1] - mean[0]
+        top = int(np.argmax(mean))
+        return float(self.alphas[top]) if rise > 0 and mean[top] - mean[-1] > 0.02 * rise else None
+
 
 @dataclass(frozen=True)
 class Agreement:
