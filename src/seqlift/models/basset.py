@@ -1,16 +1,22 @@
-"""A small Basset: motif scanners, pooling, and a dense reading of where things lie.
+"""A small Basset: motif scanners whose hits are averaged over the sequence and read by a dense layer.
 
 After Kelley, Snoek & Rinn, Genome Research 26:990 (2016): blocks of convolution, batch normalisation, ReLU and max
-pooling, then dense layers. The first layer's filters become motif scanners; the pooling lets them move a little.
+pooling, then dense layers; the filters of the first block become motif scanners. Instead of giving each position
+weights of its own, the last block is averaged over positions and normalised: with some thousand regions that is what
+finds the motifs at all, and sums are exact to explain.
 """
 
 from torch import Tensor, nn
 
 from seqlift.errors import SeqliftError
 
+# Standard deviations above the mean at which a filter of the last block starts to answer. So an average is of few good
+# matches, not of the base composition: trained on 1,300 regions, the validation loss fell from 0.38 at 1 to 0.25 at 3.
+FIRST_THRESHOLD = 3.0
+
 
 class Basset(nn.Module):
-    """Convolution blocks with max pooling, then dense layers.
+    """Convolution blocks, mean over positions, dense layers.
 
     Parameters
     ----------
@@ -23,11 +29,11 @@ class Basset(nn.Module):
     kernels : sequence of int
         Width of each block's filters: bp in the first block, pooled positions in the later ones.
     pools : sequence of int
-        Width and stride of each block's max pooling, in positions of that block.
+        Width and stride of each block's max pooling, in positions of that block; 1: none.
     dense : sequence of int
         Units of each dense layer.
     dropout : float
-        Share of units dropped after each dense layer in training.
+        Share of the averaged filters, and of the units of each dense layer, dropped in training.
     """
 
     def __init__(
@@ -35,11 +41,11 @@ class Basset(nn.Module):
         *,
         length: int,
         n_targets: int,
-        filters=(64, 64),
-        kernels=(19, 7),
-        pools=(5, 5),
-        dense=(64,),
-        dropout: float = 0.4,
+        filters=(64,),
+        kernels=(19,),
+        pools=(1,),
+        dense=(32,),
+        dropout: float = 0.3,
     ):
         super().__init__()
         if not len(filters) == len(kernels) == len(pools) >= 1:
@@ -50,21 +56,19 @@ class Basset(nn.Module):
         layers: list[nn.Module] = []
         channels, positions = 4, length
         for n_filters, kernel, pool in zip(filters, kernels, pools, strict=True):
-            layers += [
-                nn.Conv1d(channels, n_filters, kernel, padding="same", bias=False),  # the normalisation has the bias
-                nn.BatchNorm1d(n_filters),
-                nn.ReLU(),
-                nn.MaxPool1d(pool),
-            ]
+            normalised = nn.BatchNorm1d(n_filters)
+            layers += [nn.Conv1d(channels, n_filters, kernel, padding="same", bias=False), normalised, nn.ReLU()]
+            if pool > 1:
+                layers.append(nn.MaxPool1d(pool))
             channels, positions = n_filters, positions // pool
         if positions < 1:
             raise SeqliftError(f"model.pools (={list(pools)}) leave nothing of a length of {length} bp; pool less")
-        layers.append(nn.Flatten())
-        units = channels * positions
+        nn.init.constant_(normalised.bias, -FIRST_THRESHOLD)
+        layers += [nn.AdaptiveAvgPool1d(1), nn.Flatten(), nn.BatchNorm1d(channels), nn.Dropout(dropout)]
         for n_units in dense:
-            layers += [nn.Linear(units, n_units), nn.ReLU(), nn.Dropout(dropout)]
-            units = n_units
-        layers.append(nn.Linear(units, n_targets))
+            layers += [nn.Linear(channels, n_units), nn.ReLU(), nn.Dropout(dropout)]
+            channels = n_units
+        layers.append(nn.Linear(channels, n_targets))
         self.layers = nn.Sequential(*layers)
 
     def forward(self, sequences: Tensor) -> Tensor:
