@@ -63,7 +63,12 @@ class Match:
 
 
 def name_patterns(
-    patterns: Sequence[np.ndarray], database: Database, *, threshold: float = 0.01, seed: int = 1
+    patterns: Sequence[np.ndarray],
+    database: Database,
+    *,
+    threshold: float = 0.01,
+    seed: int = 1,
+    shuffles: int = SHUFFLES,
 ) -> list[Match]:
     """Compare patterns with a database of known motifs.
 
@@ -76,6 +81,8 @@ def name_patterns(
         Largest q that gives a name.
     seed : int
         Of the shuffles. They depend on the seed and the pattern's width alone.
+    shuffles : int
+        Of each pattern's columns.
 
     Returns
     -------
@@ -91,7 +98,7 @@ def name_patterns(
         # The smallest p; if several share it the highest score, then the first of the database.
         best = int(np.lexsort((-score[0], p_tomtom[0]))[0])
         found.append((best, float(p_tomtom[0, best]), bool(reverse[0, best])))
-        p_values[i] = calibrated_p(pattern, float(p_tomtom[0, best]), database, seed=seed)
+        p_values[i] = calibrated_p(pattern, float(p_tomtom[0, best]), database, seed=seed, shuffles=shuffles)
     q_values = stats.false_discovery_control(p_values)
     return [
         Match(
@@ -108,7 +115,9 @@ def name_patterns(
     ]
 
 
-def calibrated_p(pattern: np.ndarray, best_p: float, database: Database, *, seed: int) -> float:
+def calibrated_p(
+    pattern: np.ndarray, best_p: float, database: Database, *, seed: int, shuffles: int = SHUFFLES
+) -> float:
     """Chance that the pattern, its columns shuffled, has a best TOMTOM p-value over the database of at most `best_p`.
 
     Parameters
@@ -118,17 +127,16 @@ def calibrated_p(pattern: np.ndarray, best_p: float, database: Database, *, seed
     best_p : float
         The smallest TOMTOM p-value of the pattern itself.
     database : Database
-    seed : int
+    seed, shuffles : int
 
     Returns
     -------
-    float, in [0, 1]; the upper tail of the Gumbel distribution fitted to `SHUFFLES` shuffles. 1 where shuffling changes
-    nothing.
+    float, in [0, 1]; the upper tail of the Gumbel distribution fitted to the shuffles, 1 if shuffling changes nothing.
     """
     width = pattern.shape[1]
     rng = np.random.default_rng([seed, width])
-    shuffles = [pattern[:, rng.permutation(width)] for _ in range(SHUFFLES)]
-    null = -np.log10(np.maximum(_compare(shuffles, database, nearest=True), _SMALLEST))
+    shuffled = [pattern[:, rng.permutation(width)] for _ in range(shuffles)]
+    null = -np.log10(np.maximum(_compare(shuffled, database, nearest=True), _SMALLEST))
     if np.ptp(null) < 1e-9:
         return 1.0
     location, scale = stats.gumbel_r.fit(null)
