@@ -260,7 +260,7 @@ def path_gradient(curve: PathCurve, rows: list[int]) -> Image:
 
 def completeness(found: Completeness, method: str) -> Image:
     """Distribution of the relative completeness error, on a logarithmic axis."""
-    with _figure(3.5, 2.3) as (figure, image):
+    with _figure(PAIR, 2.1) as (figure, image):
         ax = figure.add_subplot()
         values = found.relative[np.isfinite(found.relative)]
         floor = 1e-9  # below float32's rounding: drawn in the first bar
@@ -270,9 +270,9 @@ def completeness(found: Completeness, method: str) -> Image:
         ax.hist(logs, bins=np.linspace(low, high, 41), color=METHOD_COLOURS[method], alpha=0.75)
         ax.axvline(limit, color=INK, linewidth=1, linestyle=(0, (4, 2)))
         ax.annotate("tolerance ", (limit, 1), xycoords=("data", "axes fraction"), ha="right", va="top", fontsize=8.5)
-        ax.xaxis.set_major_locator(MaxNLocator(6, integer=True))
+        ax.xaxis.set_major_locator(MaxNLocator(4, integer=True))
         ax.xaxis.set_major_formatter(FuncFormatter(lambda value, _: _power(value)))
-        _axes(ax, "error, as a share of what was explained", "explanations")
+        _axes(ax, "relative error", "explanations")
         median = np.median(values) if len(values) else float("nan")
         return image(f"Histogram of the relative completeness error of {METHOD_NAMES[method]}; median {median:.1e}.")
 
@@ -286,7 +286,6 @@ def agreement_histogram(found: Agreement) -> Image:
         ax.hist(values, bins=np.linspace(low, 1, 41), color=SOFT, alpha=0.8)
         median = float(np.median(values)) if len(values) else float("nan")
         ax.axvline(median, color=INK, linewidth=1)
-        ax.annotate(f"median {median:.2f} ", (median, 1), xycoords=("data", "axes fraction"), ha="right", va="top")
         _axes(ax, "correlation within a region", "regions")
         ax.set_xlim(low, 1)
         return image(f"Histogram over regions of the correlation between the two methods; median {median:.2f}.")

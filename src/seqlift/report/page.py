@@ -251,7 +251,6 @@ def _explanations(run: Run, target: str, table: pd.DataFrame, examples: int) -> 
                 "half": curve.alpha_at(0.5),
                 "most": curve.alpha_at(0.9),
                 "overshoot": curve.overshoot(),
-                "regions": len(curve.prediction),
                 "left": float(curve.gradient_size[:, -1].mean() / curve.gradient_size.mean(axis=0).max()),
             }
     complete = []
