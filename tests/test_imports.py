@@ -26,6 +26,7 @@ ORDER = [
     {"provenance"},
     {"report"},
     {"cli"},
+    {"__main__"},
 ]
 RANK = {module: rank for rank, modules in enumerate(ORDER) for module in modules}
 
