@@ -1,0 +1,35 @@
+"""Compile TF-MoDISco and TOMTOM once, when seqlift is installed: `python -m seqlift.motifs.warmup`.
+
+Both are Python that numba turns into machine code at first use, more than a minute's work on one core, and keep the
+result beside the installed package (or in numba's cache folder, where that is read-only). Without this the first motif
+jobs of the first run do it, each for itself. It changes no result.
+"""
+
+import numpy as np
+
+from seqlift.motifs.database import Database
+from seqlift.motifs.modisco import find_patterns
+from seqlift.motifs.naming import name_patterns
+from seqlift.motifs.output import trimmed
+
+
+def compile_kernels() -> int:
+    """Run motif discovery and naming on a made-up example; returns the number of patterns found (at least 1)."""
+    rng = np.random.default_rng(0)
+    n, length, width = 240, 80, 10
+    codes = rng.integers(0, 4, (n, length))
+    hypothetical = rng.normal(0, 0.01, (n, 4, length)).astype(np.float32)
+    motif = rng.integers(0, 4, width)
+    for row, start in enumerate(rng.integers(20, length - width - 20, n)):
+        codes[row, start : start + width] = motif
+        hypothetical[row, motif, start + np.arange(width)] += 1
+    sequences = codes[:, None, :] == np.arange(4)[None, :, None]
+    patterns = find_patterns(sequences, hypothetical, max_seqlets=1000, seed=0).patterns
+    ids = tuple(str(i) for i in range(40))
+    known = Database("", "", ids, ids, tuple(rng.dirichlet([0.3] * 4, 8).T for _ in ids))
+    name_patterns([trimmed(pattern) for pattern in patterns], known, shuffles=50)
+    return len(patterns)
+
+
+if __name__ == "__main__":
+    compile_kernels()
