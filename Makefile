@@ -19,7 +19,7 @@ demo: $(INSTALLED)
 
 yeast: $(INSTALLED)
 	snakemake --configfile configs/yeast.yaml --cores $(CORES) --quiet host reason
-	@seqlift summary --run-dir results/yeast/200bp
+	@seqlift summary --run-dir results/yeast/300bp
 
 test: lint
 	pytest

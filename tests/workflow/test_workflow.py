@@ -224,7 +224,7 @@ def test_regions_of_the_real_yeast_data(checkout, yeast):
         "--cores", "2", "--until", "make_regions", "--config", f"data_dir={yeast}", config="configs/yeast.yaml"
     )
     assert run.status == 0, run.screen
-    summary = json.loads((checkout.folder / "results/yeast/200bp/regions.json").read_text())
+    summary = json.loads((checkout.folder / "results/yeast/300bp/regions.json").read_text())
     for split in ("train", "valid", "test"):
         assert min(summary["kept"][split][name] for name in ("Reb1", "Abf1", "negative")) > 50
     assert {path.name: path.stat().st_mtime_ns for path in yeast.iterdir()} == before

@@ -29,6 +29,9 @@ os.environ.update(
     PATH=os.pathsep.join([os.path.dirname(sys.executable), *os.get_exec_path()])
 )
 
+# Threads that wait busily make small networks several times slower where jobs share the cores
+os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
+
 RUN = f"results/{config['name']}/{{length}}bp"
 LENGTHS = config["lengths"]
 METHODS = config["attribution"]["methods"]
