@@ -5,6 +5,7 @@ chromosomes that neither has seen. Metrics and predictions are those of the plai
 same function that is explained afterwards, not an average over strands that nobody could attribute.
 """
 
+import gzip
 import hashlib
 import json
 import logging
@@ -287,9 +288,8 @@ def _write(output_dir, model, fitted: Fitted, metrics, settings, parts, labels, 
             rows[f"logit:{name}"] = logits[split][:, i]
         tables.append(rows)
     with replacing(output_dir / "predictions.tsv.gz") as temporary:
-        # No time stamp, so that equal predictions are equal files
-        compression = {"method": "gzip", "mtime": 0}
-        pd.concat(tables).to_csv(temporary, sep="\t", index=False, float_format="%.6g", compression=compression)
+        text = pd.concat(tables).to_csv(sep="\t", index=False, float_format="%.6g")
+        temporary.write_bytes(gzip.compress(text.encode(), mtime=0))  # equal predictions are equal files
     with replacing(output_dir / "metrics.json") as temporary:
         temporary.write_text(json.dumps(metrics, indent=2) + "\n")
     save_checkpoint(

@@ -2,7 +2,7 @@
 
 The trunk of BPNet (Avsec et al., Nature Genetics 53:354, 2021): one wide convolution finds motifs, then residual
 convolutions of width 3 and doubling dilation bring in context without pooling. The mean over positions is read by a
-linear layer, so the output is a sum over the sequence and its attributions are spared the jumps of max pooling.
+dense layer, so the attributions are spared the jumps of max pooling.
 """
 
 from torch import Tensor, nn
@@ -11,7 +11,7 @@ from seqlift.errors import SeqliftError
 
 
 class Dilated(nn.Module):
-    """A wide convolution, residual dilated convolutions, mean over positions, linear output.
+    """A wide convolution, residual dilated convolutions, mean over positions, a dense layer.
 
     Parameters
     ----------
@@ -25,8 +25,10 @@ class Dilated(nn.Module):
         Width of the first convolution, bp.
     layers : int
         Residual layers; layer i = 1, 2, ... has dilation 2**i bp.
+    dense : int
+        Units of the dense layer.
     dropout : float
-        Share of the pooled channels dropped in training.
+        Share of the averaged channels and of the dense units dropped in training.
     """
 
     def __init__(
@@ -37,7 +39,8 @@ class Dilated(nn.Module):
         filters: int = 64,
         kernel: int = 21,
         layers: int = 4,
-        dropout: float = 0.2,
+        dense: int = 32,
+        dropout: float = 0.3,
     ):
         super().__init__()
         if 2**layers >= length:
@@ -57,7 +60,15 @@ class Dilated(nn.Module):
             for i in range(1, layers + 1)
         )
         self.pool = nn.AdaptiveAvgPool1d(1)
-        self.head = nn.Sequential(nn.Flatten(), nn.Dropout(dropout), nn.Linear(filters, n_targets))
+        self.head = nn.Sequential(
+            nn.Flatten(),
+            nn.BatchNorm1d(filters),
+            nn.Dropout(dropout),
+            nn.Linear(filters, dense),
+            nn.ReLU(),
+            nn.Dropout(dropout),
+            nn.Linear(dense, n_targets),
+        )
 
     def forward(self, sequences: Tensor) -> Tensor:
         """Logits (N, T) of one-hot `sequences` (N, 4, L)."""

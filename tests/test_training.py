@@ -1,0 +1,426 @@
+"""Training as a whole, on a small genome with planted motifs: what it writes, what it learns, how it goes on."""
+
+import json
+import logging
+import os
+import signal
+import subprocess
+import sys
+
+import numpy as np
+import pandas as pd
+import pytest
+import torch
+from rich.console import Console
+from sklearn.metrics import average_precision_score, roc_auc_score
+
+import seqlift.fitting
+import seqlift.training
+from seqlift.cli import main
+from seqlift.dataset import load_codes, load_one_hot
+from seqlift.errors import SeqliftError
+from seqlift.fitting import RESUME_NAME, _quiet_lightning, rate_factor
+from seqlift.genome import Genome
+from seqlift.models.checkpoint import load_model
+from seqlift.progress import TrainingProgress
+from seqlift.training import predict, train_model
+
+OUTPUTS = {"history.tsv", "metrics.json", "model.ckpt", "predictions.tsv.gz"}
+LENGTH = 40
+MOTIFS = {"one": "GATAAG", "two": "CACGTG"}
+SETTINGS = {
+    "architecture": {"type": "basset", "filters": [16], "kernels": [9], "dense": [8], "dropout": 0.1},
+    "epochs": 8,
+    "batch_size": 16,
+    "learning_rate": 0.02,
+    "weight_decay": 0.01,
+    "patience": 20,
+    "jitter": 3,
+    "reverse_complement": True,
+    "seed": 4,
+    "device": "cpu",
+}
+
+
+def make_data(folder, n=600, planted=True):
+    """A genome of three chromosomes with regions that hold motif one, two, both or none, written to `folder`."""
+    random = np.random.default_rng(1)
+    rows, genome = [], {}
+    for chrom, split, share in (("a", "train", 0.6), ("b", "valid", 0.2), ("c", "test", 0.2)):
+        bases = random.choice(list("ACGT"), 60 * int(n * share) + 20)
+        for i in range(int(n * share)):
+            start = 10 + 60 * i
+            has = [bool(i % 2), bool(i % 4 < 2)]
+            for j, motif in enumerate(MOTIFS.values()):
+                if has[j] and planted:
+                    at = start + 4 + 18 * j + random.integers(8)
+                    bases[at : at + len(motif)] = list(motif)
+            kind = "peak" if any(has) else "genome"
+            rows.append(
+                (chrom, start, start + LENGTH, f"{chrom}:{start}", ".", start + 20, kind, split, 1.0, 0.5, "x:1")
+            )
+            rows[-1] += tuple(map(int, has))
+        genome[chrom] = "".join(bases)
+    names = ["chrom", "start", "end", "name", "strand", "summit", "kind", "split", "score", "gc", "source"]
+    table = pd.DataFrame(rows, columns=names + [f"target:{name}" for name in MOTIFS])
+    (folder / "genome.fa").write_text("".join(f">{chrom}\n{bases}\n" for chrom, bases in genome.items()))
+    table.to_csv(folder / "regions.tsv.gz", sep="\t", index=False)
+    return table
+
+
+@pytest.fixture(scope="module")
+def data(tmp_path_factory):
+    folder = tmp_path_factory.mktemp("training data")
+    table = make_data(folder)
+    with Genome(folder / "genome.fa", cache_dir=folder / "cache") as genome:
+        yield table, genome
+
+
+@pytest.fixture(scope="module")
+def undisturbed(data, tmp_path_factory):
+    """Folder, metrics and model of a run that nothing stopped."""
+    folder = tmp_path_factory.mktemp("undisturbed") / "model"
+    metrics = train_model(*data, **SETTINGS, output_dir=folder)
+    return folder, metrics, load_model(folder / "model.ckpt")
+
+
+def test_only_the_outputs_are_left(undisturbed, monkeypatch):
+    folder, _, _ = undisturbed
+    assert set(os.listdir(folder)) == OUTPUTS
+    assert not os.path.exists("lightning_logs")
+
+
+def test_planted_motifs_are_learned(undisturbed):
+    folder, metrics, _ = undisturbed
+    assert json.loads((folder / "metrics.json").read_text()) == metrics
+    assert metrics["learned"] and metrics["learned_targets"] == {"one": True, "two": True}
+    assert metrics["valid_loss"] < 0.7 * metrics["base_rate_loss"]
+    for numbers in metrics["targets"].values():
+        assert numbers["auroc_low"] <= numbers["auroc"] <= numbers["auroc_high"]
+        assert numbers["auroc"] > 0.9
+
+
+def test_best_epoch_is_that_of_the_least_validation_loss(undisturbed):
+    folder, metrics, model = undisturbed
+    history = pd.read_csv(folder / "history.tsv", sep="\t")
+    assert list(history["epoch"]) == [1, 2, 3, 4, 5, 6, 7, 8] and metrics["epochs"] == 8
+    best = history.loc[history["valid_loss"].idxmin()]
+    assert best["epoch"] == metrics["best_epoch"] == model.training["best_epoch"]
+    assert best["valid_loss"] == pytest.approx(metrics["valid_loss"], rel=1e-4)
+    assert history["train_loss"].iloc[-1] < 0.7 * history["train_loss"].iloc[0] and (history["seconds"] > 0).all()
+    assert history["learning_rate"].max() < SETTINGS["learning_rate"]
+    assert history["learning_rate"].iloc[-1] == pytest.approx(0, abs=1e-6)
+
+
+def test_predictions_and_metrics_are_those_of_the_saved_model(data, undisturbed):
+    table, genome = data
+    folder, metrics, trained = undisturbed
+    assert trained.targets == ["one", "two"] and trained.length == LENGTH
+    predictions = pd.read_csv(folder / "predictions.tsv.gz", sep="\t")
+    expected = pd.concat([table[table["split"] == split] for split in ("valid", "test")]).reset_index(drop=True)
+    columns = ["chrom", "start", "end", "name", "split", "target:one", "target:two"]
+    pd.testing.assert_frame_equal(predictions[columns], expected[columns])
+    with torch.inference_mode():
+        logits = trained.model(load_one_hot(expected, genome, 0)).numpy()
+    assert np.allclose(predictions[["logit:one", "logit:two"]], logits, rtol=1e-4, atol=1e-5)
+    test = (expected["split"] == "test").to_numpy()
+    drawn = (expected["kind"] == "genome").to_numpy()
+    for i, name in enumerate(MOTIFS):
+        positive = expected[f"target:{name}"].to_numpy() == 1
+        for rows, ending in ((test, ""), (test & (positive | drawn), "_matched")):
+            numbers = metrics["targets"][name]
+            assert numbers["auroc" + ending] == pytest.approx(roc_auc_score(positive[rows], logits[rows, i]))
+            assert numbers["auprc" + ending] == pytest.approx(average_precision_score(positive[rows], logits[rows, i]))
+            assert numbers["negatives" + ending] == (~positive[rows]).sum()
+        assert numbers["positives"] == positive[test].sum()
+
+
+def test_predictions_do_not_depend_on_the_batch(data, undisturbed, monkeypatch):
+    table, genome = data
+    codes = load_codes(table, genome, seed=0)
+    whole = predict(undisturbed[2].model, codes)
+    monkeypatch.setattr(seqlift.training, "EVALUATION_BATCH", 7)
+    assert np.allclose(predict(undisturbed[2].model, codes), whole, atol=1e-5)
+
+
+def test_same_settings_give_the_same_files(data, undisturbed, tmp_path):
+    state = torch.get_rng_state()
+    torch.manual_seed(99)  # the caller's randomness is neither used
+    caller = torch.get_rng_state()
+    train_model(*data, **SETTINGS, output_dir=tmp_path)
+    assert torch.equal(torch.get_rng_state(), caller)  # nor moved
+    torch.set_rng_state(state)
+    assert load_model(tmp_path / "model.ckpt").fingerprint == undisturbed[2].fingerprint
+    name = "predictions.tsv.gz"
+    assert (tmp_path / name).read_bytes() == (undisturbed[0] / name).read_bytes()
+
+
+def test_another_seed_gives_another_model(data, undisturbed, tmp_path):
+    train_model(*data, **SETTINGS | {"seed": 5, "epochs": 1}, output_dir=tmp_path)
+    assert load_model(tmp_path / "model.ckpt").fingerprint != undisturbed[2].fingerprint
+
+
+def stop_at(monkeypatch, epoch, step):
+    """Let Ctrl-C come in `step` (from 0) of `epoch` (from 0)."""
+    original = seqlift.fitting.Classifier.training_step
+
+    def interrupted(self, batch, batch_index):
+        if (self.current_epoch, batch_index) == (epoch, step):
+            raise KeyboardInterrupt
+        return original(self, batch, batch_index)
+
+    monkeypatch.setattr(seqlift.fitting.Classifier, "training_step", interrupted)
+
+
+def assert_goes_on(data, undisturbed, folder, caplog, *, done):
+    caplog.set_level(logging.INFO, "seqlift")
+    metrics = train_model(*data, **SETTINGS, output_dir=folder)
+    assert (f"going on after epoch {done} of" in caplog.text) == (done > 0)
+    assert load_model(folder / "model.ckpt").fingerprint == undisturbed[2].fingerprint
+    assert metrics["targets"] == undisturbed[1]["targets"]
+    history = [pd.read_csv(path / "history.tsv", sep="\t").drop(columns="seconds") for path in (folder, undisturbed[0])]
+    pd.testing.assert_frame_equal(*history)
+    assert set(os.listdir(folder)) == OUTPUTS
+
+
+@pytest.mark.parametrize(("epoch", "step"), [(0, 2), (1, 0), (3, 3)])
+def test_a_run_stopped_by_ctrl_c_goes_on_to_the_same_model(
+    data, undisturbed, tmp_path, monkeypatch, caplog, epoch, step
+):
+    with monkeypatch.context() as patch, pytest.raises(KeyboardInterrupt):
+        stop_at(patch, epoch, step)
+        train_model(*data, **SETTINGS, output_dir=tmp_path)
+    assert set(os.listdir(tmp_path)) == ({RESUME_NAME} if epoch else set())
+    assert signal.getsignal(signal.SIGINT) is signal.default_int_handler
+    assert_goes_on(data, undisturbed, tmp_path, caplog, done=epoch)
+
+
+def test_a_run_stopped_twice_goes_on(data, undisturbed, tmp_path, monkeypatch, caplog):
+    for epoch in (1, 4):
+        with monkeypatch.context() as patch, pytest.raises(KeyboardInterrupt):
+            stop_at(patch, epoch, 1)
+            train_model(*data, **SETTINGS, output_dir=tmp_path)
+    assert_goes_on(data, undisturbed, tmp_path, caplog, done=4)
+
+
+def test_a_run_stopped_while_writing_goes_on(data, undisturbed, tmp_path, monkeypatch, caplog):
+    def stopped(*_, **__):
+        raise KeyboardInterrupt
+
+    with monkeypatch.context() as patch, pytest.raises(KeyboardInterrupt):
+        patch.setattr(seqlift.training, "save_checkpoint", stopped)
+        train_model(*data, **SETTINGS, output_dir=tmp_path)
+    assert_goes_on(data, undisturbed, tmp_path, caplog, done=8)
+
+
+def test_a_run_that_had_stopped_early_is_not_trained_further(data, tmp_path, monkeypatch):
+    settings = SETTINGS | {"patience": 1, "epochs": 40, "learning_rate": 0.05}
+    monkeypatch.setattr(seqlift.training, "MIN_PATIENCE_STEPS", 1)
+    metrics = train_model(*data, **settings, output_dir=tmp_path / "whole")
+    assert metrics["epochs"] == metrics["best_epoch"] + 1 < 40
+    with monkeypatch.context() as patch, pytest.raises(KeyboardInterrupt):
+        patch.setattr(seqlift.training, "predict", lambda *_, **__: signal.raise_signal(signal.SIGINT))
+        train_model(*data, **settings, output_dir=tmp_path / "stopped")
+    again = train_model(*data, **settings, output_dir=tmp_path / "stopped")
+    assert again["epochs"] == metrics["epochs"] and again["targets"] == metrics["targets"]
+
+
+def test_patience_is_at_least_some_steps(data, tmp_path, monkeypatch):
+    # 360 regions in batches of 16 are 23 steps: 92 steps are 4 epochs
+    monkeypatch.setattr(seqlift.training, "MIN_PATIENCE_STEPS", 92)
+    settings = SETTINGS | {"patience": 1, "epochs": 60, "learning_rate": 0.05}
+    metrics = train_model(*data, **settings, output_dir=tmp_path)
+    assert metrics["epochs"] == metrics["best_epoch"] + 4 < 60
+
+
+@pytest.mark.parametrize(
+    "change", [{"learning_rate": 0.01}, {"architecture": {"type": "paper", "filters": 4}}, "labels"]
+)
+def test_a_stopped_run_with_other_settings_starts_afresh(data, tmp_path, monkeypatch, caplog, change):
+    with monkeypatch.context() as patch, pytest.raises(KeyboardInterrupt):
+        stop_at(patch, 1, 0)
+        train_model(*data, **SETTINGS, output_dir=tmp_path / "stopped")
+    table, genome = data
+    settings = SETTINGS | {"epochs": 2}
+    if change == "labels":
+        table = table.assign(**{"target:one": table["target:two"]})
+    else:
+        settings = settings | change
+    train_model(table, genome, **settings, output_dir=tmp_path / "stopped")
+    train_model(table, genome, **settings, output_dir=tmp_path / "fresh")
+    assert "starting afresh" in caplog.text
+    assert ("regions_sha256" if change == "labels" else next(iter(change))) in caplog.text
+    models = [load_model(tmp_path / name / "model.ckpt").fingerprint for name in ("stopped", "fresh")]
+    assert models[0] == models[1]
+
+
+def test_a_damaged_state_is_not_used(data, undisturbed, tmp_path, caplog):
+    (tmp_path / RESUME_NAME).write_bytes(b"not a checkpoint")
+    train_model(*data, **SETTINGS, output_dir=tmp_path)
+    assert "cannot be read" in caplog.text
+    assert load_model(tmp_path / "model.ckpt").fingerprint == undisturbed[2].fingerprint
+
+
+def test_a_loss_that_is_not_finite_is_named(data, tmp_path):
+    with pytest.raises(SeqliftError, match=r"loss became \S+ in epoch 1.*learning_rate is 1e\+30"):
+        train_model(*data, **SETTINGS | {"learning_rate": 1e30}, output_dir=tmp_path)
+    assert not OUTPUTS & set(os.listdir(tmp_path))
+
+
+def test_a_model_that_learned_nothing_says_so(tmp_path, caplog):
+    table = make_data(tmp_path, planted=False)
+    with Genome(tmp_path / "genome.fa", cache_dir=tmp_path / "cache") as genome:
+        metrics = train_model(table, genome, **SETTINGS | {"learning_rate": 1e-3}, output_dir=tmp_path / "model")
+    assert metrics["learned"] is False and metrics["learned_targets"] == {"one": False, "two": False}
+    assert load_model(tmp_path / "model" / "model.ckpt").training["learned"] is False
+    assert "WARNING: the model has learned nothing about one" in caplog.text and "about two" in caplog.text
+
+
+@pytest.mark.skipif(torch.cuda.is_available(), reason="there is a GPU")
+def test_a_gpu_that_is_not_there_is_said_so(data, tmp_path):
+    with pytest.raises(SeqliftError, match="torch sees no GPU"):
+        train_model(*data, **SETTINGS | {"device": "cuda"}, output_dir=tmp_path / "model")
+    assert not (tmp_path / "model").exists()
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        ({"epochs": 0}, r"training.epochs \(=0\) must be at least 1"),
+        ({"learning_rate": 0.0}, "training.learning_rate .* above 0"),
+        ({"learning_rate": float("nan")}, "training.learning_rate .* above 0"),
+        ({"jitter": -1}, "training.jitter"),
+        ({"device": "tpu"}, "'tpu' does not exist"),
+        ({"jitter": 11}, "do not fit"),
+    ],
+)
+def test_settings_out_of_range_are_refused(data, tmp_path, change, message):
+    with pytest.raises(SeqliftError, match=message):
+        train_model(*data, **SETTINGS | change, output_dir=tmp_path)
+
+
+@pytest.mark.parametrize(("label", "what"), [(0, "positive"), (1, "negative")])
+def test_a_split_without_a_class_is_refused(data, tmp_path, label, what):
+    table, genome = data
+    table = table.assign(**{"target:two": table["target:two"].where(table["split"] != "valid", label)})
+    with pytest.raises(SeqliftError, match=f"split 'valid' has no {what} region of target 'two'"):
+        train_model(table, genome, **SETTINGS, output_dir=tmp_path)
+
+
+def test_slurm_is_not_taken_for_several_nodes(data, tmp_path, monkeypatch):
+    for name, value in {"SLURM_JOB_ID": "1", "SLURM_NTASKS": "2", "SLURM_PROCID": "0", "SLURM_JOB_NAME": "x"}.items():
+        monkeypatch.setenv(name, value)
+    metrics = train_model(*data, **SETTINGS | {"epochs": 1}, output_dir=tmp_path)
+    assert metrics["epochs"] == 1
+
+
+def test_learning_rate_rises_and_falls_to_zero():
+    factors = [rate_factor(step, 100) for step in range(101)]
+    assert factors[0] == pytest.approx(1 / 15) and factors[14] == factors[15] == 1
+    assert factors[100] == pytest.approx(0) and factors[15 + 85 // 2] == pytest.approx(0.5, abs=0.01)
+    assert all(0 <= rate_factor(step, steps) <= 1 for steps in (1, 2, 3) for step in range(steps + 1))
+
+
+def test_lightning_speaks_again_afterwards():
+    logger = logging.getLogger("pytorch_lightning")
+    before = logger.level
+    with _quiet_lightning():
+        assert not logger.isEnabledFor(logging.INFO)
+    assert logger.level == before
+
+
+def flags(folder, output, **changes):
+    settings = SETTINGS | changes
+    arguments = ["train", "--regions", str(folder / "regions.tsv.gz"), "--genome", str(folder / "genome.fa")]
+    for name, value in settings.items():
+        flag = "--" + name.replace("_", "-")
+        if isinstance(value, bool):
+            arguments.append(flag if value else flag.replace("--", "--no-", 1))
+        else:
+            arguments += [flag, json.dumps(value) if isinstance(value, dict) else str(value)]
+    return [*arguments, "--output-dir", str(output)]
+
+
+def test_command_trains_as_the_function_does(tmp_path, capsys, undisturbed):
+    make_data(tmp_path)
+    assert main(flags(tmp_path, tmp_path / "a model")) == 0
+    assert load_model(tmp_path / "a model" / "model.ckpt").fingerprint == undisturbed[2].fingerprint
+    printed = capsys.readouterr().out
+    for name in MOTIFS:
+        assert f"{name}: AUROC {undisturbed[1]['targets'][name]['auroc']:.3f}" in printed
+
+
+@pytest.mark.parametrize(
+    ("changes", "message"),
+    [
+        ({"architecture": "basset"}, "must be a JSON object"),
+        ({"architecture": "[1]"}, "must be a JSON object"),
+        ({"architecture": {"type": "basset", "layers": 3}}, "no hyperparameter 'layers'"),
+    ],
+)
+def test_command_refuses_with_one_clear_line(tmp_path, capsys, changes, message):
+    make_data(tmp_path)
+    assert main(flags(tmp_path, tmp_path / "model", **changes)) == 1
+    said = capsys.readouterr().err
+    assert message in said and said.startswith("seqlift train: error: ") and said.count("\n") == 1
+
+
+@pytest.mark.parametrize(("number", "status"), [(signal.SIGINT, 130), (signal.SIGTERM, 143), (signal.SIGKILL, -9)])
+def test_command_stopped_by_a_signal_goes_on(tmp_path, number, status):
+    make_data(tmp_path)
+    program = "import sys; from seqlift.cli import main; sys.exit(main())"
+    arguments = [sys.executable, "-c", program, *flags(tmp_path, tmp_path / "model", epochs=100_000, patience=100_000)]
+    running = subprocess.Popen(arguments, stderr=subprocess.PIPE, text=True)
+    for line in running.stderr:
+        if line.startswith("epoch 1/"):
+            break
+    running.send_signal(number)
+    said = running.communicate(timeout=60)[1]
+    assert running.returncode == status, said
+    assert "Traceback" not in said
+    assert os.listdir(tmp_path / "model") == [RESUME_NAME]
+    state = torch.load(tmp_path / "model" / RESUME_NAME, weights_only=True)  # plain content
+    done = len(state["callbacks"]["Record"]["history"])
+    again = subprocess.Popen(arguments, stderr=subprocess.PIPE, text=True)
+    for line in again.stderr:
+        if line.startswith("going on"):
+            break
+    again.kill()
+    again.communicate()
+    assert line.startswith(f"going on after epoch {done} of")
+
+
+HISTORY = [{"epoch": i + 1, "valid_loss": loss} for i, loss in enumerate((0.7, 0.5, 0.6))]
+
+
+def test_log_file_gets_a_line_now_and_then(caplog, monkeypatch):
+    clock = iter([100.0, 100.0, 110.0, 112.0, 130.0])  # made, started, epochs 1 to 3
+    monkeypatch.setattr("seqlift.progress.time.monotonic", lambda: next(clock))
+    caplog.set_level(logging.INFO, "seqlift")
+    with open(os.devnull, "w") as log_file:
+        progress = TrainingProgress(epochs=10, regions=5000, console=Console(file=log_file))
+        progress.start(0)
+        for done in (1, 2, 3):
+            progress.step(5000)
+            progress.epoch(HISTORY[:done], min(done, 2), ended=False)
+        progress.stop()
+    assert caplog.messages == [
+        "epoch 1/10, validation loss 0.7000 (best 0.7000 in epoch 1), 500 regions/s, at most 0:01:30 left",
+        "epoch 3/10, validation loss 0.6000 (best 0.5000 in epoch 2), 500 regions/s, at most 0:01:10 left",
+    ]
+
+
+def test_terminal_gets_a_bar(caplog):
+    with open(os.devnull, "w") as screen:
+        console = Console(file=screen, force_terminal=True, width=120, record=True)
+        progress = TrainingProgress(epochs=4, regions=100, console=console)
+        progress.start(1)
+        for _ in range(4):
+            progress.step(25)
+        progress.epoch(HISTORY[:2], 2, ended=False)
+        task = progress._bar.tasks[0]
+        assert (task.completed, task.total) == (200, 400)
+        progress.stop()
+    shown = console.export_text()
+    assert "epoch 2/4, validation loss 0.5000 (best 0.5000 in epoch 2)" in shown and "left" in shown
+    assert not caplog.messages
