@@ -23,7 +23,7 @@ from scipy import stats
 
 from seqlift.motifs.database import Database
 
-SHUFFLES = 500  # of each pattern; the p-values then vary by about a third with the seed at p = 1e-4
+SHUFFLES = 500  # of each pattern; p-values below 1e-2 then vary by a third to a half with the seed
 # Seqlets are chosen by their scores, so their consensus is purer than that of the sites known motifs are made of, and
 # TOMTOM would take the difference for a difference in sequence. This share of flat background is mixed in first; it
 # takes the p of a GATA pattern from 1e-2 to 1e-4, and the null goes through the same.
