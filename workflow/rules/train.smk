@@ -18,7 +18,7 @@ rule train_model:
         f"{RUN}/benchmarks/train_model.tsv"
     conda:
         "../../environment.yml"
-    threads: 4
+    threads: 2
     resources:
         mem_mb=8000,
         runtime=240,
