@@ -26,6 +26,7 @@ from torch.utils.data import DataLoader, TensorDataset
 
 from seqlift.dataset import AugmentedRegions, EpochOrder, one_hot
 from seqlift.errors import SeqliftError
+from seqlift.files import replacing
 from seqlift.metrics import auroc_auprc
 from seqlift.progress import TrainingProgress
 
@@ -170,7 +171,8 @@ class Record(Checkpoint):
         if self.best_epoch == row["epoch"]:
             weights = module.model.state_dict()
             self.best_weights = {name: tensor.detach().cpu().clone() for name, tensor in weights.items()}
-        trainer.save_checkpoint(self.path)
+        with replacing(self.path) as temporary:  # Lightning itself writes to the system's temporary folder and moves
+            trainer.save_checkpoint(temporary)
         trainer.should_stop = self.ended
         self.progress.epoch(self.history, self.best_epoch, ended=self.ended)
 
@@ -218,6 +220,8 @@ def fit(
     """
     progress = TrainingProgress(epochs=epochs, regions=len(regions))
     state = output_dir / RESUME_NAME
+    for half_written in output_dir.glob(f".{RESUME_NAME}.*"):  # killed while saving
+        half_written.unlink(missing_ok=True)
     record = Record(state, settings=settings, epochs=epochs, patience=patience, progress=progress)
     resume = _resumable(record)
     if resume and record.ended:  # stopped between the last epoch and the end
