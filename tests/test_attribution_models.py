@@ -50,6 +50,13 @@ def changed_in_place(h):
     return F.elu(h, inplace=True)
 
 
+def arithmetic_in_place(h):
+    h /= 3
+    h *= 2
+    h.div_(torch.full((LENGTH,), 0.5)).sub_(1)
+    return h.exp() / h.shape[1]
+
+
 def reused(h, module):
     return module(module(h) - 0.5)
 
@@ -255,6 +262,10 @@ MODELS = {
         lambda: nn.Linear(CHANNELS, 3), lambda h, m: torch.einsum("ncl,kc->nkl", F.relu(h), m.weight)
     ),
     "division": elementwise(lambda h: h / (1 + h.roll(1, 1).square())),
+    "arithmetic with numbers": elementwise(
+        lambda h: ((3 - h) / 7 + 2 * h.exp() - 1) * 0.5 / torch.full((LENGTH,), 2.0)
+    ),
+    "arithmetic in place": elementwise(arithmetic_in_place),
     "reversed division": elementwise(lambda h: 1 / (1 + h.exp())),
     "division in place": elementwise(lambda h: h.exp().div_(h.exp().sum(1, keepdim=True))),
     "softmax": in_the_middle(lambda: nn.Softmax(-1)),
@@ -362,6 +373,8 @@ REFUSED = {
     "sort": (lambda: Net(lambda h: h.sort(-1).values), "sort"),
     "comparison": (lambda: Net(lambda h: torch.where(h > 0, h, 0 * h)), "Tensor.gt"),
     "round": (lambda: Net(torch.round), "round"),
+    "floor division": (lambda: Net(lambda h: torch.div(h, 2, rounding_mode="floor")), "rounding_mode"),
+    "remainder": (lambda: Net(lambda h: h % 2), "remainder"),
     "prod": (lambda: Net(lambda h: h.prod(-1)), "prod"),
     "control flow": (lambda: Net(lambda h: h if h.sum().item() > 0 else -h), "item"),
     "index": (lambda: Net(lambda h: h.gather(-1, h.max(-1, keepdim=True).indices)), "gather"),

@@ -5,6 +5,7 @@ import json
 import pytest
 import torch
 
+from seqlift import deeplift
 from seqlift.errors import SeqliftError
 from seqlift.models import MODEL_TYPES, build_model, resolve_architecture
 from seqlift.models.checkpoint import fingerprint, load_model, save_checkpoint
@@ -195,3 +196,26 @@ def pickled(tmp_path):
 def test_what_is_no_model_file_is_said_so(make, message, tmp_path):
     with pytest.raises(SeqliftError, match=message):
         load_model(make(tmp_path))
+
+
+def test_an_ensemble_is_the_mean_of_its_members_over_both_strands():
+    torch.manual_seed(0)
+    model = build_model({"type": "basset", "replicates": 3}, length=60, n_targets=2).eval()
+    x = torch.nn.functional.one_hot(torch.randint(0, 4, (5, 60)), 4).mT.float()
+    with torch.no_grad():
+        expected = sum(member(strand) for member in model.members for strand in (x, x.flip(1, 2))) / 6
+        torch.testing.assert_close(model(x), expected)
+        torch.testing.assert_close(model(x.flip(1, 2)), model(x))
+        torch.testing.assert_close(model.each(x)[1], model.members[1](x))
+    first, second = (member.state_dict()["layers.0.weight"] for member in model.members[:2])
+    assert not torch.equal(first, second)
+
+
+def test_an_ensemble_is_explained_exactly_and_alike_on_both_strands():
+    torch.manual_seed(0)
+    model = build_model({"type": "basset", "replicates": 2}, length=60, n_targets=2).double()
+    x = torch.nn.functional.one_hot(torch.randint(0, 4, (3, 60)), 4).mT.double()
+    references = torch.nn.functional.one_hot(torch.randint(0, 4, (3, 4, 60)), 4).mT.double()
+    forward, reverse = deeplift(model, x, references), deeplift(model, x.flip(1, 2), references.flip(2, 3))
+    assert forward.delta.abs().max() < 1e-12
+    torch.testing.assert_close(reverse.hypothetical, forward.hypothetical.flip(1, 2), rtol=1e-9, atol=1e-12)

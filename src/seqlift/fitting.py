@@ -28,6 +28,7 @@ from seqlift.dataset import AugmentedRegions, EpochOrder, one_hot
 from seqlift.errors import SeqliftError
 from seqlift.files import replacing
 from seqlift.metrics import auroc_auprc
+from seqlift.models.ensemble import Ensemble
 from seqlift.progress import TrainingProgress
 
 log = logging.getLogger(__name__)
@@ -85,7 +86,10 @@ class Classifier(lightning.LightningModule):
     def training_step(self, batch, batch_index: int) -> torch.Tensor:
         """Loss of a batch."""
         codes, labels = batch
-        loss = F.binary_cross_entropy_with_logits(self.model(one_hot(codes)), labels)
+        sequences = one_hot(codes)
+        # Each member of an ensemble learns for itself: (M, N, T)
+        logits = self.model.each(sequences) if isinstance(self.model, Ensemble) else self.model(sequences)[None]
+        loss = F.binary_cross_entropy_with_logits(logits, labels.expand(logits.shape))
         if not torch.isfinite(loss):
             raise SeqliftError(
                 f"the training loss became {loss.item()} in epoch {self.current_epoch + 1}, step {batch_index + 1}; "

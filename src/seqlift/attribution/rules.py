@@ -368,6 +368,8 @@ LINEAR: dict[Callable, tuple[int, ...]] = {
 }
 LINEAR.update(dict.fromkeys(_getters("T", "mT", "H", "mH", "real"), (0,)))
 LINEAR[torch.Tensor.where] = (0, 2)  # x.where(condition, other)
+# Linear where the divisor is constant; where it is not, written out below.
+DIVISIONS = find("div divide true_divide __truediv__ __div__ __itruediv__ div_ divide_")
 # The keywords by which those arguments go, where they are not given by position.
 LINEAR_KEYWORDS = {"input", "self", "other", "end", "source", "src", "value", "tensors", "x"}
 

@@ -165,7 +165,7 @@ class _Walk(TorchFunctionMode):
         in_place = name.endswith("_") and not name.endswith("__")
         if "out" in kwargs and kwargs["out"] is not None:
             raise NotImplementedError("results written to `out=` cannot be followed")
-        if function in rules.LINEAR or (function in rules.PRODUCTS and self._factors(function, args, kwargs) < 2):
+        if self._is_linear(function, args, kwargs):
             if in_place or name == "__setitem__":
                 self._before_change(args[0])
             return self._linear(function, tracked, args, kwargs)
@@ -195,6 +195,14 @@ class _Walk(TorchFunctionMode):
             raise NotImplementedError
         with self:
             return opened(*args, **kwargs)
+
+    def _is_linear(self, function: Callable, args: tuple, kwargs: dict) -> bool:
+        if function in rules.PRODUCTS:
+            return self._factors(function, args, kwargs) < 2
+        if function in rules.DIVISIONS:
+            divisor = kwargs.get("other", args[1] if len(args) > 1 else None)
+            return not _is_tracked(divisor) and kwargs.get("rounding_mode") is None
+        return function in rules.LINEAR
 
     def _factors(self, function: Callable, args: tuple, kwargs: dict) -> int:
         """How many of the factors of a product depend on the input (the bias of a layer is none)."""

@@ -13,6 +13,7 @@ from torch import nn
 from seqlift.errors import SeqliftError
 from seqlift.models.basset import Basset
 from seqlift.models.dilated import Dilated
+from seqlift.models.ensemble import Ensemble
 from seqlift.models.paper import Paper
 
 _CLASSES = {"basset": Basset, "dilated": Dilated, "paper": Paper}
@@ -20,7 +21,7 @@ _CLASSES = {"basset": Basset, "dilated": Dilated, "paper": Paper}
 
 def _defaults(model_class: type) -> dict:
     parameters = inspect.signature(model_class.__init__).parameters.values()
-    return {p.name: p.default for p in parameters if p.default is not inspect.Parameter.empty}
+    return {p.name: p.default for p in parameters if p.default is not inspect.Parameter.empty} | {"replicates": 1}
 
 
 MODEL_TYPES = {name: _defaults(model_class) for name, model_class in _CLASSES.items()}
@@ -33,7 +34,8 @@ def resolve_architecture(architecture: dict) -> dict:
     Parameters
     ----------
     architecture : dict
-        "type" (a key of `MODEL_TYPES`) and any of that type's hyperparameters.
+        "type" (a key of `MODEL_TYPES`) and any of that type's hyperparameters; "replicates": how many such networks
+        make an `Ensemble`.
 
     Returns
     -------
@@ -102,5 +104,6 @@ def build_model(architecture: dict, *, length: int, n_targets: int) -> nn.Module
         A wrong architecture, or a length too short for it.
     """
     resolved = resolve_architecture(architecture)
-    model_class = _CLASSES[resolved.pop("type")]
-    return model_class(length=length, n_targets=n_targets, **resolved)
+    model_class, replicates = _CLASSES[resolved.pop("type")], resolved.pop("replicates")
+    members = [model_class(length=length, n_targets=n_targets, **resolved) for _ in range(replicates)]
+    return Ensemble(members) if replicates > 1 else members[0]
