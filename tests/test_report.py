@@ -116,6 +116,15 @@ def test_page_shows_the_numbers_of_the_run(whole):
     assert "learned nothing" not in text
 
 
+def test_an_ensemble_is_called_so(copy):
+    run, config = copy
+    assert "A basset network with" in Page(write_report(run, config, run / "report.html")).text
+    config.write_text(config.read_text().replace("filters:", "replicates: 5\n  filters:"))
+    assert (
+        "5 basset networks, read together on both strands" in Page(write_report(run, config, run / "report.html")).text
+    )
+
+
 def test_same_run_gives_the_same_page_and_leaves_matplotlib_as_it_was(copy):
     settings = dict(matplotlib.rcParams)
     first, again = (write_report(*copy, copy[0] / "report.html").read_bytes() for _ in range(2))

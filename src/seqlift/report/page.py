@@ -49,6 +49,7 @@ def render_page(run: Run, provenance: dict, *, examples: int, folder: Path) -> s
     found = _curves(run)
     targets = [_target(run, target, found[target]) for target in run.targets]
     explanations = [_explanations(run, target, table, examples) for target in run.targets]
+    model = provenance["config"].get("model") or {}
     return environment.get_template("report.html").render(
         run=run,
         title=f"{run.name}, {run.length} bp",
@@ -68,7 +69,8 @@ def render_page(run: Run, provenance: dict, *, examples: int, folder: Path) -> s
         truth=run.truth,
         files=_files(run, folder),
         provenance=provenance,
-        architecture=(provenance["config"].get("model") or {}).get("type", "neural"),
+        architecture=model.get("type", "neural"),
+        replicates=model.get("replicates", 1),
         settings=_settings(provenance["config"]),
         timings=_timings(run),
     )
