@@ -93,7 +93,7 @@ def test_a_linear_model_contributes_its_weights():
 
 @pytest.mark.filterwarnings("ignore:Setting forward, backward hooks:UserWarning")
 def test_captum_agrees_where_it_is_right():
-    """Average pooling, because captum 0.9's rule for max pooling misses completeness by several percent here."""
+    """Average pooling: with max pooling captum 0.9 misses completeness here by more than the change it explains."""
     x, references = one_hot(5), one_hot(10, seed=2).unflatten(0, (5, 2))
     ours = deeplift(small_net(pool=nn.AvgPool1d), x, references, target=2)
     oracle = captum.attr.DeepLift(small_net(pool=nn.AvgPool1d))
