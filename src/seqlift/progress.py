@@ -1,7 +1,10 @@
-"""Says how training is going: a live bar on a terminal, a plain line now and then in a log file."""
+"""Says how the long stages are going: a live bar on a terminal, a plain line now and then in a log file."""
 
+import contextlib
 import logging
+import math
 import time
+from collections.abc import Callable, Iterator
 
 from rich.console import Console
 from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
@@ -86,3 +89,28 @@ def _duration(seconds: float) -> str:
     minutes, seconds = divmod(round(seconds), 60)
     hours, minutes = divmod(minutes, 60)
     return f"{hours}:{minutes:02d}:{seconds:02d}"
+
+
+@contextlib.contextmanager
+def counted_progress(total: int, what: str) -> Iterator[Callable[[int], None]]:
+    """How far a count of regions has come, its rate and the time left; gives the function that counts on."""
+    started = said = time.monotonic()
+    done = 0
+    console = Console(stderr=True)
+    columns = (TextColumn("{task.description}"), BarColumn(), TextColumn("{task.fields[rate]}"), TimeRemainingColumn())
+    bar = Progress(*columns, console=console, disable=not console.is_terminal)
+    task = bar.add_task(what, total=total, rate="")
+
+    def advance(n: int) -> None:
+        nonlocal done, said
+        done += n
+        now = time.monotonic()
+        rate = done / max(now - started, 1e-9)
+        bar.update(task, advance=n, rate=f"{rate:,.0f} regions/s")
+        if not console.is_terminal and (done == total or now - said >= SECONDS_BETWEEN_LINES):
+            said = now
+            left = math.ceil((total - done) / rate)
+            log.info("%s: %d of %d regions, %.0f regions/s, %d s left", what, done, total, rate, left)
+
+    with bar:
+        yield advance

@@ -5,18 +5,11 @@ prediction and its reference's. The delta of every sequence and reference is sto
 fails and leaves no score file behind.
 """
 
-import contextlib
-import logging
-import math
 import os
-import time
-from collections.abc import Callable, Iterator
 
 import numpy as np
 import pandas as pd
 import torch
-from rich.console import Console
-from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
 from torch import Tensor
 
 from seqlift import __version__
@@ -28,12 +21,10 @@ from seqlift.dataset import load_one_hot
 from seqlift.errors import SeqliftError
 from seqlift.genome import Genome
 from seqlift.models.checkpoint import load_model
+from seqlift.progress import counted_progress
 from seqlift.scores import create_scores
 
-log = logging.getLogger(__name__)
-
 METHODS = ("deeplift", "interior_gradients")
-_SECONDS_BETWEEN_LINES = 15.0
 _BLOCK_BASES = 2**18  # a block's scores stay within tens of MB, however many regions there are
 
 
@@ -191,7 +182,7 @@ def attribute_regions(
             alphas=alphas,
             weights=weights,
         ) as writer,
-        _progress(len(chosen), f"{target} {method}") as advance,
+        counted_progress(len(chosen), f"{target} {method}") as advance,
     ):
         for first in range(0, len(chosen), rows):
             block = chosen.iloc[first : first + rows]
@@ -227,28 +218,3 @@ def _refuse_broken(broken: Tensor, result, block: pd.DataFrame, method: str, tol
         f"prediction of {change:.4g} by {float(result.delta[row, column]):.4g}, more than the share `tolerance` "
         f"(={tolerance:g}) allows; {remedy}, or raise `tolerance`"
     )
-
-
-@contextlib.contextmanager
-def _progress(total: int, what: str) -> Iterator[Callable[[int], None]]:
-    """A bar with rate and time left on a terminal; a line now and then in a log."""
-    started = said = time.monotonic()
-    done = 0
-    console = Console(stderr=True)
-    columns = (TextColumn("{task.description}"), BarColumn(), TextColumn("{task.fields[rate]}"), TimeRemainingColumn())
-    bar = Progress(*columns, console=console, disable=not console.is_terminal)
-    task = bar.add_task(what, total=total, rate="")
-
-    def advance(n: int) -> None:
-        nonlocal done, said
-        done += n
-        now = time.monotonic()
-        rate = done / max(now - started, 1e-9)
-        bar.update(task, advance=n, rate=f"{rate:,.0f} regions/s")
-        if not console.is_terminal and (done == total or now - said >= _SECONDS_BETWEEN_LINES):
-            said = now
-            left = math.ceil((total - done) / rate)
-            log.info("%s: %d of %d regions, %.0f regions/s, %d s left", what, done, total, rate, left)
-
-    with bar:
-        yield advance
