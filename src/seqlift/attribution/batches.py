@@ -85,8 +85,33 @@ class Request:
                 yield chosen, block, x, references[:, block].detach().to(device, x.dtype), args
 
 
+def default_batch_size(device: torch.device, length: int) -> int:
+    """Rows (N, 4, length) at a time: near the cache's size on a CPU, many on a GPU; by length, not by machine load.
+
+    Parameters
+    ----------
+    device : torch.device
+    length : int, bp
+
+    Returns
+    -------
+    int
+    """
+    budget = 2**24 if device.type == "cuda" else 2**15
+    return max(16, min(8192, budget // max(1, length)))
+
+
 def select(output: Tensor, target: int) -> Tensor:
-    """One target of a model's output: (N, T) -> (N,).
+    """One target of a model's output.
+
+    Parameters
+    ----------
+    output : torch.Tensor, shape (N, T), or (N,) for a single target
+    target : int
+
+    Returns
+    -------
+    torch.Tensor, shape (N,)
 
     Raises
     ------

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-from seqlift.attribution.batches import References, Request, Totals, select
+from seqlift.attribution.batches import References, Request, Totals, default_batch_size, select
 from seqlift.attribution.borrow import borrowed
 from seqlift.attribution.trace import multipliers
 from seqlift.errors import SeqliftError
@@ -99,9 +99,3 @@ def deeplift(
             m, fx, fr = multipliers(model, x, r, lambda output: select(output, target), extra)
             totals.add(rows, columns, x, r, m, fx, fr)
     return DeepLift(**totals.result())
-
-
-def default_batch_size(device: torch.device, length: int) -> int:
-    """Rows that keep a CPU's working set near its cache, or that fill a GPU: by length, not by machine load."""
-    budget = 2**24 if device.type == "cuda" else 2**15
-    return max(16, min(8192, budget // max(1, length)))

@@ -115,6 +115,7 @@ def rescale_smooth(function, x: Tensor, r: Tensor, fx: Tensor, fr: Tensor) -> Te
 
 
 def rescale_relu(function, x: Tensor, r: Tensor, fx: Tensor, fr: Tensor) -> Tensor:
+    """(max(0, x) - max(0, r)) / (x - r), and the slope, 0 or 1, where x = r."""
     delta = x - r
     return torch.where(delta == 0, (r > 0).to(delta.dtype), (fx - fr).div_(delta))
 
@@ -129,6 +130,7 @@ def rescale_exp(function, x: Tensor, r: Tensor, fx: Tensor, fr: Tensor) -> Tenso
 
 
 def rescale_log(function, x: Tensor, r: Tensor, fx: Tensor, fr: Tensor) -> Tensor:
+    """(log x - log r) / (x - r) = log(1 + Δ/r) / Δ, which loses no digits near Δ = 0."""
     ratio = (x - r) / r
     near = ratio.abs() < 0.5
     bounded = torch.where(near & (ratio != 0), ratio, torch.full_like(ratio, 0.5))
@@ -137,18 +139,22 @@ def rescale_log(function, x: Tensor, r: Tensor, fx: Tensor, fr: Tensor) -> Tenso
 
 
 def rescale_sqrt(function, x: Tensor, r: Tensor, fx: Tensor, fr: Tensor) -> Tensor:
+    """(√x - √r) / (x - r) = 1 / (√x + √r)."""
     return 1 / (fx + fr)
 
 
 def rescale_reciprocal(function, x: Tensor, r: Tensor, fx: Tensor, fr: Tensor) -> Tensor:
+    """(1/x - 1/r) / (x - r) = -1 / (x r)."""
     return -(fx * fr)
 
 
 def rescale_rsqrt(function, x: Tensor, r: Tensor, fx: Tensor, fr: Tensor) -> Tensor:
+    """(1/√x - 1/√r) / (x - r) = -1 / (√x √r (√x + √r))."""
     return -(fx * fr) / (x.sqrt() + r.sqrt())
 
 
 def rescale_square(function, x: Tensor, r: Tensor, fx: Tensor, fr: Tensor) -> Tensor:
+    """(x² - r²) / (x - r) = x + r."""
     return x + r
 
 
