@@ -6,7 +6,8 @@ import pytest
 import torch
 
 from seqlift import SeqliftError, deeplift
-from seqlift.attribution.regions import attribute_regions, choose_regions
+from seqlift.attribution.deeplift import DeepLift
+from seqlift.attribution.regions import attribute_regions, broken_completeness, choose_regions
 from seqlift.cli import main
 from seqlift.dataset import load_one_hot
 from seqlift.genome import Genome
@@ -111,6 +112,22 @@ def test_broken_completeness_fails_and_leaves_the_older_file(run):
         attribute(folder, table, method="interior_gradients", steps=1, tolerance=1e-6)
     assert (folder / "x.h5").read_text() == "good"
     assert not [p.name for p in folder.iterdir() if p.name.startswith(".x.h5")]
+
+
+def test_rounding_of_a_model_that_hardly_changes_is_not_broken_completeness():
+    def result(delta, prediction, reference):
+        return DeepLift(
+            hypothetical=torch.zeros(1, 4, 5),
+            contributions=torch.zeros(1, 4, 5),
+            delta=torch.tensor([[delta]]),
+            prediction=torch.tensor([prediction]),
+            reference_prediction=torch.tensor([[reference]]),
+            standard_error=torch.zeros(1, 5),
+        )
+
+    assert not broken_completeness(result(3.7e-9, 0.05, 0.05), 0.001).any()
+    assert broken_completeness(result(1e-4, 0.05, 0.05), 0.001).all()
+    assert broken_completeness(result(0.003, 2.0, 1.0), 0.001).all()
 
 
 @pytest.mark.parametrize(

@@ -363,6 +363,12 @@ def test_bad_settings_are_told(fasta, tmp_path, changes, message):
         make(fasta, tmp_path, {"A": everywhere()}, **changes)
 
 
+def test_a_name_that_the_config_allows_is_allowed_here(fasta, tmp_path):
+    peaks = bed(tmp_path / "a.bed", everywhere())
+    regions = make_regions(fasta, [TargetPeaks("H3K4me3.rep-1+2", peaks)], **SETTINGS)
+    assert "target:H3K4me3.rep-1+2" in regions.table
+
+
 def test_bad_targets_are_told(fasta, tmp_path):
     with pytest.raises(SeqliftError, match="no target is named"):
         make(fasta, tmp_path, {})

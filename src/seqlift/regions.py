@@ -225,8 +225,10 @@ def _check_settings(targets, length, negatives, ratio, min_distance, merge_dista
     for name, count in Counter(target.name for target in targets).items():
         if count > 1:
             raise SeqliftError(f"target {name!r} is named {count} times; every target needs its own name")
-        if not re.fullmatch(r"[A-Za-z0-9][A-Za-z0-9_+-]*", name):
-            raise SeqliftError(f"target {name!r}: files are named after it; use letters, digits, '_', '+' and '-' only")
+        if not re.fullmatch(r"[A-Za-z0-9][A-Za-z0-9._+-]*", name):
+            raise SeqliftError(
+                f"target {name!r}: files are named after it; use letters, digits, '.', '_', '+' and '-' only"
+            )
     if length < 1:
         raise SeqliftError(f"length ({length}) must be at least 1 bp")
     if negatives not in NEGATIVES:

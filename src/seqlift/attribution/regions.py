@@ -64,11 +64,14 @@ def broken_completeness(result: DeepLift | InteriorGradients, tolerance: float) 
     """Which pairs of sequence and reference have scores that do not add up: (N, R), bool.
 
     The delta is held against what it is the rest of: |f(x) - f(reference)|, or the sum of the sequence's absolute
-    contributions where these cancel in a small change.
+    contributions where these cancel in a small change. Where there is next to nothing to explain, a thousandth of the
+    predictions takes their place: the rest is their own rounding.
     """
     change = (result.prediction[:, None] - result.reference_prediction).abs()
     size = result.contributions.abs().sum((1, 2))[:, None]
-    return (result.delta.abs() > tolerance * torch.maximum(change, size).clamp(min=1e-6)) | ~result.delta.isfinite()
+    rounding = torch.maximum(result.prediction.abs()[:, None], result.reference_prediction.abs()) / 1000
+    explained = torch.maximum(torch.maximum(change, size), rounding).clamp(min=1e-6)
+    return (result.delta.abs() > tolerance * explained) | ~result.delta.isfinite()
 
 
 def attribute_regions(

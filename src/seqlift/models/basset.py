@@ -11,8 +11,8 @@ from torch import Tensor, nn
 from seqlift.errors import SeqliftError
 
 # Standard deviations above the mean at which a filter of the last block starts to answer, so that an average is of few
-# good matches and not of the base composition. On small
-# data sets the validation loss falls up to a threshold of 3 and no further.
+# good matches and not of the base composition. On small data sets the validation loss falls up to a threshold of 3 and
+# no further.
 FIRST_THRESHOLD = 3.0
 
 

@@ -264,13 +264,14 @@ def completeness(path: Path) -> Completeness:
     """
     with open_scores(path) as scores:
         delta = np.abs(scores.delta[:].astype(float))
-        change = np.abs(scores.prediction[:].astype(float)[:, None] - scores.reference_prediction[:])
+        prediction, reference = scores.prediction[:].astype(float)[:, None], scores.reference_prediction[:]
         tolerance = scores.attributes.get("tolerance")
         size = [np.abs(scores.contributions[i : i + BLOCK]).sum(axis=(1, 2)) for i in range(0, len(delta), BLOCK)]
     if tolerance is None:
         raise SeqliftError(f"{path}: it lacks the attribute `tolerance`; make it again with `seqlift attribute`")
-    explained = np.maximum(change, np.concatenate([*size, np.empty(0)])[:, None])
-    relative = delta / np.maximum(explained, 1e-6)  # float32's own rounding, where there is nothing to explain
+    explained = np.maximum(np.abs(prediction - reference), np.concatenate([*size, np.empty(0)])[:, None])
+    rounding = np.maximum(np.abs(prediction), np.abs(reference)) / 1000  # where there is nothing to explain
+    relative = delta / np.maximum(np.maximum(explained, rounding), 1e-6)
     return Completeness(relative.ravel(), float(tolerance), int((~(relative <= tolerance)).sum()))
 
 
