@@ -1,17 +1,18 @@
-"""Random sequences that keep every dinucleotide count: the usual references for explaining DNA models.
+"""Random sequences that keep the counts of all k-lets: dinucleotide shuffles are the usual references for DNA models.
 
-A sequence is a walk over the graph whose vertices are the four bases and whose edges are its dinucleotides, and it uses
-each edge once: an Eulerian path. A shuffle is another Eulerian path of that graph, drawn uniformly (Altschul and
-Erickson 1985, doi:10.1093/oxfordjournals.molbev.a040370; Kandel, Matias, Unger and Winkler 1996,
-doi:10.1016/S0166-218X(97)81456-4). By the BEST theorem the paths that end in base t correspond to a spanning tree
-directed to t, which holds the last edge taken out of each other base, together with an order of the other edges of
-each base. So a tree is drawn by Wilson's loop-erased random walk (1996, doi:10.1145/237814.237880) and the other edges
-are taken in random order. Equal dinucleotides are interchangeable, and each distinct sequence stands for the same
-number of paths: the shuffle is uniform over all sequences with the same dinucleotide counts and the same first base.
-The last base then is the same too.
+A sequence is a walk over the graph whose vertices are the (k-1)-lets and whose edges are its k-lets, and it uses each
+edge once: an Eulerian path. A shuffle is another Eulerian path of that graph, drawn uniformly (Altschul and Erickson
+1985, doi:10.1093/oxfordjournals.molbev.a040370; Kandel, Matias, Unger and Winkler 1996,
+doi:10.1016/S0166-218X(97)81456-4). By the BEST theorem the paths that end in vertex t correspond to a spanning tree
+directed to t, which holds the last edge taken out of each other vertex, together with an order of the other edges of
+each vertex. So a tree is drawn by Wilson's loop-erased random walk (1996, doi:10.1145/237814.237880) and the other
+edges are taken in random order. Equal k-lets are interchangeable, and each distinct sequence stands for the same
+number of paths: the shuffle is uniform over all sequences with the same counts of k-lets and the same first k-1 bases.
+The last k-1 bases then are the same too. For k = 1 there is a single vertex and each base is an edge from it to itself:
+all orders of the bases are equally likely.
 
-Shuffle k of a sequence is a pure function of (seed, content of the sequence, k). It does not depend on the other
-sequences, their order, the number of shuffles asked for or the number of threads.
+Shuffle number i of a sequence is a pure function of (seed, content of the sequence, k, i). It does not depend on the
+other sequences, their order, the number of shuffles asked for or the number of threads.
 """
 
 import itertools
@@ -23,6 +24,7 @@ import numpy as np
 from seqlift.errors import SeqliftError
 
 N_CODE = 4
+MAX_K = 6  # 4,096 edges: a table of them still is small beside a sequence that has any choice left
 _BASES_WORTH_A_THREAD = 2_000_000  # below some 10 ms of work a second thread costs more than it saves
 
 
@@ -35,10 +37,15 @@ def compiled(function):
 
 
 def dinucleotide_shuffle(sequences, n: int, *, seed: int, start: int = 0) -> np.ndarray:
-    """Shuffles `start` to `start + n - 1` of each sequence, with every dinucleotide count kept.
+    """`klet_shuffle` with k = 2: keeps every dinucleotide count, and the first and the last base in their places."""
+    return klet_shuffle(sequences, n, k=2, seed=seed, start=start)
 
-    Each shuffle is uniform over all sequences with the same dinucleotide counts and the same first base; the last base
-    also keeps its place. An N keeps its place, and the stretches between N are shuffled each on its own.
+
+def klet_shuffle(sequences, n: int, *, k: int, seed: int, start: int = 0) -> np.ndarray:
+    """Shuffles `start` to `start + n - 1` of each sequence, with the count of every k-let kept.
+
+    Each shuffle is uniform over all sequences with the same counts of k-lets and the same first k - 1 bases; the last
+    k - 1 bases also keep their places. An N keeps its place, and the stretches between N are shuffled each on its own.
 
     Parameters
     ----------
@@ -46,6 +53,9 @@ def dinucleotide_shuffle(sequences, n: int, *, seed: int, start: int = 0) -> np.
         Base codes: A, C, G, T = 0 to 3, N = 4.
     n : int
         Shuffles of each sequence.
+    k : int
+        1 to 6. 1 keeps the counts of the bases, 2 those of the dinucleotides, which imply those of the bases up to the
+        last one, and so on.
     seed : int
         0 to 2**64 - 1.
     start : int
@@ -70,6 +80,8 @@ def dinucleotide_shuffle(sequences, n: int, *, seed: int, start: int = 0) -> np.
         raise SeqliftError(
             f"`sequences` holds codes {sequences.min()} to {sequences.max()}; A, C, G, T, N are 0 to {N_CODE}"
         )
+    if not (isinstance(k, int | np.integer) and 1 <= k <= MAX_K):
+        raise SeqliftError(f"`k` (={k!r}) must be a whole number from 1 to {MAX_K}")
     for name, value, limit in (("n", n, 2**32), ("start", start, 2**63), ("seed", seed, 2**64)):
         if not 0 <= value < limit:
             raise SeqliftError(f"`{name}` (={value}) must be at least 0 and below {limit}")
@@ -77,19 +89,35 @@ def dinucleotide_shuffle(sequences, n: int, *, seed: int, start: int = 0) -> np.
     shuffled = np.empty((len(sequences), n, sequences.shape[1]), dtype=np.uint8)
     # Threads live only as long as the call, so that a process forked afterwards (a data loader) inherits none.
     threads = min(numba.config.NUMBA_NUM_THREADS, len(sequences), shuffled.size // _BASES_WORTH_A_THREAD)
-    seed, start = np.uint64(seed), np.uint64(start)
+    keys, start = sequence_keys(sequences, seed), np.uint64(start)
     if threads <= 1:
-        _shuffle_all(sequences, seed, start, shuffled)
+        _shuffle_all(sequences, k, keys, start, shuffled)
     else:
         edges = np.linspace(0, len(sequences), threads + 1).astype(int)
         with ThreadPoolExecutor(threads) as pool:
             parts = [
-                pool.submit(_shuffle_all, sequences[a:b], seed, start, shuffled[a:b])
+                pool.submit(_shuffle_all, sequences[a:b], k, keys[a:b], start, shuffled[a:b])
                 for a, b in itertools.pairwise(edges)
             ]
             for part in parts:
                 part.result()
     return shuffled
+
+
+def sequence_keys(sequences: np.ndarray, seed: int) -> np.ndarray:
+    """A random-looking number for each sequence, made of its content and the seed alone.
+
+    Parameters
+    ----------
+    sequences : array, shape (N, L), uint8 codes 0..4, contiguous
+    seed : int
+        0 to 2**64 - 1.
+
+    Returns
+    -------
+    array, shape (N,), uint64
+    """
+    return _keys(sequences, np.uint64(seed))
 
 
 # Arithmetic below is on np.uint64 throughout: numba turns a mix of signed and unsigned 64-bit integers into floats.
@@ -119,92 +147,136 @@ def _below(limit, state):
 
 
 @compiled
-def _shuffle_all(sequences, seed, start, shuffled):
+def _keys(sequences, seed):
     n_sequences, length = sequences.shape
-    pool = np.empty(length, dtype=np.uint8)
+    keys = np.empty(n_sequences, dtype=np.uint64)
     for i in range(n_sequences):
         content = np.uint64(length)
         for j in range(length):
             content = _mix(content + _GOLDEN * np.uint64(sequences[i, j] + 1))
-        key = _mix(_mix(seed + _GOLDEN) ^ content)
-        for k in range(shuffled.shape[1]):
-            state = _mix(key + _GOLDEN * (start + np.uint64(k)))
-            row = shuffled[i, k]
-            begin = 0
-            while begin < length:
-                if sequences[i, begin] == N_CODE:
-                    row[begin] = N_CODE
-                    begin += 1
-                    continue
-                end = begin
-                while end < length and sequences[i, end] != N_CODE:
-                    end += 1
-                state = _shuffle_segment(sequences[i, begin:end], row[begin:end], pool, state)
-                begin = end
+        keys[i] = _mix(_mix(seed + _GOLDEN) ^ content)
+    return keys
 
 
 @compiled
-def _shuffle_segment(sequence, row, pool, state):
-    """Write a uniform Eulerian path of `sequence` (no N, at least one base) into `row`; returns the next state."""
-    length = len(sequence)
-    counts = np.zeros((4, 4), dtype=np.int64)
-    for j in range(length - 1):
-        counts[sequence[j], sequence[j + 1]] += 1
+def _shuffle_all(sequences, k, keys, start, shuffled):
+    """Fill `shuffled` (N, n, L); each stretch between N is a graph of its own, counted once for all its shuffles."""
+    length, n = sequences.shape[1], shuffled.shape[1]
+    n_vertices = 4 ** (k - 1)
+    counts = np.empty((n_vertices, 4), dtype=np.int64)  # of the edges from each vertex with each next base
+    first = np.empty(n_vertices, dtype=np.int64)
+    degree = np.empty(n_vertices, dtype=np.int64)
+    edges = np.empty(length, dtype=np.uint16)
+    left, exits = np.empty_like(degree), np.empty_like(degree)
+    in_tree = np.empty(n_vertices, dtype=np.bool_)
+    pool = np.empty_like(edges)
+    states = np.empty(n, dtype=np.uint64)
+    for i in range(len(sequences)):
+        for j in range(n):
+            states[j] = _mix(keys[i] + _GOLDEN * (start + np.uint64(j)))
+        begin = 0
+        while begin < length:
+            if sequences[i, begin] == N_CODE:
+                shuffled[i, :, begin] = N_CODE
+                begin += 1
+                continue
+            end = begin
+            while end < length and sequences[i, end] != N_CODE:
+                end += 1
+            if end - begin < k:  # no edge
+                for j in range(n):
+                    shuffled[i, j, begin:end] = sequences[i, begin:end]
+            else:
+                root = _count_edges(sequences[i, begin:end], k, counts, first, degree, edges)
+                n_edges = end - begin - (k - 1)
+                for j in range(n):
+                    row = shuffled[i, j, begin:end]
+                    row[: k - 1] = sequences[i, begin : begin + k - 1]
+                    pool[:n_edges] = edges[:n_edges]
+                    left[:] = degree
+                    states[j] = _walk(k, root, counts, first, left, exits, in_tree, pool, row, states[j])
+            begin = end
 
-    # The edges out of base a are pool[first[a] : first[a] + left[a]], sorted by the base they lead to.
-    first = np.zeros(4, dtype=np.int64)
-    left = np.zeros(4, dtype=np.int64)
+
+@compiled
+def _count_edges(sequence, k, counts, first, degree, edges):
+    """Lay out the graph of `sequence` (no N, more than k - 1 bases); returns the vertex that it ends in.
+
+    A vertex is the number that its k - 1 bases make to the base of 4, an edge that of its k bases. The edges out of
+    vertex v are edges[first[v] : first[v] + degree[v]], sorted by their last base.
+    """
+    last_vertex = 4 ** (k - 1) - 1  # all bits set
+    counts[:] = 0
+    at = 0
+    for j in range(k - 1):
+        at = at * 4 + sequence[j]
+    for j in range(k - 1, len(sequence)):
+        base = sequence[j]
+        counts[at, base] += 1
+        at = (at * 4 + base) & last_vertex
     filled = 0
-    for a in range(4):
-        first[a] = filled
-        for b in range(4):
-            pool[filled : filled + counts[a, b]] = b
-            filled += counts[a, b]
-        left[a] = filled - first[a]
+    for v in range(last_vertex + 1):
+        first[v] = filled
+        for base in range(4):
+            edges[filled : filled + counts[v, base]] = v * 4 + base
+            filled += counts[v, base]
+        degree[v] = filled - first[v]
+    return at
 
-    # Wilson's algorithm: from each base walk at random to the tree; the last exits taken are the loop-erased path.
-    root = sequence[length - 1]
-    exits = np.zeros(4, dtype=np.int64)
-    in_tree = left == 0
+
+@compiled
+def _walk(k, root, counts, first, left, exits, in_tree, pool, row, state):
+    """Write a uniform Eulerian path to `root` into `row`, whose first k - 1 bases are there; returns the next state.
+
+    `left` and `pool` hold the edges out of each vertex, as `_count_edges` lays them out, and are used up.
+    """
+    last_vertex = 4 ** (k - 1) - 1
+
+    # Wilson's algorithm: from each vertex walk at random to the tree; the last exits taken are the loop-erased path.
+    for v in range(last_vertex + 1):
+        in_tree[v] = left[v] == 0
     in_tree[root] = True
-    for a in range(4):
-        at = a
+    for v in range(last_vertex + 1):
+        at = v
         while not in_tree[at]:
-            # An edge back to the same base cannot be in a tree: leaving it out of the walk changes nothing but time.
-            draw, state = _below(left[at] - counts[at, at], state)
-            to = 0
-            while to == at or draw >= counts[at, to]:
-                if to != at:
-                    draw -= counts[at, to]
-                to += 1
-            exits[at] = to
-            at = to
-        at = a
+            # An edge back to the same vertex cannot be in a tree: leaving it out of the walk changes nothing but time.
+            loop = at & 3 if (at * 4 + (at & 3)) & last_vertex == at else 4
+            others = left[at] - counts[at, loop] if loop < 4 else left[at]
+            draw, state = _below(others, state)
+            base = 0
+            while base == loop or draw >= counts[at, base]:
+                if base != loop:
+                    draw -= counts[at, base]
+                base += 1
+            exits[at] = at * 4 + base
+            at = exits[at] & last_vertex
+        at = v
         while not in_tree[at]:
             in_tree[at] = True
-            at = exits[at]
+            at = exits[at] & last_vertex
 
-    # Lay the last exit of each base at the end of its edges, where the walk comes to it last.
-    for a in range(4):
-        if a != root and left[a] > 0:
-            place = first[a]
-            for b in range(exits[a]):
-                place += counts[a, b]
-            last = first[a] + left[a] - 1
+    # Lay the last exit of each vertex at the end of its edges, where the walk comes to it last.
+    for v in range(last_vertex + 1):
+        if v != root and left[v] > 0:
+            place = first[v]
+            for base in range(exits[v] & 3):
+                place += counts[v, base]
+            last = first[v] + left[v] - 1
             pool[place], pool[last] = pool[last], pool[place]
-            left[a] -= 1
+            left[v] -= 1
 
-    at = np.int64(sequence[0])
-    row[0] = at
-    for j in range(1, length):
+    at = 0
+    for j in range(k - 1):
+        at = at * 4 + row[j]
+    for j in range(k - 1, len(row)):
         if left[at] == 0:  # only the last exit remains
-            to = exits[at]
+            edge = exits[at]
         else:
             draw, state = _below(left[at], state)
             left[at] -= 1
             place = first[at] + draw
-            to = np.int64(pool[place])
+            edge = np.int64(pool[place])
             pool[place] = pool[first[at] + left[at]]
-        row[j] = to
-        at = to
+        row[j] = edge & 3
+        at = edge & last_vertex
     return state

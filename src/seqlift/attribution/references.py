@@ -1,20 +1,34 @@
 """References: sequences that stand for "no signal".
 
-DeepLIFT explains the difference from a reference (arXiv 1605.01713 §"choosing a reference"). For DNA the usual ones are
-shuffles of the sequence itself that keep its dinucleotide counts: they have its composition and none of its motifs.
+DeepLIFT explains the difference from a reference (arXiv 1605.01713 §"choosing a reference"), interior gradients follow
+the path from one. For DNA the usual ones are shuffles of the sequence itself that keep its dinucleotide counts: they
+have its composition and none of its motifs. `docs/references.md` says when to choose another kind.
 
-Each kind here is a function of `(sequences, n_references, seed)`; reference k of a sequence depends on the sequence, k
-and the seed, and on nothing else, so results do not depend on batches, order or shards.
+Each kind is a callable `(sequences, n_references, seed, start=0)` that gives references `start` to
+`start + n_references - 1` of each sequence: (N, R, 4, L), of the type and on the device of `sequences`. Reference k of
+a sequence depends on the sequence, the seed and k, and on nothing else, so results do not depend on batches, order or
+shards, and more references can be added to those that there are. Where a sequence has N (zeros), so have its
+references: nothing is explained there.
 """
 
-from collections.abc import Callable
+import functools
+import math
+import os
+from collections.abc import Callable, Sequence
 
 import numpy as np
+import pandas as pd
 import torch
 from torch import Tensor
 
 from seqlift.errors import SeqliftError
-from seqlift.shuffle import dinucleotide_shuffle
+from seqlift.genome import Genome, codes, one_hot_batch
+from seqlift.intervals import read_lines
+from seqlift.negatives import _candidates as candidate_windows
+from seqlift.shuffle import MAX_K, klet_shuffle, sequence_keys
+
+Kind = Callable[..., Tensor]
+GC_TOLERANCE = 0.02
 
 
 def base_codes(sequences: Tensor) -> np.ndarray:
@@ -34,49 +48,305 @@ def base_codes(sequences: Tensor) -> np.ndarray:
     SeqliftError
         If a column is neither one-hot nor zeros.
     """
-    total, highest = sequences.sum(1), sequences.amax(1)
-    wrong = ~(((total == 1) & (highest == 1)) | ((sequences == 0).all(1)))
+    there = sequences == 1
+    wrong = ~(there | (sequences == 0)).all(1) | (there.sum(1) > 1)
     if wrong.any():
         row, position = (int(i) for i in wrong.nonzero()[0])
         column = [round(float(value), 4) for value in sequences[row, :, position]]
         raise SeqliftError(
             f"{int(wrong.sum())} columns are not one-hot, the first at sequence {row}, position {position}: {column}; "
-            "shuffled references need one-hot sequences (zeros for N): pass `references` yourself"
+            "references made from a sequence need it one-hot (zeros for N): pass `references` yourself"
         )
-    return torch.where(total == 0, 4, sequences.argmax(1)).to(torch.uint8).cpu().numpy()
+    # argmax over the bases would be several times slower
+    there = there.to(torch.uint8)
+    return (4 - 4 * there[:, 0] - 3 * there[:, 1] - 2 * there[:, 2] - there[:, 3]).cpu().numpy()
 
 
-def dinucleotide_shuffles(sequences: Tensor, n_references: int, seed: int) -> Tensor:
-    """Shuffles that keep every dinucleotide count (see `seqlift.shuffle`).
+def klet_shuffles(k: int) -> Kind:
+    """Shuffles that keep the count of every k-let (`seqlift.shuffle.klet_shuffle`), for sequences that are one-hot.
 
     Parameters
     ----------
-    sequences : torch.Tensor, shape (N, 4, L), one-hot
-    n_references : int
-    seed : int
+    k : int
+        1 keeps the counts of the bases, 2 those of the dinucleotides, at most 6. With k > 1 the first and the last
+        k - 1 bases keep their places.
 
-    Returns
-    -------
-    torch.Tensor, shape (N, R, 4, L), of the type and on the device of `sequences`
+    Raises
+    ------
+    SeqliftError
+        If k is out of range.
     """
-    codes = torch.from_numpy(dinucleotide_shuffle(base_codes(sequences), n_references, seed=seed))
-    one_hot = torch.nn.functional.one_hot(codes.to(sequences.device, torch.int64), 5)[..., :4]
-    return one_hot.transpose(-1, -2).to(sequences.dtype).contiguous()  # (N, R, 4, L)
+    if not 1 <= k <= MAX_K:
+        raise SeqliftError(f"`k` (={k}) of k-let shuffles must be from 1 to {MAX_K}")
+
+    def draw(sequences: Tensor, n_references: int, seed: int, start: int = 0) -> Tensor:
+        shuffled = klet_shuffle(base_codes(sequences), n_references, k=k, seed=seed, start=start)
+        shuffled = torch.from_numpy(shuffled).to(sequences.device)[:, :, None]  # (N, R, 1, L)
+        bases = torch.arange(4, dtype=torch.uint8, device=sequences.device)[:, None]
+        # Written at once in the type wanted: through `torch.nn.functional.one_hot` this would outlast the shuffling.
+        n, length = len(sequences), sequences.shape[2]
+        return torch.eq(shuffled, bases, out=sequences.new_empty(n, n_references, 4, length))
+
+    return draw
 
 
-def zeros(sequences: Tensor, n_references: int, seed: int) -> Tensor:
+mononucleotide_shuffles = klet_shuffles(1)
+dinucleotide_shuffles = klet_shuffles(2)
+
+
+def background(frequencies: Sequence[float]) -> Kind:
+    """The frequencies of the four bases at every position: one reference that is no sequence, the average of many.
+
+    Parameters
+    ----------
+    frequencies : sequence of 4 floats
+        Of A, C, G, T; 0 or more; divided by their sum, which must be 1 to within 0.01.
+
+    Raises
+    ------
+    SeqliftError
+        If there are not four, or they are no frequencies.
+    """
+    given = [float(frequency) for frequency in frequencies]
+    if len(given) != 4 or not all(f >= 0 for f in given) or not math.isclose(sum(given), 1, abs_tol=0.01):
+        raise SeqliftError(
+            f"background frequencies ({', '.join(f'{f:g}' for f in given)}) must be four numbers, for A, C, G and T, "
+            "that are 0 or more and sum to 1"
+        )
+    column = torch.tensor(given, dtype=torch.float64) / sum(given)
+
+    def draw(sequences: Tensor, n_references: int, seed: int, start: int = 0) -> Tensor:
+        filled = column.to(sequences)[:, None] * _known(sequences)
+        return filled[:, None].expand(-1, n_references, -1, -1)  # all alike
+
+    return draw
+
+
+uniform = background((0.25, 0.25, 0.25, 0.25))
+
+
+def zeros(sequences: Tensor, n_references: int, seed: int, start: int = 0) -> Tensor:
     """No base anywhere: (N, R, 4, L) of zeros, all R of them alike."""
     return sequences.new_zeros(len(sequences), n_references, *sequences.shape[1:])
 
 
-def uniform(sequences: Tensor, n_references: int, seed: int) -> Tensor:
-    """A quarter of each base wherever the sequence has one (N stays zeros); all R of them alike."""
-    present = (sequences != 0).any(1, keepdim=True).to(sequences.dtype)
-    return (present / 4).expand_as(sequences)[:, None].expand(-1, n_references, -1, -1)
+def genomic_windows(
+    genome: Genome,
+    exclude: pd.DataFrame | None = None,
+    *,
+    tolerance: float = GC_TOLERANCE,
+    min_distance: int = 0,
+    max_n_share: float = 0.0,
+) -> Kind:
+    """Stretches of the genome as rich in G and C as the sequence: real DNA, with all that it holds besides peaks.
+
+    The genome away from `exclude` is cut into adjacent windows (`seqlift.negatives.candidate_windows`); the references
+    of a sequence are drawn from those of like GC content, each at most once. Where the windows lie depends on the
+    genome, `exclude` and the length alone; they are measured at the first call, which takes a minute for a human
+    genome. Only places and GC contents are kept in memory.
+
+    Parameters
+    ----------
+    genome : Genome
+        Must stay open as long as references are drawn.
+    exclude : pandas.DataFrame, optional
+        Columns `chrom`, `start`, `end` (bp, 0-based, end exclusive): the peaks, so that no reference holds signal.
+    tolerance : float
+        Largest difference in GC content between a reference and its sequence, both without their N.
+    min_distance : int
+        Smallest number of bases between a reference and any interval of `exclude` (bp).
+    max_n_share : float
+        Largest share of N in a reference.
+
+    Raises
+    ------
+    SeqliftError
+        If a number is out of range or `exclude` does not fit the genome; when called, if the genome has fewer windows
+        of a sequence's GC content than references are asked for.
+    """
+    for name, value, largest in (
+        ("tolerance", tolerance, 1),
+        ("max_n_share", max_n_share, 1),
+        ("min_distance", min_distance, 2**40),
+    ):
+        if not 0 <= value <= largest:
+            raise SeqliftError(f"`{name}` (={value}) of genomic windows must be from 0 to {largest}")
+    exclude = pd.DataFrame({"chrom": [], "start": [], "end": []}) if exclude is None else exclude
+    missing = [column for column in ("chrom", "start", "end") if column not in exclude]
+    if missing:
+        raise SeqliftError(f"`exclude` has no column {missing[0]!r}; it must have chrom, start and end")
+    if len(exclude) and not exclude["chrom"].isin(genome.sizes).any():
+        raise SeqliftError(
+            f"none of the chromosomes of `exclude` (first: {exclude['chrom'].iloc[0]!r}) is one of {genome.path} "
+            f"(first: {next(iter(genome.sizes))!r}): nothing would be excluded"
+        )
+
+    @functools.lru_cache(maxsize=2)
+    def windows(length: int) -> pd.DataFrame:
+        splits = dict.fromkeys(genome.sizes, "")
+        found = candidate_windows(genome, exclude, length, min_distance, max_n_share, splits, seed=0, margin=0)
+        return found.sort_values("gc", kind="stable", ignore_index=True)[["chrom", "start", "gc"]]
+
+    def draw(sequences: Tensor, n_references: int, seed: int, start: int = 0) -> Tensor:
+        coded = base_codes(sequences)
+        length = coded.shape[1]
+        table = windows(length)
+        chroms, starts, gc = (table[column].to_numpy() for column in table)
+        drawn = np.empty((len(coded), n_references, length), dtype=np.uint8)
+        for i, key in enumerate(sequence_keys(coded, seed)):
+            known = np.count_nonzero(coded[i] < 4)
+            wanted = np.count_nonzero((coded[i] == 1) | (coded[i] == 2)) / max(known, 1)
+            reach = tolerance + 1e-9 if known else 1  # all N: nothing of the window will be left
+            low, high = np.searchsorted(gc, (wanted - reach, wanted + reach), side="left")
+            if high - low < start + n_references:
+                raise SeqliftError(
+                    f"{genome.path} has {high - low} windows of {length} bp away from peaks with a GC content within "
+                    f"{tolerance:g} of that of sequence {i} ({wanted:.3f}), fewer than the {start + n_references} "
+                    "references asked for; raise `tolerance` (genomic:<tolerance>) or ask for fewer"
+                )
+            random = np.random.default_rng(int(key))
+            chosen: dict[int, None] = {}  # in the order drawn
+            while len(chosen) < start + n_references:
+                chosen[int(random.integers(low, high))] = None
+            for k, place in enumerate(list(chosen)[start:]):
+                at = int(starts[place])
+                drawn[i, k] = codes(genome.fetch(chroms[place], at, at + length))
+        encoded = torch.from_numpy(one_hot_batch(drawn.reshape(-1, length))).to(sequences)
+        return encoded.view(*drawn.shape[:2], 4, length) * _known(sequences)[:, None]
+
+    return draw
 
 
-KINDS: dict[str, Callable[[Tensor, int, int], Tensor]] = {
+def from_fasta(path: str | os.PathLike) -> Kind:
+    """The sequences of a FASTA file: record k is reference k of every sequence.
+
+    Parameters
+    ----------
+    path : path of the FASTA file
+        See `read_references`.
+
+    Raises
+    ------
+    SeqliftError
+        As `read_references`; when called, if the records are not of the sequences' length, or fewer than the
+        references asked for.
+    """
+    records = read_references(path)
+
+    def draw(sequences: Tensor, n_references: int, seed: int, start: int = 0) -> Tensor:
+        if records.shape[2] != sequences.shape[2]:
+            raise SeqliftError(
+                f"{path}: its sequences have {records.shape[2]} bp, those to explain {sequences.shape[2]} bp; "
+                "references must be as long"
+            )
+        if start + n_references > len(records):
+            raise SeqliftError(
+                f"{path}: holds {len(records)} sequences, fewer than the {start + n_references} references asked for; "
+                "ask for fewer (n_references), or add some"
+            )
+        return records[start : start + n_references].to(sequences) * _known(sequences)[:, None]
+
+    return draw
+
+
+def read_references(path: str | os.PathLike) -> Tensor:
+    """Read references from a FASTA file, plain or gzipped.
+
+    Parameters
+    ----------
+    path : path of the FASTA file
+        Records of one length, in letters A, C, G, T, N, upper or lower case; lines of any length.
+
+    Returns
+    -------
+    torch.Tensor, shape (R, 4, L), float32
+        One-hot, N all zeros; what `seqlift.deeplift` takes as `references`.
+
+    Raises
+    ------
+    SeqliftError
+        If the file is missing or holds anything else; names the line.
+    """
+    records: list[str] = []
+    lines: list[int] = []  # of their headers
+    for number, line in read_lines(path):
+        line = line.strip()
+        if line.startswith(">"):
+            records.append("")
+            lines.append(number)
+        elif line and not records:
+            raise SeqliftError(f"{path}:{number}: a FASTA file starts with a header, '>name'; found {line[:40]!r}")
+        elif line:
+            wrong = line.upper().strip("ACGTN")
+            if wrong:
+                raise SeqliftError(f"{path}:{number}: letter {wrong[0]!r}; references are written in A, C, G, T and N")
+            records[-1] += line
+    if not records:
+        raise SeqliftError(f"{path}: holds no sequence; a FASTA file of references is needed")
+    length = len(records[0])
+    for record, number in zip(records, lines, strict=True):
+        if not record:
+            raise SeqliftError(f"{path}:{number}: a header without a sequence")
+        if len(record) != length:
+            raise SeqliftError(
+                f"{path}:{number}: the sequence has {len(record)} bp, the first of the file {length} bp; references "
+                "must all be as long as the sequences to explain"
+            )
+    return torch.from_numpy(one_hot_batch(np.stack([codes(record) for record in records])))
+
+
+KINDS: dict[str, Kind] = {
     "dinucleotide": dinucleotide_shuffles,
+    "mononucleotide": mononucleotide_shuffles,
     "uniform": uniform,
     "zeros": zeros,
 }
+_TEXTS = [*KINDS, "klet:<k>", "background:<A>,<C>,<G>,<T>", "genomic", "genomic:<tolerance>", "fasta:<path>"]
+
+
+def reference_kind(text: str, *, genome: Genome | None = None, exclude: pd.DataFrame | None = None) -> Kind:
+    """The kind of reference that a config or a command line names.
+
+    Parameters
+    ----------
+    text : str
+        "dinucleotide", "mononucleotide", "klet:3" (k-let shuffles), "uniform", "background:0.3,0.2,0.2,0.3"
+        (frequencies of A, C, G, T), "zeros", "genomic" or "genomic:0.05" (with the tolerance in GC content),
+        "fasta:<path>".
+    genome : Genome, optional
+        Needed by "genomic".
+    exclude : pandas.DataFrame, optional
+        Columns `chrom`, `start`, `end`: where genomic windows must not lie.
+
+    Returns
+    -------
+    callable
+
+    Raises
+    ------
+    SeqliftError
+        If there is no such kind, or what follows its name does not fit.
+    """
+    if text in KINDS:
+        return KINDS[text]
+    name, colon, rest = text.partition(":")
+    try:
+        if name == "klet" and colon:
+            return klet_shuffles(int(rest))
+        if name == "background" and colon:
+            return background([float(part) for part in rest.split(",")])
+        tolerance = float(rest) if name == "genomic" and colon else GC_TOLERANCE
+    except ValueError:
+        raise SeqliftError(f"references {text!r}: {rest!r} is not the number that must stand there") from None
+    if name == "genomic":
+        if genome is None:
+            raise SeqliftError(f"references {text!r} need a genome to draw windows from")
+        return genomic_windows(genome, exclude, tolerance=tolerance)
+    if name == "fasta" and rest:
+        return from_fasta(rest)
+    raise SeqliftError(f"references {text!r} do not exist; choose from {' '.join(_TEXTS)}")
+
+
+def _known(sequences: Tensor) -> Tensor:
+    """1 where a sequence has a base, 0 where it has none, (N, 1, L), in the type of `sequences`."""
+    return (sequences != 0).any(1, keepdim=True).to(sequences)
