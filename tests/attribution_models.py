@@ -210,12 +210,25 @@ MODELS = {
     "maximum": elementwise(lambda h: torch.maximum(h, -0.3 * h)),
     "minimum of three": elementwise(lambda h: torch.minimum(h.flip(-1), torch.min(h, 0.5 * h.roll(1, -1)))),
     "where by position": elementwise(lambda h: torch.where(torch.arange(LENGTH) % 2 == 0, h, h.exp())),
+    **{
+        f"nn.{activation.__name__}": in_the_middle(activation)
+        for activation in (
+            *(nn.LeakyReLU, nn.ReLU6, nn.ELU, nn.SELU, nn.CELU, nn.GELU, nn.SiLU, nn.Mish, nn.Softplus, nn.Hardswish),
+            *(nn.Sigmoid, nn.LogSigmoid, nn.Tanh),
+        )
+    },
     # pooling
     "max pool": in_the_middle(lambda: nn.MaxPool1d(4)),
     "max pool, overlapping": in_the_middle(lambda: nn.MaxPool1d(5, 2)),
     "max pool, padded": elementwise(lambda h: F.max_pool1d(h, 5, 3, padding=2)),
     "max pool, dilated": elementwise(lambda h: F.max_pool1d(h, 3, 2, dilation=3)),
     "max pool, ceil mode": elementwise(lambda h: F.max_pool1d(h, 5, 5, ceil_mode=True)),
+    "nn.MaxPool1d, padded": in_the_middle(lambda: nn.MaxPool1d(5, 3, padding=2)),
+    "nn.MaxPool1d, dilated": in_the_middle(lambda: nn.MaxPool1d(3, 2, dilation=3)),
+    "nn.MaxPool1d, ceil mode": in_the_middle(lambda: nn.MaxPool1d(5, 5, ceil_mode=True)),
+    "nn.AdaptiveMaxPool1d": in_the_middle(lambda: nn.AdaptiveMaxPool1d(5)),
+    "nn.AvgPool1d": in_the_middle(lambda: nn.Sequential(nn.ReLU(), nn.AvgPool1d(3))),
+    "nn.AdaptiveAvgPool1d": in_the_middle(lambda: nn.Sequential(nn.ReLU(), nn.AdaptiveAvgPool1d(2))),
     "max pool with indices": elementwise(lambda h: F.max_pool1d(h, 3, return_indices=True)[0]),
     "adaptive max pool": elementwise(lambda h: F.adaptive_max_pool1d(h, 5)),
     "global amax": elementwise(lambda h: h.amax(-1)),
@@ -265,6 +278,7 @@ MODELS = {
     "reversed division": elementwise(lambda h: 1 / (1 + h.exp())),
     "division in place": elementwise(lambda h: h.exp().div_(h.exp().sum(1, keepdim=True))),
     "softmax": in_the_middle(lambda: nn.Softmax(-1)),
+    "nn.LogSoftmax": in_the_middle(lambda: nn.LogSoftmax(1)),
     "log_softmax": elementwise(lambda h: F.log_softmax(h, 1)),
     "hard softmax": elementwise(lambda h: torch.softmax(200 * h, dim=1)),
     "MultiheadAttention": lambda: Transformer(layer=False),
@@ -275,6 +289,18 @@ MODELS = {
     "TransformerEncoderLayer, norm first": lambda: Transformer(norm_first=True),
     "TransformerEncoderLayer, batch second": lambda: Transformer(batch_first=False),
     # structure
+    "residual of modules": in_the_middle(nn.ReLU, lambda h, module: h + module(h)),
+    "dilated stack of modules": in_the_middle(
+        lambda: nn.Sequential(
+            *(nn.Sequential(nn.Conv1d(CHANNELS, CHANNELS, 3, padding=d, dilation=d), nn.ReLU()) for d in (1, 2, 4))
+        )
+    ),
+    "Basset of modules": in_the_middle(
+        lambda: nn.Sequential(
+            *(nn.BatchNorm1d(CHANNELS), nn.ReLU(), nn.MaxPool1d(3), nn.Conv1d(CHANNELS, 8, 3), nn.BatchNorm1d(8)),
+            *(nn.ReLU(), nn.MaxPool1d(2), nn.Flatten(), nn.Linear(24, 5), nn.ReLU(), nn.Dropout(0.3)),
+        )
+    ),
     "residual": elementwise(lambda h: h + F.relu(h) + 0.5 * F.gelu(h)),
     "concatenation": elementwise(lambda h: torch.cat([F.relu(h), -h, h.tanh()], dim=1)),
     "siamese sum": lambda: Siamese(torch.add),
