@@ -28,6 +28,10 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
+from seqlift.attribution import kernels
+
+RULES = ("rescale", "reveal-cancel", "genomics")
+
 # ---------------------------------------------------------------------------------------------------------------------
 # Pairs of a sequence and its references
 
@@ -62,20 +66,20 @@ class Pairing:
 
 
 class _Attach(torch.autograd.Function):
-    """Run `compute(input)`, which gives an output and a function from its gradient to the input's."""
+    """Run `compute(*inputs)`, which gives the output (a tensor or several) and how its gradients become the inputs'."""
 
     @staticmethod
-    def forward(ctx, compute: Callable, *inputs: Tensor) -> Tensor:
+    def forward(ctx, compute: Callable, *inputs: Tensor):
         output, ctx.backpropagate = compute(*inputs)
         return output
 
     @staticmethod
-    def backward(ctx, gradient: Tensor):
-        gradients = ctx.backpropagate(gradient)
+    def backward(ctx, *gradients: Tensor):
+        gradients = ctx.backpropagate(*gradients)
         return None, *(gradients if isinstance(gradients, tuple) else (gradients,))
 
 
-def attach(compute: Callable, *inputs: Tensor) -> Tensor:
+def attach(compute: Callable, *inputs: Tensor) -> Any:
     """The output of `compute(*inputs)`, with the gradient that it states instead of autograd's."""
     return _Attach.apply(compute, *inputs)
 
@@ -174,13 +178,18 @@ class Rescale:
         x, fx = saved
 
         def compute(r: Tensor):
+            if self.multiplier is rescale_relu and kernels.can_take(x, r):
+                pairing(x, r)  # a look at the shapes
+                fr, multiplier = kernels.relu(x, r)
+                return fr, multiplier.mul_  # one backward pass, so its memory can hold the product
+
             def in_shape(values: Tensor) -> Tensor:  # functions with a parameter for each channel need their axes
                 return function(values.reshape(r.shape)).reshape(values.shape)
 
             fr = function(r)
             apply = in_shape if self.multiplier is rescale_kinked else function
             multiplier = self.multiplier(apply, *pairing(x, r), *pairing(fx, fr)).reshape(r.shape)
-            return fr, lambda gradient: gradient * multiplier
+            return fr, multiplier.mul_
 
         return attach(compute, r)
 
@@ -202,26 +211,40 @@ class Select:
         return values, (x, values, places)
 
     def replay(self, function, tracked: list[Tensor], saved: tuple, pairing: Pairing) -> Any:
+        def in_rows(values: Tensor, n_axes: int) -> Tensor:  # (B, C, M): one axis kept, one searched
+            return values.reshape(len(values), -1, math.prod(values.shape[values.ndim - n_axes :]))
+
         def compute(r: Tensor):
-            best_r, place_r = function(r)  # (..., K, ...), places count over the axes searched
-            x, rows = pairing(saved[0].flatten(-self.n_axes), r.flatten(-self.n_axes))  # (..., M)
-            bx, br = pairing(saved[1], best_r)
-            px, pr = pairing(saved[2], place_r)
-            px, x, flat = px.expand(pr.shape), x.expand(rows.shape), (*rows.shape[:-1], -1)
-            from_x = bx >= br if self.sign > 0 else bx <= br
-            r_there = rows.gather(-1, px.reshape(flat)).view(br.shape)
-            x_there = x.gather(-1, pr.reshape(flat)).view(br.shape)
-            change = torch.where(from_x, bx - r_there, x_there - br)
-            share = torch.where(change == 0, torch.ones_like(br), (bx - br) / change).reshape(flat)
-            place = torch.where(from_x, px, pr).reshape(flat)
+            best_r, place_r = function(r)  # (..., K), places count over the axes searched
+            pairing(saved[0], r)
+            x, rows, best_x, best, place_x, place = (
+                in_rows(values, self.n_axes) for values in (saved[0], r, saved[1], best_r, saved[2], place_r)
+            )
+            compiled = kernels.can_take(x, rows)
+            place, share = (kernels.select if compiled else _select)(x, rows, best_x, best, place_x, place, self.sign)
 
             def backpropagate(gradient: Tensor) -> Tensor:
+                gradient = gradient.reshape(share.shape)
+                if compiled:
+                    return kernels.scatter(gradient, place, share, rows.shape[-1]).view(r.shape)
                 given = torch.zeros(rows.shape, dtype=gradient.dtype, device=gradient.device)
-                return given.scatter_add_(-1, place, gradient.reshape(share.shape) * share).view(r.shape)
+                return given.scatter_add_(-1, place, gradient * share).view(r.shape)
 
             return best_r, backpropagate
 
         return attach(compute, *tracked)
+
+
+def _select(x: Tensor, r: Tensor, best_x: Tensor, best_r: Tensor, place_x: Tensor, place_r: Tensor, sign: int):
+    """What `seqlift.attribution.kernels.select` describes."""
+    x, best_x, place_x = (
+        values.repeat_interleave(len(r) // len(x), 0) if len(r) > len(x) else values for values in (x, best_x, place_x)
+    )
+    from_x = best_x >= best_r if sign > 0 else best_x <= best_r
+    place = torch.where(from_x, place_x, place_r)
+    change = x.gather(-1, place) - r.gather(-1, place)
+    share = torch.where(change == 0, torch.ones_like(change), (best_x - best_r) / change)
+    return place, share
 
 
 # ---------------------------------------------------------------------------------------------------------------------
@@ -393,10 +416,13 @@ SMOOTH = find(
     "gelu silu elu selu celu softplus mish tanh sigmoid expit logsigmoid log_sigmoid softsign tanhshrink",
     "erf erfc sin cos atan arctan asinh arcsinh sinh expm1 exp2 log1p cosh",
 )
+RELU = find("relu")
+# Defined for all numbers, so also between a sequence and its reference: what RevealCancel can be asked about.
+ACTIVATIONS = (KINKED | SMOOTH | RELU) - find("log1p")
 ELEMENTWISE: dict[Callable, Callable] = {
     **dict.fromkeys(KINKED, rescale_kinked),
     **dict.fromkeys(SMOOTH, rescale_smooth),
-    **dict.fromkeys(find("relu"), rescale_relu),
+    **dict.fromkeys(RELU, rescale_relu),
     **dict.fromkeys(find("exp"), rescale_exp),
     **dict.fromkeys(find("log"), rescale_log),
     **dict.fromkeys(find("sqrt"), rescale_sqrt),

@@ -23,7 +23,7 @@ import torch
 from torch import Tensor, nn
 from torch.overrides import TorchFunctionMode, resolve_name
 
-from seqlift.attribution import rules
+from seqlift.attribution import reveal_cancel, rules
 from seqlift.errors import SeqliftError
 
 _MARK = "_seqlift_depends_on_input"
@@ -115,9 +115,11 @@ def _check_evaluation(function: Callable, args: tuple, kwargs: dict) -> None:
 class _Walk(TorchFunctionMode):
     """What both walks share: telling operations apart."""
 
-    def __init__(self, model: Callable):
+    def __init__(self, model: Callable, rule: str):
         super().__init__()
+        model = getattr(model, "module", model)  # inside of what `seqlift.attribution.output` wraps around it
         self._names = {module: name for name, module in model.named_modules()} if isinstance(model, nn.Module) else {}
+        self._rule = rule
 
     def _place(self) -> str:
         """Where in the model the operation at hand is asked for, found on the call stack."""
@@ -185,7 +187,9 @@ class _Walk(TorchFunctionMode):
                 return rules.COMPOSITIONS[function](*args, **kwargs)
         if len(tracked) == 1 and args and args[0] is tracked[0]:
             if function in rules.ELEMENTWISE:
-                return self._nonlinear(rules.Rescale(rules.ELEMENTWISE[function]), function, tracked, args, kwargs)
+                split = self._rule != "rescale" and function in rules.ACTIVATIONS
+                rule = (reveal_cancel.RevealCancel if split else rules.Rescale)(rules.ELEMENTWISE[function])
+                return self._nonlinear(rule, function, tracked, args, kwargs)
             if function in rules.MAX_POOLS:
                 return self._max_pool(function, args, kwargs)
             if function in rules.SOFTMAX or function in rules.LOG_SUM_EXP:
@@ -222,6 +226,8 @@ class _Walk(TorchFunctionMode):
             result = function(*args, **kwargs)
         if any(not (t.is_floating_point() or t.is_complex()) for t in _tensors(result)):
             raise NotImplementedError("it makes whole numbers of an activation")
+        if self._rule != "rescale" and not any(result is tensor for tensor in tracked):
+            self._split_change(function, tracked, args, kwargs, result)
         return self._follow(result)
 
     def _extremum(self, function: Callable, args: tuple, kwargs: dict) -> Any:
@@ -294,6 +300,9 @@ class _Walk(TorchFunctionMode):
     def _before_change(self, tensor: Tensor) -> None:
         """Called before an operation changes a tensor in place."""
 
+    def _split_change(self, function: Callable, tracked: list[Tensor], args: tuple, kwargs: dict, result: Any) -> None:
+        """Prepare RevealCancel, which explains rises and falls apart."""
+
     def _apply(self, rule, function: Callable, tracked: list[Tensor]) -> Any:
         raise NotImplementedError
 
@@ -301,8 +310,8 @@ class _Walk(TorchFunctionMode):
 class _Record(_Walk):
     """The walk of the sequences."""
 
-    def __init__(self, model: Callable):
-        super().__init__(model)
+    def __init__(self, model: Callable, rule: str):
+        super().__init__(model, rule)
         self.records: list[list] = []
 
     def _gradients(self):
@@ -319,6 +328,10 @@ class _Record(_Walk):
         self.records.append([rule, list(saved)])
         return output
 
+    def _split_change(self, function, tracked, args, kwargs, result):
+        if reveal_cancel.wants_inputs(self._rule, function, len(tracked), result):
+            self.records.append([reveal_cancel.Inputs(), [tensor.detach() for tensor in tracked]])
+
     def _before_change(self, tensor):
         changed = tensor.untyped_storage().data_ptr()
         for _, saved in self.records:
@@ -330,8 +343,8 @@ class _Record(_Walk):
 class _Replay(_Walk):
     """The walk of the references; takes the records in the order in which they were made."""
 
-    def __init__(self, model: Callable, records: list[list], pairing: rules.Pairing):
-        super().__init__(model)
+    def __init__(self, model: Callable, rule: str, records: list[list], pairing: rules.Pairing):
+        super().__init__(model, rule)
         self._records, self._next, self._pairing = records, 0, pairing
 
     def _gradients(self):
@@ -343,13 +356,25 @@ class _Replay(_Walk):
                 function, "its input comes out of a custom autograd.Function or a checkpoint with use_reentrant=True"
             )
 
-    def _apply(self, rule, function, tracked):
+    def _take(self, rule) -> tuple[Tensor, ...]:
+        """What the first walk kept at this place."""
         if self._next == len(self._records) or self._records[self._next][0] != rule:
             raise NotImplementedError("the model takes another way for references than for sequences")
         saved = tuple(self._records[self._next][1])
         self._next += 1
+        return saved
+
+    def _apply(self, rule, function, tracked):
+        saved = self._take(rule)
         with torch.enable_grad():
             return rule.replay(function, tracked, saved, self._pairing)
+
+    def _split_change(self, function, tracked, args, kwargs, result):
+        totals = None
+        if reveal_cancel.wants_inputs(self._rule, function, len(tracked), result):
+            saved = self._take(reveal_cancel.Inputs())
+            totals = [reveal_cancel.total_parts(x, r, self._pairing) for x, r in zip(saved, tracked, strict=True)]
+        reveal_cancel.note_parts(self._rule, function, args, kwargs, tracked, result, totals)
 
 
 def _output(value: Any) -> Tensor:
@@ -372,6 +397,7 @@ def multipliers(
     references: Tensor,
     target: Callable[[Tensor], Tensor],
     args: tuple[Tensor, ...] = (),
+    rule: str = "rescale",
 ) -> tuple[Tensor, Tensor, Tensor]:
     """DeepLIFT's multipliers of a model's output with respect to its input.
 
@@ -382,6 +408,8 @@ def multipliers(
     references : torch.Tensor, shape (B, R, 4, L)
     target : callable, (N, T) -> (N,)
     args : tuple of torch.Tensor, shape (B, ...)
+    rule : "rescale", "reveal-cancel" or "genomics"
+        For activation functions; `genomics` is RevealCancel on dense layers and Rescale elsewhere.
 
     Returns
     -------
@@ -397,7 +425,7 @@ def multipliers(
     n, n_references = references.shape[:2]
     repeated = tuple(arg.repeat_interleave(n_references, 0) for arg in args)
     try:
-        return _walk(model, sequences, references, target, args, repeated, rules.Pairing(n, n_references))
+        return _walk(model, sequences, references, target, args, repeated, rule, rules.Pairing(n, n_references))
     except rules.PairingError:
         # Rows moved to where a shape does not tell which sequence they belong to (strands stacked along the batch,
         # batch second): give every reference a sequence row of its own, at the price of more forward rows.
@@ -408,19 +436,20 @@ def multipliers(
             target,
             repeated,
             repeated,
+            rule,
             rules.Pairing(n * n_references, 1),
         )
 
 
-def _walk(model, sequences, references, target, args, reference_args, pairing):
+def _walk(model, sequences, references, target, args, reference_args, rule, pairing):
     n, n_references = references.shape[:2]
-    record = _Record(model)
+    record = _Record(model, rule)
     followed = record._follow(sequences.detach().clone())
     with torch.enable_grad(), record:
         prediction = target(_output(model(followed, *args)))
     prediction = prediction.detach()
     leaf = references.flatten(0, 1).detach().requires_grad_()
-    replay = _Replay(model, record.records, pairing)
+    replay = _Replay(model, rule, record.records, pairing)
     with torch.enable_grad():
         followed = _mark(leaf.clone())
     with torch.no_grad(), replay:

@@ -1,0 +1,138 @@
+"""The two rules that nearly every network spends its time in, each in one pass over memory on a CPU.
+
+ReLU and max pooling are so cheap that writing their multipliers with PyTorch's operations, a pass over memory for each,
+would cost half as much as the convolutions between them. Compiled here, they cost little more than the operations
+themselves. `seqlift.attribution.rules` defines what they compute and does so itself for other devices and types.
+"""
+
+import itertools
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+
+import numba
+import numpy as np
+import torch
+from torch import Tensor
+
+_WORTH_A_THREAD = 2**19  # elements: below a millisecond of work a second thread costs more than it saves
+
+
+def compiled(function):
+    """Compile with numba, cached on disk where a folder allows it; a division by zero is not an error."""
+    options = {"nogil": True, "error_model": "numpy"}
+    try:
+        return numba.njit(cache=True, **options)(function)
+    except RuntimeError:  # numba found no folder to write to: a read-only installation and no home folder
+        return numba.njit(**options)(function)
+
+
+def can_take(*tensors: Tensor) -> bool:
+    """Whether all lie on the CPU in single or double precision."""
+    return all(t.device.type == "cpu" and t.dtype in (torch.float32, torch.float64) and t.ndim > 0 for t in tensors)
+
+
+def _run(kernel: Callable, n_rows: int, n_elements: int, *arrays: np.ndarray) -> None:
+    """`kernel(first, last, *arrays)` over all rows, on as many threads as PyTorch uses."""
+    threads = min(torch.get_num_threads(), n_rows, n_elements // _WORTH_A_THREAD)
+    if threads <= 1:
+        kernel(0, n_rows, *arrays)
+        return
+    edges = np.linspace(0, n_rows, threads + 1).astype(int)
+    with ThreadPoolExecutor(threads - 1) as pool:
+        parts = [pool.submit(kernel, a, b, *arrays) for a, b in itertools.pairwise(edges[1:])]
+        kernel(edges[0], edges[1], *arrays)
+        for part in parts:
+            part.result()
+
+
+def relu(x: Tensor, r: Tensor) -> tuple[Tensor, Tensor]:
+    """max(0, r), and the multiplier (max(0, x) - max(0, r)) / (x - r), or the slope at r where x = r.
+
+    Parameters
+    ----------
+    x : torch.Tensor, shape (B, ...)
+    r : torch.Tensor, shape (B · R, ...)
+        The references of sequence b in the rows b · R to b · R + R - 1.
+
+    Returns
+    -------
+    output, multiplier : torch.Tensor, shape (B · R, ...)
+    """
+    x, r = x.detach().contiguous(), r.detach().contiguous()
+    output, multiplier = torch.empty_like(r), torch.empty_like(r)
+    arrays = [t.numpy().reshape(len(t), -1) for t in (x, r, output, multiplier)]
+    _run(_relu, len(r), r.numel(), *arrays)
+    return output, multiplier
+
+
+@compiled
+def _relu(first, last, x, r, output, multiplier):
+    zero, one = x.dtype.type(0), x.dtype.type(1)
+    per_sequence = len(r) // len(x)
+    for row in range(first, last):
+        on_sequence, on_reference = x[row // per_sequence], r[row]
+        for j in range(r.shape[1]):
+            delta = on_sequence[j] - on_reference[j]
+            after = max(on_reference[j], zero)
+            slope = one if on_reference[j] > zero else zero
+            quotient = (max(on_sequence[j], zero) - after) / delta
+            output[row, j] = after
+            multiplier[row, j] = slope if delta == zero else quotient
+
+
+def select(
+    x: Tensor, r: Tensor, best_x: Tensor, best_r: Tensor, place_x: Tensor, place_r: Tensor, sign: int
+) -> tuple[Tensor, Tensor]:
+    """Where each maximum's change goes to, and which share of that element's change it is.
+
+    Parameters
+    ----------
+    x, r : torch.Tensor, shape (B, C, M) and (B · R, C, M)
+        What was searched.
+    best_x, best_r, place_x, place_r : torch.Tensor, shape (B, C, K) and (B · R, C, K)
+        The maxima, and where on the last axis they were found.
+    sign : int
+        -1 for minima.
+
+    Returns
+    -------
+    place : torch.Tensor, shape (B · R, C, K), int64
+    share : torch.Tensor, shape (B · R, C, K)
+    """
+    tensors = [t.detach().contiguous() for t in (x, r, best_x, best_r, place_x, place_r)]
+    place, share = torch.empty_like(tensors[5]), torch.empty_like(tensors[3])
+    arrays = [t.numpy() for t in (*tensors, place, share)]
+    _run(_select, len(r), r.numel(), *arrays, np.int64(sign))
+    return place, share
+
+
+@compiled
+def _select(first, last, x, r, best_x, best_r, place_x, place_r, place, share, sign):
+    one = x.dtype.type(1)
+    per_sequence = len(r) // len(x)
+    for row in range(first, last):
+        s = row // per_sequence
+        for c in range(r.shape[1]):
+            for k in range(best_r.shape[2]):
+                from_x = best_x[s, c, k] >= best_r[row, c, k] if sign > 0 else best_x[s, c, k] <= best_r[row, c, k]
+                at = place_x[s, c, k] if from_x else place_r[row, c, k]
+                change = x[s, c, at] - r[row, c, at]
+                place[row, c, k] = at
+                share[row, c, k] = one if change == 0 else (best_x[s, c, k] - best_r[row, c, k]) / change
+
+
+def scatter(gradient: Tensor, place: Tensor, share: Tensor, length: int) -> Tensor:
+    """gradient · share, added up at the places: (B, C, K) three times, to (B, C, length)."""
+    gradient = gradient.detach().contiguous()
+    given = torch.zeros(*place.shape[:2], length, dtype=gradient.dtype)
+    arrays = [t.numpy() for t in (gradient, place, share, given)]
+    _run(_scatter, len(place), given.numel(), *arrays)
+    return given
+
+
+@compiled
+def _scatter(first, last, gradient, place, share, given):
+    for row in range(first, last):
+        for c in range(place.shape[1]):
+            for k in range(place.shape[2]):
+                given[row, c, place[row, c, k]] += gradient[row, c, k] * share[row, c, k]
