@@ -1,10 +1,8 @@
 """DeepLIFT and interior gradients: nets solved by hand, other libraries as oracles, and what a call may not change."""
 
 import copy
-from itertools import pairwise
 
 import captum.attr
-import numpy as np
 import pytest
 import tangermeme.deep_lift_shap
 import torch
@@ -14,7 +12,7 @@ from torch import nn
 from seqlift import SeqliftError, deeplift, interior_gradients
 from seqlift.attribution.borrow import choose_device
 from seqlift.attribution.interior_gradients import quadrature_nodes
-from seqlift.attribution.references import KINDS, base_codes, dinucleotide_shuffles, uniform, zeros
+from seqlift.attribution.references import uniform, zeros
 
 LENGTH = 30
 
@@ -225,20 +223,6 @@ def test_default_references_depend_on_seed_and_sequence_alone():
     assert not torch.equal(
         forward.reference_prediction, deeplift(model, x, n_references=5, seed=1).reference_prediction
     )
-
-
-def test_kinds_of_references():
-    x = one_hot(3)
-    x[1, :, 4:7] = 0  # N
-    assert set(KINDS) == {"dinucleotide", "uniform", "zeros"}
-    shuffled = dinucleotide_shuffles(x, 6, 0)
-    assert shuffled.shape == (3, 6, 4, LENGTH) and shuffled.dtype == x.dtype
-    codes = base_codes(shuffled.flatten(0, 1))
-    for row, original in zip(codes, np.repeat(base_codes(x), 6, 0), strict=True):
-        assert sorted(pairwise(row)) == sorted(pairwise(original))
-    assert torch.equal(uniform(x, 2, 0)[1, 0, :, 5], torch.zeros(4).double())
-    assert torch.equal(uniform(x, 2, 0)[1, 1, :, 8], torch.full((4,), 0.25).double())
-    assert zeros(x, 2, 0).shape == (3, 2, 4, LENGTH) and not zeros(x, 2, 0).any()
 
 
 def test_sequences_with_n_are_explained():

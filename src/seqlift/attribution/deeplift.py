@@ -11,8 +11,10 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-from seqlift.attribution.batches import References, Request, Totals, default_batch_size, select
+from seqlift.attribution.batches import References, Request, explain_pairs
 from seqlift.attribution.borrow import borrowed
+from seqlift.attribution.output import Explained, select
+from seqlift.attribution.totals import Block
 from seqlift.attribution.trace import multipliers
 from seqlift.errors import SeqliftError
 
@@ -41,6 +43,7 @@ class DeepLift:
     prediction: Tensor
     reference_prediction: Tensor
     standard_error: Tensor
+    n_references: Tensor
 
 
 def deeplift(
@@ -48,9 +51,13 @@ def deeplift(
     sequences: Tensor,
     references: References = None,
     *,
-    n_references: int = 20,
+    n_references: int | str = 20,
     target: int = 0,
     rule: str = "rescale",
+    output: str = "logit",
+    center_first_layer: bool = False,
+    error_share: float = 0.1,
+    max_references: int = 200,
     args: tuple[Tensor, ...] = (),
     batch_size: int | None = None,
     device: str | torch.device | None = None,
@@ -91,11 +98,26 @@ def deeplift(
     """
     if rule != "rescale":
         raise SeqliftError(f'`rule` (={rule!r}) must be "rescale"')
-    request = Request.check(sequences, references, n_references, args, seed)
-    totals = Totals(request)
+    request = Request.check(
+        sequences,
+        references,
+        n_references,
+        args,
+        seed,
+        error_share=error_share,
+        max_references=max_references,
+        center_first_layer=center_first_layer,
+    )
+    explained = Explained(model, output)
+
+    def chosen(outputs: Tensor) -> Tensor:
+        return select(outputs, target)
+
+    def predict(x: Tensor, *extra: Tensor) -> Tensor:
+        return chosen(explained(x, *extra))
+
+    def compute(x: Tensor, r: Tensor, extra: tuple[Tensor, ...], rows: int) -> Block:
+        return Block(*multipliers(explained, x, r, chosen, extra))
+
     with borrowed(model, device) as where:
-        n_pairs = batch_size or default_batch_size(where, sequences.shape[-1])
-        for rows, columns, x, r, extra in request.batches(n_pairs, where):
-            m, fx, fr = multipliers(model, x, r, lambda output: select(output, target), extra)
-            totals.add(rows, columns, x, r, m, fx, fr)
-    return DeepLift(**totals.result())
+        return DeepLift(**explain_pairs(request, where, predict, compute, batch_size))

@@ -12,8 +12,10 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from seqlift.attribution.batches import References, Request, Totals, default_batch_size, select
+from seqlift.attribution.batches import References, Request, explain_pairs
 from seqlift.attribution.borrow import borrowed
+from seqlift.attribution.output import Explained, select
+from seqlift.attribution.totals import Block
 from seqlift.errors import SeqliftError
 
 
@@ -43,6 +45,7 @@ class InteriorGradients:
     prediction: Tensor
     reference_prediction: Tensor
     standard_error: Tensor
+    n_references: Tensor
     alphas: Tensor
     weights: Tensor
     path_prediction: Tensor
@@ -115,38 +118,40 @@ def interior_gradients(
     """
     request = Request.check(sequences, references, n_references, args, seed)
     alphas, weights = quadrature_nodes(steps, quadrature)
-    n, _, length = sequences.shape
-    totals = Totals(request)
-    shape = (n, steps)
-    path = {name: torch.zeros(shape) for name in ("path_prediction", "path_slope", "path_gradient_size")}
-    path_gradient = torch.zeros(n, steps, length) if keep_path else None
+    explained = Explained(model)
+
+    def predict(x: Tensor, *extra: Tensor) -> Tensor:
+        return select(explained(x, *extra), target)
+
+    def compute(x: Tensor, r: Tensor, extra: tuple[Tensor, ...], rows: int) -> Block:
+        average, path = torch.zeros_like(r), []
+        with torch.no_grad():
+            fx = predict(x, *extra)
+            repeated = tuple(arg.repeat_interleave(r.shape[1], 0) for arg in extra)
+            fr = predict(r.flatten(0, 1), *repeated).view(r.shape[:2])
+        at_once = max(1, rows // (len(x) * r.shape[1]))
+        for some, weight in zip(alphas.split(at_once), weights.to(r.device, r.dtype).split(at_once), strict=True):
+            f, gradient = _along_path(predict, x, r, some, extra)  # (B, R', K'), (B, R', K', 4, L)
+            average += torch.einsum("brkal,k->bral", gradient, weight)
+            moved = (gradient * (x[:, None] - r)[:, :, None]).sum(3)  # (B, R', K', L)
+            summaries = {
+                "path_prediction": f,
+                "path_slope": moved.sum(-1),
+                "path_gradient_size": moved.abs().sum(-1),
+            }
+            path.append(summaries | {"path_gradient": moved} if keep_path else summaries)
+        path = {name: torch.cat([part[name] for part in path], 2) for name in path[0]}
+        return Block(average, fx, fr, path)
+
     with borrowed(model, device) as where:
-        n_points = batch_size or default_batch_size(where, length)
-        for rows, columns, x, r, extra in request.batches(max(1, n_points // steps), where):
-            average = torch.zeros_like(r)
-            share = (columns.stop - columns.start) / request.n_references
-            with torch.no_grad():
-                fx = select(model(x, *extra), target)
-                repeated = tuple(arg.repeat_interleave(r.shape[1], 0) for arg in extra)
-                fr = select(model(r.flatten(0, 1), *repeated), target).view(r.shape[:2])
-            at_once = max(1, n_points // (len(x) * r.shape[1]))
-            for first in range(0, steps, at_once):
-                chosen = slice(first, min(first + at_once, steps))
-                f, gradient = _along_path(model, x, r, alphas[chosen], target, extra)  # (B, R', K'), (B, R', K', 4, L)
-                weight = weights[chosen].to(where, r.dtype)
-                average += torch.einsum("brkal,k->bral", gradient, weight)
-                moved = (gradient * (x[:, None] - r)[:, :, None]).sum(3).mean(1)  # (B, K', L)
-                path["path_prediction"][rows, chosen] += (f.mean(1) * share).cpu()
-                path["path_slope"][rows, chosen] += (moved.sum(-1) * share).cpu()
-                path["path_gradient_size"][rows, chosen] += (moved.abs().sum(-1) * share).cpu()
-                if keep_path:
-                    path_gradient[rows, chosen] += (moved * share).cpu()
-            totals.add(rows, columns, x, r, average, fx, fr)
-    return InteriorGradients(**totals.result(), alphas=alphas, weights=weights, **path, path_gradient=path_gradient)
+        fields = explain_pairs(request, where, predict, compute, batch_size, points=steps)
+    if not keep_path:
+        fields["path_gradient"] = None
+    return InteriorGradients(**fields, alphas=alphas, weights=weights)
 
 
 def _along_path(
-    model: Callable, x: Tensor, r: Tensor, alphas: Tensor, target: int, args: tuple[Tensor, ...]
+    predict: Callable, x: Tensor, r: Tensor, alphas: Tensor, args: tuple[Tensor, ...]
 ) -> tuple[Tensor, Tensor]:
     """f (B, R, K) and its gradient (B, R, K, 4, L) at the points r + α (x - r)."""
     alpha = alphas.to(r.device, r.dtype)[:, None, None]
@@ -154,7 +159,7 @@ def _along_path(
     leaf = points.flatten(0, 2).requires_grad_()
     repeated = tuple(arg.repeat_interleave(len(leaf) // len(x), 0) for arg in args)
     with torch.enable_grad():
-        f = select(model(leaf, *repeated), target)
+        f = predict(leaf, *repeated)
         if not f.requires_grad:
             raise SeqliftError(
                 "the model's output has no gradient with respect to its input (detached inside the model?)"
