@@ -14,6 +14,8 @@ _PUBLIC = {
     "DeepLift": "seqlift.attribution.deeplift",
     "interior_gradients": "seqlift.attribution.interior_gradients",
     "InteriorGradients": "seqlift.attribution.interior_gradients",
+    "mutagenesis": "seqlift.attribution.mutagenesis",
+    "Mutagenesis": "seqlift.attribution.mutagenesis",
     "SeqliftError": "seqlift.errors",
 }
 __all__ = ["__version__", *_PUBLIC]

@@ -110,7 +110,7 @@ def draw_negatives(
     drawn = []
     split_of_positive = positives["chrom"].map(splits)
     quotas = _share_out(n, split_of_positive.value_counts())
-    candidates = _candidates(genome, exclude, length, min_distance, max_n_share, splits, seed, jitter_margin)
+    candidates = candidate_windows(genome, exclude, length, min_distance, max_n_share, splits, seed, jitter_margin)
     for split, quota in quotas.items():
         available = candidates[candidates["split"] == split]
         if len(available) < quota:
@@ -140,7 +140,7 @@ def _share_out(n: int, weights: pd.Series) -> dict[str, int]:
     return shares.to_dict()
 
 
-def _candidates(
+def candidate_windows(
     genome: Genome,
     exclude: pd.DataFrame,
     length: int,
@@ -150,7 +150,22 @@ def _candidates(
     seed: int,
     margin: int,
 ) -> pd.DataFrame:
-    """Windows that do not overlap, lie away from `exclude` and hold few N; columns as in `draw_negatives`."""
+    """Windows that do not overlap, lie away from `exclude` and hold few N; columns as in `draw_negatives`.
+
+    Parameters
+    ----------
+    genome : Genome
+    exclude : pandas.DataFrame
+        chrom, start, end (bp, 0-based, end exclusive): what the windows stay `min_distance` bp away from.
+    length, min_distance : int, bp
+    max_n_share : float
+        Largest share of N in a window.
+    splits : dict
+        Chromosome -> split; the others have no windows.
+    seed : int
+    margin : int, bp
+        Kept free at the ends of each chromosome.
+    """
     tables = []
     excluded = dict(list(exclude.groupby("chrom")))
     for chrom in genome.sizes:

@@ -24,7 +24,7 @@ from torch import Tensor
 from seqlift.errors import SeqliftError
 from seqlift.genome import Genome, codes, one_hot_batch
 from seqlift.intervals import read_lines
-from seqlift.negatives import _candidates as candidate_windows
+from seqlift.negatives import candidate_windows
 from seqlift.shuffle import MAX_K, klet_shuffle, sequence_keys
 
 Kind = Callable[..., Tensor]
