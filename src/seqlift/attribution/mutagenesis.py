@@ -1,0 +1,147 @@
+"""In-silico saturation mutagenesis: put every other base at every position and see what the model says.
+
+It asks the model itself, one change at a time, with no rule, no gradient and no reference, so it is the yardstick for
+the other methods. What one change at a time cannot show is redundancy: of two sites of which either suffices, each
+seems to matter little, because the other is still there.
+"""
+
+import functools
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+
+from seqlift.attribution.batches import check_inputs, default_batch_size
+from seqlift.attribution.borrow import borrowed
+from seqlift.attribution.output import Explained, select
+from seqlift.attribution.pace import Pace
+from seqlift.errors import SeqliftError
+
+_GROUP = 16  # batches whose changes are listed together: few batches are short, and the lists stay small
+
+
+@dataclass(frozen=True)
+class Mutagenesis:
+    """What `mutagenesis` found; N sequences of length L. Tensors lie on the CPU.
+
+    Attributes
+    ----------
+    effects : torch.Tensor, shape (N, 4, L)
+        f(sequence with base b at position i) - f(sequence): 0 for the base that is there, all four changes at N.
+    hypothetical : torch.Tensor, shape (N, 4, L)
+        The effect of each base minus the mean effect of the four at its position.
+    contributions : torch.Tensor, shape (N, 4, L)
+        The hypothetical one of the base that is there: how much better it does than the mean base would; 0 at N.
+    prediction : torch.Tensor, shape (N,)
+        f(sequence).
+    """
+
+    effects: Tensor
+    hypothetical: Tensor
+    contributions: Tensor
+    prediction: Tensor
+
+
+def mutagenesis(
+    model: Callable,
+    sequences: Tensor,
+    *,
+    target: int = 0,
+    output: str = "logit",
+    args: tuple[Tensor, ...] = (),
+    batch_size: int | None = None,
+    device: str | torch.device | None = None,
+) -> Mutagenesis:
+    """Change every base of every sequence to each of the others, one at a time: 3 L + 1 predictions a sequence.
+
+    Parameters
+    ----------
+    model : torch.nn.Module or callable, (N, 4, L) [+ args] -> (N, T)
+        Borrowed: run in evaluation mode and left exactly as it was. No operation is refused, as none is looked into.
+    sequences : torch.Tensor, shape (N, 4, L), one-hot; a column of zeros is N and is changed to all four bases
+    target : int
+        Which output to explain.
+    output : "logit" or "probability"
+        As in `seqlift.deeplift`.
+    args : tuple of torch.Tensor, shape (N, ...)
+        Further inputs of the model, the same for a sequence and all its changes.
+    batch_size : int, optional
+        Changed sequences at a time. Results do not depend on it beyond rounding.
+    device : str or torch.device, optional
+        Where to compute; by default where the model is.
+
+    Returns
+    -------
+    Mutagenesis
+
+    Raises
+    ------
+    SeqliftError
+        If an argument is wrong, or a column of `sequences` is neither one-hot nor zeros.
+    """
+    args = check_inputs(sequences, args)
+    sequences = sequences.detach()
+    _check_one_hot(sequences)
+    explained = Explained(model, output)
+    n, _, length = sequences.shape
+    precise = torch.float64 if sequences.dtype == torch.float64 else torch.float32
+
+    def predict(x: Tensor, *extra: Tensor) -> Tensor:
+        return select(explained(x, *extra), target).to(precise)
+
+    effects, prediction = torch.zeros(n, 4, length, dtype=precise), torch.zeros(n, dtype=precise)
+    with borrowed(model, device) as where, torch.no_grad():
+        pace = Pace(default_batch_size(where, length) if batch_size is None else batch_size)
+        first = 0
+        while first < n:
+            block = slice(first, first + max(1, _GROUP * pace.rows // (3 * length + 1)))
+            extra = tuple(arg[block].to(where) for arg in args)
+            found = _effects(predict, sequences[block].to(where), extra, pace)
+            effects[block], prediction[block] = (values.cpu() for values in found)
+            first = block.stop
+    hypothetical = effects - effects.mean(1, keepdim=True)
+    return Mutagenesis(effects, hypothetical, hypothetical * sequences.to("cpu", precise), prediction)
+
+
+def _check_one_hot(sequences: Tensor) -> None:
+    wrong = ((sequences != 0) & (sequences != 1)).any(1) | (sequences.sum(1) > 1)  # (N, L)
+    if wrong.any():
+        row, position = (int(i) for i in wrong.nonzero()[0])
+        column = [round(float(value), 4) for value in sequences[row, :, position]]
+        raise SeqliftError(
+            f"{int(wrong.sum())} columns of `sequences` are neither one-hot nor zeros (N), the first at sequence "
+            f"{row}, position {position}: {column}; mutagenesis exchanges one base for another, so it needs bases"
+        )
+
+
+def _effects(predict: Callable[..., Tensor], x: Tensor, args: tuple[Tensor, ...], pace: Pace) -> tuple[Tensor, Tensor]:
+    """The effects of all changes of x (B, 4, L), and f(x) (B,)."""
+
+    def changed(changes: Tensor) -> Tensor:
+        row, base, position = changes.T
+        sequences, each = x[row], torch.arange(len(row), device=x.device)
+        sequences[each, :, position] = 0
+        sequences[each, base, position] = 1
+        return predict(sequences, *(arg[row] for arg in args))
+
+    def unchanged(row: Tensor) -> Tensor:
+        return predict(x[row], *(arg[row] for arg in args))
+
+    f = _in_batches(unchanged, torch.arange(len(x), device=x.device), pace)
+    changes = (x == 0).nonzero()  # (M, 3): row, base, position
+    effects = f.new_zeros(x.shape)
+    effects[tuple(changes.T)] = _in_batches(changed, changes, pace) - f[changes[:, 0]]
+    return effects, f
+
+
+def _in_batches(predict: Callable[[Tensor], Tensor], rows: Tensor, pace: Pace) -> Tensor:
+    """What `predict` says of all rows (M, ...), as many at a time as the memory holds: (M,)."""
+    done, found = 0, []
+    while done < len(rows):
+        some = rows[done : done + pace.rows]
+        f = pace.attempt(functools.partial(predict, some), len(some))
+        if f is not None:
+            found.append(f)
+            done += len(some)
+    return torch.cat(found)
