@@ -1,4 +1,4 @@
-"""Dinucleotide shuffles: uniform, faithful to every count, and the same whatever they are computed together with."""
+"""k-let shuffles: uniform, faithful to every count, and the same whatever they are computed together with."""
 
 import itertools
 import math
@@ -12,11 +12,13 @@ from pathlib import Path
 import numba
 import numpy as np
 import pytest
-from scipy.stats import chisquare
+import torch
+from scipy.stats import chi2_contingency, chisquare
+from tangermeme.ersatz import dinucleotide_shuffle as shuffle_of_tangermeme
 
 import seqlift
 from seqlift.errors import SeqliftError
-from seqlift.shuffle import dinucleotide_shuffle
+from seqlift.shuffle import dinucleotide_shuffle, klet_shuffle
 
 
 def codes(text):
@@ -44,6 +46,24 @@ def all_with_same_dinucleotides(sequence):
     return sorted(extend([sequence[0]], dinucleotides(sequence)))
 
 
+def klets(sequence, k):
+    return Counter(sequence[i : i + k] for i in range(len(sequence) - k + 1))
+
+
+def all_with_same_klets(sequence, k):
+    """Every sequence with the first k - 1 bases and the k-let counts of `sequence`, base by base."""
+
+    def extend(path, left):
+        if len(path) == len(sequence):
+            yield path
+        for base in "ACGT":
+            klet = (path + base)[-k:]
+            if left[klet]:
+                yield from extend(path + base, left - Counter([klet]))
+
+    return sorted(extend(sequence[: k - 1], klets(sequence, k)))
+
+
 # Chosen for their graphs: a circuit, a path between two bases, loops on a base, a base used once, two bases only,
 # one exit shared by all trees.
 @pytest.mark.parametrize(
@@ -56,6 +76,79 @@ def test_uniform_over_all_sequences_with_the_same_counts(sequence):
     seen = Counter(text(row) for row in dinucleotide_shuffle(codes(sequence)[None], n, seed=11)[0])
     assert set(seen) == set(possible)
     assert chisquare([seen[each] for each in possible]).pvalue > 1e-4
+
+
+@pytest.mark.parametrize(
+    ("k", "sequence"),
+    [
+        (1, "AACCG"),
+        (1, "TTTTACG"),
+        (2, "ACAGATACA"),
+        (3, "ACAGATACATACAGACAG"),  # a path between two vertices
+        (3, "TTATTATATTTATTAATA"),  # loops on TT
+        (3, "AAATAAATAATTAATTTAAA"),  # a circuit
+        (4, "ACACAACACCACAACACACCACAA"),
+    ],
+)
+def test_klet_shuffles_are_uniform_over_all_sequences_with_the_same_counts(k, sequence):
+    possible = all_with_same_klets(sequence, k)
+    assert 5 < len(possible) < 2000 and sequence in possible
+    n = 200 * len(possible)
+    seen = Counter(text(row) for row in klet_shuffle(codes(sequence)[None], n, k=k, seed=11)[0])
+    assert set(seen) == set(possible)
+    assert chisquare([seen[each] for each in possible]).pvalue > 1e-4
+
+
+def last_exits(sequence):
+    """The base that each base leads to the last time that any follows it."""
+    return dict(itertools.pairwise(sequence))
+
+
+@pytest.mark.parametrize("sequence", ["ACAGATACAC", "AACCGGTTACGT", "TTTATTCATTA"])
+def test_as_often_as_with_tangermeme(sequence):
+    """tangermeme keeps the last exit of each base as it is; those of ours that do are as frequent as each of theirs."""
+    one_hot = torch.eye(4)[torch.from_numpy(codes(sequence)).long()].T[None]
+    theirs = shuffle_of_tangermeme(one_hot, n=20_000, random_state=5)[0].argmax(1).numpy()
+    theirs = Counter(text(row) for row in theirs)
+    ours = Counter(text(row) for row in dinucleotide_shuffle(codes(sequence)[None], 20_000, seed=5)[0])
+    with_the_same_exits = {each: n for each, n in ours.items() if last_exits(each) == last_exits(sequence)}
+    assert set(with_the_same_exits) == set(theirs) and len(theirs) > 2
+    assert len(ours) > len(theirs)
+    assert chi2_contingency([[each[key] for key in theirs] for each in (with_the_same_exits, theirs)]).pvalue > 1e-4
+
+
+@pytest.mark.parametrize("k", [1, 2, 3, 4, 5, 6])
+def test_long_sequences_keep_every_klet_and_both_ends(k):
+    rng = np.random.default_rng(k)
+    # Few kinds of k-let, so that there is much to choose at any k; and N, which must stay
+    sequences = rng.choice(3, size=(6, 1500), p=[0.45, 0.45, 0.1]).astype(np.uint8)
+    sequences[1, 700:704] = 4
+    sequences[2, [0, 3, 900, 902, 1499]] = 4
+    shuffled = klet_shuffle(sequences, 3, k=k, seed=1)
+    for sequence, rows in zip(sequences, shuffled, strict=True):
+        for row in rows:
+            assert ((row == 4) == (sequence == 4)).all() and (row != sequence).any()
+            for part, original in zip(text(row).split("N"), text(sequence).split("N"), strict=True):
+                assert klets(part, k) == klets(original, k)
+                assert part[: k - 1] == original[: k - 1]
+                assert k == 1 or part[-(k - 1) :] == original[-(k - 1) :]
+    assert len({row.tobytes() for row in shuffled.reshape(-1, 1500)}) == 18
+
+
+@pytest.mark.parametrize("k", [1, 3, 6])
+def test_klet_shuffles_do_not_depend_on_batch_n_or_start(k):
+    sequences = np.random.default_rng(1).choice(5, (7, 200), p=[0.4, 0.4, 0.1, 0.09, 0.01]).astype(np.uint8)
+    whole = klet_shuffle(sequences, 6, k=k, seed=5)
+    np.testing.assert_array_equal(klet_shuffle(sequences[::-1], 6, k=k, seed=5), whole[::-1])
+    np.testing.assert_array_equal(klet_shuffle(sequences[3:4], 2, k=k, seed=5, start=3), whole[3:4, 3:5])
+    assert (klet_shuffle(sequences, 6, k=k, seed=6) != whole).any()
+
+
+def test_dinucleotide_shuffles_are_klet_shuffles_of_two():
+    sequences = np.random.default_rng(3).integers(0, 4, (3, 80)).astype(np.uint8)
+    np.testing.assert_array_equal(
+        dinucleotide_shuffle(sequences, 4, seed=8, start=2), klet_shuffle(sequences, 4, k=2, seed=8, start=2)
+    )
 
 
 def test_different_sequences_get_independent_shuffles():
@@ -128,6 +221,13 @@ def test_sequences_with_one_arrangement_stay_as_they_are(sequence):
     assert all(text(row) == sequence for row in shuffled[0])
 
 
+@pytest.mark.parametrize("k", [1, 2, 3, 6])
+@pytest.mark.parametrize("sequence", ["", "T", "ACGTT", "ACGTTA"])
+def test_sequences_hardly_longer_than_k(k, sequence):
+    for row in klet_shuffle(codes(sequence).reshape(1, -1), 20, k=k, seed=0)[0]:
+        assert text(row) in all_with_same_klets(sequence, k) if len(sequence) >= k else text(row) == sequence
+
+
 def test_empty_batches():
     assert dinucleotide_shuffle(np.zeros((0, 10), np.uint8), 3, seed=0).shape == (0, 3, 10)
     assert dinucleotide_shuffle(np.zeros((2, 10), np.uint8), 0, seed=0).shape == (2, 0, 10)
@@ -161,6 +261,12 @@ def test_a_walk_that_rarely_leaves_ends():
 def test_wrong_arguments_are_named(sequences, arguments, words):
     with pytest.raises(SeqliftError, match=words):
         dinucleotide_shuffle(sequences, **({"n": 1, "seed": 0} | arguments))
+
+
+@pytest.mark.parametrize("k", [0, 7, 2.0, "3"])
+def test_a_wrong_k_is_named(k):
+    with pytest.raises(SeqliftError, match=r"`k` \(=.*\) must be a whole number from 1 to 6"):
+        klet_shuffle(np.zeros((1, 10), np.uint8), 1, k=k, seed=0)
 
 
 def test_works_where_no_cache_can_be_written(tmp_path):
