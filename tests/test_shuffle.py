@@ -104,7 +104,7 @@ def last_exits(sequence):
     return dict(itertools.pairwise(sequence))
 
 
-@pytest.mark.parametrize("sequence", ["ACAGATACAC", "AACCGGTTACGT", "TTTATTCATTA"])
+@pytest.mark.parametrize("sequence", ["ACAGATACAACG", "AACCGGTTACGT", "TTTATTCATTA"])
 def test_as_often_as_with_tangermeme(sequence):
     """tangermeme keeps the last exit of each base as it is; those of ours that do are as frequent as each of theirs."""
     one_hot = torch.eye(4)[torch.from_numpy(codes(sequence)).long()].T[None]
