@@ -167,6 +167,35 @@ def detached(h):
     return h / (scale.detach() + 1)
 
 
+class Recurrent(nn.Module):
+    """The positions read one after the other."""
+
+    def __init__(self, kind, **options):
+        super().__init__()
+        self.layer = kind(CHANNELS, 5, batch_first=True, **options)
+
+    def forward(self, h):
+        return self.layer(h.mT)[0]
+
+
+class Cell(nn.Module):
+    def __init__(self):
+        super().__init__()
+        self.cell = nn.LSTMCell(CHANNELS, 5)
+
+    def forward(self, h):
+        state = None
+        for t in range(h.shape[-1]):
+            state = self.cell(h[..., t], state)
+        return state[0]
+
+
+def negative_set_to_zero(h):
+    h = h.clone()
+    h[h < 0] = 0
+    return h
+
+
 MODELS = {
     # activations
     "nn.ReLU": in_the_middle(nn.ReLU),
@@ -217,6 +246,17 @@ MODELS = {
             *(nn.Sigmoid, nn.LogSigmoid, nn.Tanh),
         )
     },
+    "where, leaky": elementwise(lambda h: torch.where(h > 0, h, 0.1 * h)),
+    "where, one side constant": elementwise(lambda h: torch.where(h <= 0.1, torch.tanh(h), 1.0)),
+    "where, two activations": elementwise(lambda h: torch.where(h > h.roll(1, -1), h.exp(), h.square())),
+    "Tensor.where": elementwise(lambda h: h.where(h >= 0, torch.zeros_like(h))),
+    "ReLU by a product": elementwise(lambda h: h * (h > 0)),
+    "mask of two comparisons": elementwise(lambda h: h * ((h > -0.2) & (h < 0.3)).to(h.dtype)),
+    "mask of any comparison": elementwise(lambda h: h.masked_fill(~((h > 0) | (h < -0.3)), 0.0)),
+    "mask of channels": elementwise(lambda h: h * (h.mean(1) > 0)[:, None]),
+    "masked in place": elementwise(lambda h: (h * 1).masked_fill_(h < 0, 0.0)),
+    "set where negative": elementwise(negative_set_to_zero),
+    "share above a threshold": elementwise(lambda h: (h > 0).to(h.dtype).mean(-1)),
     # pooling
     "max pool": in_the_middle(lambda: nn.MaxPool1d(4)),
     "max pool, overlapping": in_the_middle(lambda: nn.MaxPool1d(5, 2)),
@@ -239,6 +279,8 @@ MODELS = {
     "global min": elementwise(lambda h: h.amin(dim=1)),
     "average pool": elementwise(lambda h: F.avg_pool1d(F.relu(h), 3)),
     "adaptive average pool": elementwise(lambda h: F.adaptive_avg_pool1d(F.relu(h), 2)),
+    "top-k mean": elementwise(lambda h: h.topk(3, -1).values.mean(-1)),
+    "top-k of the smallest": elementwise(lambda h: torch.topk(h, 4, dim=1, largest=False)[0]),
     "attention pool": elementwise(attention_pool),
     "log-sum-exp": elementwise(lambda h: h.logsumexp(-1)),
     "log-sum-exp, kept": elementwise(lambda h: torch.logsumexp(5 * h, dim=1, keepdim=True)),
@@ -288,6 +330,14 @@ MODELS = {
     "TransformerEncoderLayer": Transformer,
     "TransformerEncoderLayer, norm first": lambda: Transformer(norm_first=True),
     "TransformerEncoderLayer, batch second": lambda: Transformer(batch_first=False),
+    # recurrent
+    "LSTM": in_the_middle(lambda: Recurrent(nn.LSTM)),
+    "LSTM, two layers, both ways": in_the_middle(lambda: Recurrent(nn.LSTM, num_layers=2, bidirectional=True)),
+    "LSTM, projected": in_the_middle(lambda: Recurrent(nn.LSTM, proj_size=2)),
+    "GRU": in_the_middle(lambda: Recurrent(nn.GRU)),
+    "GRU without bias": in_the_middle(lambda: Recurrent(nn.GRU, bias=False)),
+    "RNN": in_the_middle(lambda: Recurrent(nn.RNN, nonlinearity="relu", bidirectional=True)),
+    "LSTMCell in a loop": in_the_middle(Cell),
     # structure
     "residual of modules": in_the_middle(nn.ReLU, lambda h, module: h + module(h)),
     "dilated stack of modules": in_the_middle(
@@ -310,6 +360,7 @@ MODELS = {
     "U-Net": UNet,
     "profile head": ProfileHead,
     "checkpointed": elementwise(lambda h: checkpoint(lambda t: F.gelu(t.exp()), h, use_reentrant=False)),
+    "checkpointed, reentrant": elementwise(lambda h: checkpoint(lambda t: F.gelu(t.exp()), h, use_reentrant=True)),
     "loops and slices": elementwise(lambda h: torch.stack([F.relu(h[..., i::3]).sum(-1) for i in range(3)], -1)),
     "buffer filled": elementwise(lambda h: torch.zeros(len(h), 2, LENGTH, dtype=h.dtype).copy_(h[:, :2].tanh())),
     "detached statistics": elementwise(detached),
@@ -331,7 +382,9 @@ class Kernel(torch.autograd.Function):
 REFUSED = {
     "argmax": (lambda: Net(lambda h: h.argmax(-1).double()), "argmax"),
     "sort": (lambda: Net(lambda h: h.sort(-1).values), "sort"),
-    "comparison": (lambda: Net(lambda h: torch.where(h > 0, h, 0 * h)), "Tensor.gt"),
+    "equality": (lambda: Net(lambda h: h * (h == h.amax(-1, keepdim=True))), "Tensor.eq"),
+    "selected by a mask": (lambda: Net(lambda h: h[h > 0].sum().expand(len(h), 1)), "__getitem__"),
+    "median": (lambda: Net(lambda h: h.median(-1).values), "median"),
     "round": (lambda: Net(torch.round), "round"),
     "floor division": (lambda: Net(lambda h: torch.div(h, 2, rounding_mode="floor")), "rounding_mode"),
     "remainder": (lambda: Net(lambda h: h % 2), "remainder"),
@@ -339,10 +392,15 @@ REFUSED = {
     "control flow": (lambda: Net(lambda h: h if h.sum().item() > 0 else -h), "item"),
     "index": (lambda: Net(lambda h: h.gather(-1, h.max(-1, keepdim=True).indices)), "gather"),
     "custom function": (lambda: Net(lambda h: h + StraightThrough.apply(h)), "custom autograd.Function"),
-    "reentrant checkpoint": (lambda: Net(lambda h: checkpoint(torch.exp, h, use_reentrant=True)), "use_reentrant"),
     "hidden": (lambda: Net(lambda h: h + Kernel.apply(h)), "cannot be seen"),
     "hidden last": (lambda: lambda x: Kernel.apply(x.sum(-1)), "does not depend"),
-    "LSTM": (lambda: Net(lambda h, m: m(h.mT)[0], module=nn.LSTM(CHANNELS, 3, batch_first=True)), "lstm"),
+    "packed LSTM": (
+        lambda: Net(
+            lambda h, m: m(nn.utils.rnn.pack_padded_sequence(h.mT, [LENGTH] * len(h), batch_first=True))[1][0][-1],
+            module=nn.LSTM(CHANNELS, 3, batch_first=True),
+        ),
+        "pack",
+    ),
     "dropout always on": (lambda: Net(lambda h: F.dropout(h, 0.5)), "dropout"),
     "batch statistics": (
         lambda: Net(lambda h, m: m(h), module=nn.BatchNorm1d(CHANNELS, track_running_stats=False)),

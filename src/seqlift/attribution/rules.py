@@ -28,7 +28,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from seqlift.attribution import kernels
+from seqlift.attribution import kernels, recurrent
 
 RULES = ("rescale", "reveal-cancel", "genomics")
 
@@ -162,6 +162,11 @@ def rescale_square(function, x: Tensor, r: Tensor, fx: Tensor, fr: Tensor) -> Te
     return x + r
 
 
+def rescale_step(function, x: Tensor, r: Tensor, fx: Tensor, fr: Tensor) -> Tensor:
+    """The quotient of a comparison's outcome (0 or 1), which changes all at once or not at all."""
+    return torch.where(fx == fr, torch.zeros_like(fr), (fx - fr) / (x - r))
+
+
 @dataclass(frozen=True)
 class Rescale:
     """Rescale for an operation whose output element depends on the one input element at its place."""
@@ -247,6 +252,43 @@ def _select(x: Tensor, r: Tensor, best_x: Tensor, best_r: Tensor, place_x: Tenso
     return place, share
 
 
+@dataclass(frozen=True)
+class TopK:
+    """The k largest (or, with `sign` -1, smallest) along the last axis, in order.
+
+    The j-th largest value rises from r to x because some element rises from at most its old to at least its new value:
+    among the j largest on the sequence there is one that was not among the j - 1 largest on the reference. The lowest
+    of them on the reference is given the change. Where the value falls, the two change places.
+    """
+
+    k: int
+    sign: int
+
+    def _largest(self, values: Tensor) -> tuple[Tensor, Tensor]:
+        top, places = (self.sign * values).topk(self.k, -1)
+        return self.sign * top, places
+
+    def record(self, function, tracked: list[Tensor]) -> tuple[Any, tuple]:
+        (x,) = tracked
+        values, places = self._largest(x)
+        return values, (x, values, places)
+
+    def replay(self, function, tracked: list[Tensor], saved: tuple, pairing: Pairing) -> Any:
+        def compute(r: Tensor):
+            x = pairing.expand(saved[0], r)
+            best_r, place_r = self._largest(r)
+            best_x, place_x = (pairing.expand(values, best_r) for values in saved[1:])
+            lowest_on_r = (self.sign * r.gather(-1, place_x)).cummin(-1).indices
+            lowest_on_x = (self.sign * x.gather(-1, place_r)).cummin(-1).indices
+            rises = self.sign * (best_x - best_r) >= 0
+            place = torch.where(rises, place_x.gather(-1, lowest_on_r), place_r.gather(-1, lowest_on_x))
+            change = x.gather(-1, place) - r.gather(-1, place)
+            share = torch.where(change == 0, torch.ones_like(change), (best_x - best_r) / change)
+            return best_r, lambda gradient: torch.zeros_like(r).scatter_add_(-1, place, gradient * share)
+
+        return attach(compute, *tracked)
+
+
 # ---------------------------------------------------------------------------------------------------------------------
 # Products of two activations
 
@@ -268,6 +310,23 @@ class Product:
                     return torch.autograd.grad(function(*inputs), inputs, gradient)
 
             return function(*r), backpropagate
+
+        return attach(compute, *tracked)
+
+
+@dataclass(frozen=True)
+class Choice:
+    """where(condition, a, b) by a condition s, 0 or 1, that depends on the input: s a + (1 - s) b, two products."""
+
+    def record(self, function, tracked: list[Tensor]) -> tuple[Tensor, tuple]:
+        return function(*tracked), tuple(tracked)
+
+    def replay(self, function, tracked: list[Tensor], saved: tuple, pairing: Pairing) -> Tensor:
+        def compute(s: Tensor, a: Tensor, b: Tensor):
+            s_x, a_x, b_x = (pairing.expand(x, r) for x, r in zip(saved, (s, a, b), strict=True))
+            share = (s_x + s) / 2
+            gap = torch.where(s_x == s, torch.zeros_like(share), ((a_x - b_x) + (a - b)) / 2)
+            return function(s, a, b), lambda gradient: (gradient * gap, gradient * share, gradient * (1 - share))
 
         return attach(compute, *tracked)
 
@@ -355,7 +414,7 @@ def _getters(*names: str) -> set[Callable]:
 # Questions about a tensor that its values have no part in, and new tensors made in its likeness.
 VALUELESS = find(
     "size dim ndimension numel nelement stride is_contiguous is_floating_point is_complex is_signed",
-    "element_size get_device storage_offset is_same_size data_ptr untyped_storage is_pinned is_shared is_inference",
+    "element_size get_device storage_offset is_same_size is_pinned is_shared is_inference",
     "zeros_like ones_like empty_like full_like new_zeros new_ones new_full new_empty new_tensor",
     "isnan isinf isfinite isneginf isposinf",
     "__len__ __hash__ __repr__ has_names is_distributed is_coalesced result_type can_cast",
@@ -430,6 +489,24 @@ ELEMENTWISE: dict[Callable, Callable] = {
     **dict.fromkeys(find("rsqrt"), rescale_rsqrt),
     **dict.fromkeys(find("square"), rescale_square),
 }
+
+# What a comparison asks of a difference, as 0 and 1.
+COMPARISONS: dict[Callable, Callable] = {
+    function: outcome
+    for names, outcome in {
+        "gt greater __gt__": lambda difference: (difference > 0).to(difference.dtype),
+        "ge greater_equal __ge__": lambda difference: (difference >= 0).to(difference.dtype),
+        "lt less __lt__": lambda difference: (difference < 0).to(difference.dtype),
+        "le less_equal __le__": lambda difference: (difference <= 0).to(difference.dtype),
+    }.items()
+    for function in find(names)
+}
+NEGATIONS = find("logical_not bitwise_not __invert__")
+CONJUNCTIONS = find("logical_and bitwise_and __and__ __rand__")
+DISJUNCTIONS = find("logical_or bitwise_or __or__ __ror__")
+CHOICES = find("where masked_fill masked_fill_ __setitem__")
+TO_NUMBERS = find("to type type_as float double half bfloat16")
+TOP_K = find("topk")
 
 # Max pools, the form of each that also gives places, and how many axes it searches.
 MAX_POOLS: dict[Callable, tuple[Callable, int]] = {
@@ -616,6 +693,7 @@ COMPOSITIONS: dict[Callable, Callable] = {
         "minimum fmin": minimum,
         "addcmul": _add_product,
         "addmm addmv baddbmm": _add_matrix_product,
+        **recurrent.COMPOSITIONS,
     }.items()
     for function in find(names)
 }

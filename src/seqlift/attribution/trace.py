@@ -13,20 +13,24 @@ autograd on for the operations it follows and off around them, so that checkpoin
 others; where something has cut the graph nevertheless, it is refused.
 """
 
+import contextlib
 import inspect
 import sys
+import threading
 import types
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from typing import Any
 
 import torch
 from torch import Tensor, nn
 from torch.overrides import TorchFunctionMode, resolve_name
+from torch.utils.checkpoint import CheckpointFunction
 
 from seqlift.attribution import reveal_cancel, rules
 from seqlift.errors import SeqliftError
 
 _MARK = "_seqlift_depends_on_input"
+_STEP = "_seqlift_step"  # the outcome of a comparison, false or true, as an activation that is 0 or 1
 _EINSUM = rules.find("einsum")
 _VALUES_ONLY = rules.find("amax amin")
 
@@ -167,6 +171,10 @@ class _Walk(TorchFunctionMode):
         in_place = name.endswith("_") and not name.endswith("__")
         if "out" in kwargs and kwargs["out"] is not None:
             raise NotImplementedError("results written to `out=` cannot be followed")
+        if function in rules.COMPARISONS:
+            return self._compare(function, *args, **kwargs)
+        if any(hasattr(tensor, _STEP) for tensor in tracked):
+            return self._use_comparison(function, args, kwargs)
         if self._is_linear(function, args, kwargs):
             if in_place or name == "__setitem__":
                 self._before_change(args[0])
@@ -192,6 +200,8 @@ class _Walk(TorchFunctionMode):
                 return self._nonlinear(rule, function, tracked, args, kwargs)
             if function in rules.MAX_POOLS:
                 return self._max_pool(function, args, kwargs)
+            if function in rules.TOP_K:
+                return self._top_k(*args, **kwargs)
             if function in rules.SOFTMAX or function in rules.LOG_SUM_EXP:
                 return self._softmax(function, tracked, args, kwargs)
         opened = _open_up(function)
@@ -264,6 +274,86 @@ class _Walk(TorchFunctionMode):
         with_places = given.pop("return_indices", False) or "indices" in function.__name__
         values = self._nonlinear(rules.Select(n_axes), lambda t: pool(t, **given), [x], (x,), {})
         return (values, _mark(pool(x.detach(), **given)[1])) if with_places else values
+
+    def _top_k(self, x: Tensor, k: int, dim: int = -1, largest: bool = True, sorted: bool = True) -> Any:
+        if dim % x.ndim == 0:
+            raise NotImplementedError("it reaches over the first axis, so rows of a batch depend on each other")
+        with self:
+            rows = x.movedim(dim, -1)
+        values = self._nonlinear(rules.TopK(k, 1 if largest else -1), torch.topk, [rows], (rows,), {})
+        with self:
+            values = values.movedim(-1, dim)
+        return torch.return_types.topk((values, _mark(x.detach().topk(k, dim, largest).indices)))
+
+    def _compare(self, function: Callable, input: Tensor, other: Any) -> Tensor:
+        with self:
+            difference = torch.sub(input, other)
+        rule = rules.Rescale(rules.rescale_step)
+        return self._outcome(self._nonlinear(rule, rules.COMPARISONS[function], [difference], (difference,), {}))
+
+    @staticmethod
+    def _outcome(step: Tensor) -> Tensor:
+        condition = _mark(step.detach() > 0.5)
+        setattr(condition, _STEP, step)
+        return condition
+
+    def _use_comparison(self, function: Callable, args: tuple, kwargs: dict) -> Any:
+        """What is made of the outcome of a comparison: a choice, another condition, or a number."""
+
+        def numbers(value: Any) -> Any:
+            if isinstance(value, tuple | list):
+                return type(value)(map(numbers, value))
+            return getattr(value, _STEP, value)
+
+        if function in rules.CHOICES:
+            return self._choose(function, args, kwargs)
+        given = [*args, *kwargs.values()]
+        if function in rules.NEGATIONS:
+            with self:
+                opposite = 1 - numbers(given[0])
+            return self._outcome(opposite)
+        if function in rules.CONJUNCTIONS | rules.DISJUNCTIONS:
+            with self:
+                a, b = (numbers(value) * 1.0 for value in given)
+                both = a * b if function in rules.CONJUNCTIONS else a + b - a * b
+            return self._outcome(both)
+        if function not in rules.LINEAR.keys() | rules.PRODUCTS | rules.TO_NUMBERS:
+            raise NotImplementedError("of a comparison of activations")
+        with torch.no_grad():
+            plain = function(*args, **kwargs)
+        with self:
+            result = function(*numbers(args), **{key: numbers(value) for key, value in kwargs.items()})
+        if isinstance(plain, Tensor) and isinstance(result, Tensor):
+            return self._outcome(result) if plain.dtype == torch.bool else result
+        raise NotImplementedError("of a comparison of activations")
+
+    def _choose(self, function: Callable, args: tuple, kwargs: dict) -> Tensor:
+        names = (
+            ("condition", "input", "other")
+            if isinstance(getattr(args[0], _STEP, None), Tensor)
+            else (
+                ("input", "condition", "other") if function in rules.find("where") else ("other", "condition", "input")
+            )
+        )
+        given = dict(zip(names, args, strict=False)) | {
+            {"self": "input", "mask": "condition", "value": "input"}.get(key, key): value
+            for key, value in kwargs.items()
+        }
+        step = getattr(given["condition"], _STEP, None)
+        changed = args[0] if function.__name__ in ("masked_fill_", "__setitem__") else None
+        if step is None or len(given) < 3 or (changed is not None and step.shape != changed.shape):
+            raise NotImplementedError("of a comparison of activations")
+        kind = next(value for value in (given["input"], given["other"], step) if isinstance(value, Tensor))
+        values = [torch.as_tensor(given[name], dtype=kind.dtype, device=step.device) for name in ("input", "other")]
+        with self:
+            a, b = (getattr(value, _STEP, value) for value in values)
+            inputs = list(torch.broadcast_tensors(step, a, b))
+        result = self._follow(self._apply(rules.Choice(), lambda s, a, b: torch.where(s > 0.5, a, b), inputs))
+        if changed is None:
+            return result
+        self._before_change(changed)
+        with self._gradients():
+            return self._follow(changed.copy_(result))
 
     def _softmax(self, function: Callable, tracked: list[Tensor], args: tuple, kwargs: dict) -> Any:
         given = dict(zip(("input", "dim", "keepdim"), args, strict=False)) | kwargs
@@ -353,7 +443,7 @@ class _Replay(_Walk):
     def _check_followed(self, function, tracked):
         if any(tensor.is_floating_point() and not tensor.requires_grad for tensor in tracked):
             raise self._refuse(
-                function, "its input comes out of a custom autograd.Function or a checkpoint with use_reentrant=True"
+                function, "its input comes out of a custom autograd.Function, which has a backward pass of its own"
             )
 
     def _take(self, rule) -> tuple[Tensor, ...]:
@@ -391,6 +481,35 @@ def _output(value: Any) -> Tensor:
     return value
 
 
+_lock = threading.Lock()
+_walks = threading.local()
+_n_walking = 0
+
+
+def _run_checkpoint(run: Callable, preserve: bool, *args: Any) -> Any:
+    if getattr(_walks, "here", False):
+        return run(*args)
+    return super(CheckpointFunction, CheckpointFunction).apply(run, preserve, *args)
+
+
+@contextlib.contextmanager
+def _checkpoints_opened() -> Iterator[None]:
+    """Let the walks of this thread see into checkpoints with `use_reentrant=True`, a function with its own backward."""
+    global _n_walking
+    with _lock:
+        _n_walking += 1
+        CheckpointFunction.apply = staticmethod(_run_checkpoint)
+    _walks.here = True
+    try:
+        yield
+    finally:
+        _walks.here = False
+        with _lock:
+            _n_walking -= 1
+            if not _n_walking:
+                del CheckpointFunction.apply
+
+
 def multipliers(
     model: Callable,
     sequences: Tensor,
@@ -422,6 +541,11 @@ def multipliers(
     SeqliftError
         If the model uses an operation without a rule; the message names it and its place.
     """
+    with _checkpoints_opened():
+        return _multipliers(model, sequences, references, target, args, rule)
+
+
+def _multipliers(model, sequences, references, target, args, rule):
     n, n_references = references.shape[:2]
     repeated = tuple(arg.repeat_interleave(n_references, 0) for arg in args)
     try:
