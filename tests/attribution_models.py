@@ -382,7 +382,7 @@ class Kernel(torch.autograd.Function):
 REFUSED = {
     "argmax": (lambda: Net(lambda h: h.argmax(-1).double()), "argmax"),
     "sort": (lambda: Net(lambda h: h.sort(-1).values), "sort"),
-    "equality": (lambda: Net(lambda h: h * (h == h.amax(-1, keepdim=True))), "Tensor.eq"),
+    "equality": (lambda: Net(lambda h: h * (h == h.amax(-1, keepdim=True))), "__eq__"),
     "selected by a mask": (lambda: Net(lambda h: h[h > 0].sum().expand(len(h), 1)), "__getitem__"),
     "median": (lambda: Net(lambda h: h.median(-1).values), "median"),
     "round": (lambda: Net(torch.round), "round"),
@@ -392,8 +392,8 @@ REFUSED = {
     "control flow": (lambda: Net(lambda h: h if h.sum().item() > 0 else -h), "item"),
     "index": (lambda: Net(lambda h: h.gather(-1, h.max(-1, keepdim=True).indices)), "gather"),
     "custom function": (lambda: Net(lambda h: h + StraightThrough.apply(h)), "custom autograd.Function"),
-    "hidden": (lambda: Net(lambda h: h + Kernel.apply(h)), "cannot be seen"),
-    "hidden last": (lambda: lambda x: Kernel.apply(x.sum(-1)), "does not depend"),
+    "hidden": (lambda: Net(lambda h: h + Kernel.apply(h)), "data_ptr"),
+    "hidden last": (lambda: lambda x: Kernel.apply(x.sum(-1)), "data_ptr"),
     "packed LSTM": (
         lambda: Net(
             lambda h, m: m(nn.utils.rnn.pack_padded_sequence(h.mT, [LENGTH] * len(h), batch_first=True))[1][0][-1],

@@ -15,6 +15,7 @@ from seqlift.attribution.batches import References, Request, explain_pairs
 from seqlift.attribution.borrow import borrowed
 from seqlift.attribution.output import Explained, select
 from seqlift.attribution.totals import Block
+from seqlift.attribution.rules import RULES
 from seqlift.attribution.trace import multipliers
 from seqlift.errors import SeqliftError
 
@@ -76,8 +77,9 @@ def deeplift(
         How many, where `references` is a callable or None.
     target : int
         Which output to explain. Where the output is a probability, let the model return its logit.
-    rule : "rescale"
-        Of arXiv 1704.02685; products by the product rule of 1605.01713.
+    rule : "rescale", "reveal-cancel" or "genomics"
+        For activation functions, of arXiv 1704.02685; `genomics` is RevealCancel on dense layers and Rescale elsewhere.
+        Products by the product rule of 1605.01713, whatever the rule.
     args : tuple of torch.Tensor, shape (N, ...)
         Further inputs of the model, the same for a sequence and its references; they receive no contributions.
     batch_size : int, optional
@@ -96,8 +98,8 @@ def deeplift(
     SeqliftError
         If an argument is wrong, or the model uses an operation that cannot be explained (named with its place).
     """
-    if rule != "rescale":
-        raise SeqliftError(f'`rule` (={rule!r}) must be "rescale"')
+    if rule not in RULES:
+        raise SeqliftError(f"`rule` (={rule!r}) must be one of {', '.join(RULES)}")
     request = Request.check(
         sequences,
         references,
@@ -117,7 +119,7 @@ def deeplift(
         return chosen(explained(x, *extra))
 
     def compute(x: Tensor, r: Tensor, extra: tuple[Tensor, ...], rows: int) -> Block:
-        return Block(*multipliers(explained, x, r, chosen, extra))
+        return Block(*multipliers(explained, x, r, chosen, extra, rule))
 
     with borrowed(model, device) as where:
         return DeepLift(**explain_pairs(request, where, predict, compute, batch_size))
