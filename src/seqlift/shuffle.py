@@ -25,7 +25,7 @@ from seqlift.errors import SeqliftError
 
 N_CODE = 4
 MAX_K = 6  # 4,096 edges: a table of them still is small beside a sequence that has any choice left
-_BASES_WORTH_A_THREAD = 2_000_000  # below some 10 ms of work a second thread costs more than it saves
+_BASES_WORTH_A_THREAD = 250_000  # below some 2 ms of work a second thread costs more than it saves
 
 
 def compiled(function):
