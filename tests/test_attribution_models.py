@@ -11,6 +11,14 @@ from torch import nn
 
 from attribution_models import MODELS, REFUSED, N, Net, R, build, one_hot, pairs
 from seqlift import SeqliftError, deeplift
+from seqlift.attribution import kernels, trace
+from seqlift.attribution.rules import RULES
+
+# Of PyTorch, in plain runs of some models
+pytestmark = [
+    pytest.mark.filterwarnings("ignore:LSTM with projections is not supported:UserWarning"),
+    pytest.mark.filterwarnings("ignore:None of the inputs have requires_grad:UserWarning"),
+]
 
 
 @pytest.mark.parametrize("name", MODELS)
@@ -105,3 +113,95 @@ def test_low_precision_stays_near_the_exact_scores(name, dtype, tolerance):
 
 def test_the_number_of_models_is_what_the_documents_say():
     assert len(MODELS) >= 100 and math.isfinite(len(REFUSED))
+
+
+class LowPrecisionInside(nn.Module):
+    def __init__(self):
+        super().__init__()
+        self.conv = nn.Conv1d(4, 8, 5)
+        self.head = nn.Linear(8, 2)
+
+    def forward(self, x):
+        with torch.autocast("cpu", torch.bfloat16):
+            h = torch.nn.functional.gelu(self.conv(x))
+            attention = torch.softmax(h.mT @ h, -1)
+            h = (attention @ h.mT).amax(1)
+            return self.head(h).float()
+
+
+@pytest.mark.parametrize("rule", RULES)
+def test_autocast_inside_a_model(rule):
+    with torch.random.fork_rng():
+        torch.manual_seed(0)
+        model = LowPrecisionInside()
+    x, references = pairs(torch.float32)
+    result = deeplift(model, x, references, target=1, rule=rule)
+    with torch.no_grad():
+        torch.testing.assert_close(result.prediction, model(x)[:, 1])
+    change = (result.prediction[:, None] - result.reference_prediction).abs()
+    assert change.mean() > 0.01 and (result.delta.abs() < 0.05 * change.mean()).all()
+
+
+def test_checkpoints_are_as_before_after_a_walk():
+    before = torch.utils.checkpoint.CheckpointFunction.apply
+    deeplift(build("checkpointed, reentrant"), *pairs(), target=1)
+    assert torch.utils.checkpoint.CheckpointFunction.apply == before
+    assert "apply" not in vars(torch.utils.checkpoint.CheckpointFunction)
+
+
+@pytest.mark.parametrize("name", ["F.relu", "max pool, overlapping", "global min"])
+def test_compiled_and_written_out_rules_agree(name, monkeypatch):
+    """What a GPU computes with PyTorch's operations, and what a CPU computes with compiled ones."""
+    for dtype in (torch.float32, torch.float64):
+        compiled = deeplift(build(name, dtype), *pairs(dtype), target=1)
+        monkeypatch.setattr(kernels, "can_take", lambda *tensors: False)
+        written_out = deeplift(build(name, dtype), *pairs(dtype), target=1)
+        monkeypatch.undo()
+        tolerance = 1e-5 if dtype == torch.float32 else 1e-12
+        torch.testing.assert_close(compiled.hypothetical, written_out.hypothetical, rtol=tolerance, atol=tolerance)
+
+
+@pytest.mark.parametrize("n_threads", [1, 3])
+def test_compiled_rules_by_hand(n_threads, monkeypatch):
+    monkeypatch.setattr(kernels, "_WORTH_A_THREAD", 1)
+    monkeypatch.setattr(torch, "get_num_threads", lambda: n_threads)
+    # of a sequence with two references: both positive, across the kink both ways, both negative, equal
+    x = torch.tensor([[2.0, 3.0, -1.0, -2.0, 1.0, -1.0, 0.0]])
+    r = torch.tensor([[1.0, -1.0, 1.0, -1.0, 1.0, -1.0, 0.0], [4.0, -3.0, 3.0, -4.0, 1.0, -1.0, 0.0]])
+    output, multiplier = kernels.relu(x, r)
+    torch.testing.assert_close(output, r.clamp(min=0))
+    torch.testing.assert_close(multiplier, torch.tensor([[1, 3 / 4, 1 / 2, 0, 1, 0, 0], [1, 1 / 2, 3 / 4, 0, 1, 0, 0]]))
+    # the maximum of three moves from the second element (5, which was 1) to the first (3, which becomes 4)
+    x, r = torch.tensor([[[1.0, 5.0, 2.0]]]), torch.tensor([[[3.0, 1.0, 2.0]], [[1.0, 5.0, 0.0]]])
+    best = [t.max(-1, keepdim=True) for t in (x, r)]
+    place, share = kernels.select(x, r, *(b.values for b in best), *(b.indices for b in best), 1)
+    assert place.flatten().tolist() == [1, 1]
+    torch.testing.assert_close(share.flatten(), torch.tensor([(5 - 3) / (5 - 1), 1.0]))
+    given = kernels.scatter(torch.tensor([[[2.0]], [[3.0]]]), place, share, 3)
+    torch.testing.assert_close(given, torch.tensor([[[0, 1.0, 0]], [[0, 3.0, 0]]]))
+
+
+def test_top_k_by_hand():
+    # The two largest of (5, 1, 4) from (2, 3, 0): 5 rises from 3 by the first element (2/3 of that one's change);
+    # 4 rises from 2 by the lowest of those two on the reference, the third element (0 to 4), a share of 1/2.
+    class Largest(nn.Module):
+        def __init__(self, which):
+            super().__init__()
+            self.which = which
+
+        def forward(self, x):
+            return x[:, 0].topk(2, -1).values[:, self.which : self.which + 1]
+
+    x, r = torch.zeros(1, 4, 3).double(), torch.zeros(1, 1, 4, 3).double()
+    x[0, 0], r[0, 0, 0] = torch.tensor([5.0, 1.0, 4.0]), torch.tensor([2.0, 3.0, 0.0])
+    for which, expected in ((0, [2.0, 0, 0]), (1, [0, 0, 2.0])):
+        multipliers = trace.multipliers(Largest(which), x, r, lambda output: output[:, 0])[0][0, 0, 0]
+        torch.testing.assert_close(multipliers * (x - r[0])[0, 0], torch.tensor(expected).double())
+
+
+def test_a_choice_by_a_comparison_is_rescale_where_one_activation_is_all_there_is():
+    leaky = deeplift(build("where, leaky"), *pairs(), target=1)
+    model = build("where, leaky")
+    model.middle = lambda h: torch.nn.functional.leaky_relu(h, 0.1)
+    named = deeplift(model, *pairs(), target=1)
+    torch.testing.assert_close(leaky.hypothetical, named.hypothetical, rtol=1e-9, atol=1e-12)

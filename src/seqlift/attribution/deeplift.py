@@ -14,8 +14,8 @@ from torch import Tensor
 from seqlift.attribution.batches import References, Request, explain_pairs
 from seqlift.attribution.borrow import borrowed
 from seqlift.attribution.output import Explained, select
-from seqlift.attribution.totals import Block
 from seqlift.attribution.rules import RULES
+from seqlift.attribution.totals import Block
 from seqlift.attribution.trace import multipliers
 from seqlift.errors import SeqliftError
 

@@ -28,7 +28,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from seqlift.attribution.rules import DIVISIONS, PRODUCTS, Pairing, Rescale, attach, find
+from seqlift.attribution.rules import DIVISIONS, PRODUCTS, Pairing, Rescale, attach, find, getters
 
 _PARTS = "_seqlift_parts"
 
@@ -42,11 +42,15 @@ _SUMS = find("add __radd__")
 _DIFFERENCES = find("sub subtract")
 _REVERSED = find("rsub __rsub__")
 _JOINING = find("cat concat concatenate stack hstack vstack")
-_MOVING = _JOINING | find(
-    "view reshape flatten unflatten ravel squeeze unsqueeze transpose t permute movedim moveaxis swapaxes swapdims",
-    "contiguous clone narrow select index_select __getitem__ split split_with_sizes chunk unbind tensor_split",
-    "flip roll expand repeat repeat_interleave view_as reshape_as positive to float double",
-    "dropout dropout1d dropout2d alpha_dropout feature_dropout",
+_MOVING = (
+    _JOINING
+    | getters("T", "mT", "H", "mH", "real")
+    | find(
+        "view reshape flatten unflatten ravel squeeze unsqueeze transpose t permute movedim moveaxis swapaxes swapdims",
+        "contiguous clone narrow select index_select __getitem__ split split_with_sizes chunk unbind tensor_split",
+        "flip roll expand repeat repeat_interleave view_as reshape_as positive to float double",
+        "dropout dropout1d dropout2d alpha_dropout feature_dropout",
+    )
 )
 
 Parts = Callable[[], tuple[Any, Any]]  # makes the positive and the negative part, when and if a rule wants them

@@ -406,7 +406,8 @@ def find(*names: str) -> set[Callable]:
     return {getattr(home, name) for name in names for home in homes if callable(getattr(home, name, None))}
 
 
-def _getters(*names: str) -> set[Callable]:
+def getters(*names: str) -> set[Callable]:
+    """The same for what is read of a tensor without a call."""
     names = " ".join(names).split()
     return {getattr(torch.Tensor, name).__get__ for name in names if hasattr(torch.Tensor, name)}
 
@@ -418,13 +419,13 @@ VALUELESS = find(
     "zeros_like ones_like empty_like full_like new_zeros new_ones new_full new_empty new_tensor",
     "isnan isinf isfinite isneginf isposinf",
     "__len__ __hash__ __repr__ has_names is_distributed is_coalesced result_type can_cast",
-) | _getters(
+) | getters(
     "shape dtype device ndim layout is_cuda is_cpu is_mps is_meta is_sparse is_quantized is_nested is_leaf",
     "requires_grad grad grad_fn names itemsize nbytes _version _base is_mkldnn is_xpu output_nr retains_grad",
 )
 
 # The same function of the input whatever autograd thinks of it.
-IDENTITY = find("detach", "detach_", "requires_grad_", "retain_grad", "alias") | _getters("data")
+IDENTITY = find("detach", "detach_", "requires_grad_", "retain_grad", "alias") | getters("data")
 
 # Linear (or affine) in the arguments at these positions (a list of tensors counts as one), constant in all others.
 LINEAR: dict[Callable, tuple[int, ...]] = {
@@ -454,7 +455,7 @@ LINEAR: dict[Callable, tuple[int, ...]] = {
     }.items()
     for function in find(names)
 }
-LINEAR.update(dict.fromkeys(_getters("T", "mT", "H", "mH", "real"), (0,)))
+LINEAR.update(dict.fromkeys(getters("T", "mT", "H", "mH", "real"), (0,)))
 LINEAR[torch.Tensor.where] = (0, 2)  # x.where(condition, other)
 # Linear where the divisor is constant; where it is not, written out below.
 DIVISIONS = find("div divide true_divide __truediv__ __div__ __itruediv__ div_ divide_")
