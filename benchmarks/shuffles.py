@@ -89,8 +89,8 @@ def main() -> None:
     from printing import machine, table, versions
 
     print(f"# Shuffles\n\n{machine(torch.device('cpu'))}. {versions('numpy', 'numba', 'seqlift', 'tangermeme')}.\n")
-    print(f"Dinucleotide shuffles a second, {N_SHUFFLES} of each of {N_SEQUENCES} random sequences, one-hot to one-hot,")
-    print("medians over rounds, in brackets the smallest and the largest. The last three columns: other shuffles.\n")
+    print(f"Dinucleotide shuffles a second, {N_SHUFFLES} of each of {N_SEQUENCES} sequences, one-hot to one-hot:")
+    print("Medians over rounds, in brackets the smallest and the largest. The last three columns: other shuffles.\n")
     rows = []
     for cores in (1, 2):
         environment = os.environ | {name: str(cores) for name in ("OMP_NUM_THREADS", "NUMBA_NUM_THREADS")}
