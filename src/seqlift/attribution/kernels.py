@@ -1,8 +1,9 @@
-"""The two rules that nearly every network spends its time in, each in one pass over memory on a CPU.
+"""The rules that nearly every network spends its time in, each in one pass over memory on a CPU.
 
-ReLU and max pooling are so cheap that writing their multipliers with PyTorch's operations, a pass over memory for each,
-would cost half as much as the convolutions between them. Compiled here, they cost little more than the operations
-themselves. `seqlift.attribution.rules` defines what they compute and does so itself for other devices and types.
+Activations and max pooling are so cheap that writing their multipliers with PyTorch's operations, a pass over memory
+for each, would cost half as much as the convolutions between them. Compiled here, they cost little more than the
+operations themselves. `seqlift.attribution.rules` defines what they compute and does so itself for other devices and
+types.
 """
 
 import itertools
@@ -78,6 +79,43 @@ def _relu(first, last, x, r, output, multiplier):
             quotient = (max(on_sequence[j], zero) - after) / delta
             output[row, j] = after
             multiplier[row, j] = slope if delta == zero else quotient
+
+
+def quotient(x: Tensor, r: Tensor, fx: Tensor, fr: Tensor, least: float) -> tuple[Tensor, Tensor | None]:
+    """(f(x) - f(r)) / (x - r), and where |x - r| is at most `least` so that something else must be put there.
+
+    Parameters
+    ----------
+    x, fx : torch.Tensor, shape (B, ...)
+    r, fr : torch.Tensor, shape (B · R, ...)
+    least : float
+
+    Returns
+    -------
+    multiplier : torch.Tensor, shape (B · R, ...)
+    near : torch.Tensor of bool, shape (B · R, ...), or None if there is no such place
+    """
+    tensors = [t.detach().contiguous() for t in (x, r, fx, fr)]
+    multiplier, near = torch.empty_like(tensors[1]), torch.empty(r.shape, dtype=torch.bool)
+    arrays = [t.numpy().reshape(len(t), -1) for t in (*tensors, multiplier, near)]
+    found = np.zeros(len(r), dtype=np.bool_)
+    _run(_quotient, len(r), r.numel(), *arrays, arrays[0].dtype.type(least), found)
+    return multiplier, near if found.any() else None
+
+
+@compiled
+def _quotient(first, last, x, r, fx, fr, multiplier, near, least, found):
+    per_sequence = len(r) // len(x)
+    for row in range(first, last):
+        s = row // per_sequence
+        n_near = 0
+        for j in range(r.shape[1]):
+            delta = x[s, j] - r[row, j]
+            is_near = abs(delta) <= least
+            n_near += is_near
+            near[row, j] = is_near
+            multiplier[row, j] = (fx[s, j] - fr[row, j]) / delta
+        found[row] = n_near > 0
 
 
 def select(
