@@ -9,9 +9,9 @@ import torch
 from torch import Tensor
 
 from seqlift.attribution import references as reference_kinds
-from seqlift.attribution.output import select  # noqa: F401
 from seqlift.attribution.pace import Pace
-from seqlift.attribution.totals import BY_REFERENCE, Block, Totals, summarise
+from seqlift.attribution.totals import BY_REFERENCE, Block, Summary, Totals, summarise
+from seqlift.attribution.trial import check_independence, default_batch_size
 from seqlift.errors import SeqliftError
 
 References = Tensor | Callable[[Tensor, int, int], Tensor] | None
@@ -63,6 +63,8 @@ class Request:
     args : tuple of torch.Tensor, shape (N, ...)
     seed : int
     center_first_layer : bool
+    draws_from_any : bool
+        Whether references can be drawn without those before them.
     """
 
     sequences: Tensor
@@ -72,6 +74,7 @@ class Request:
     args: tuple[Tensor, ...]
     seed: int
     center_first_layer: bool
+    draws_from_any: bool
 
     @classmethod
     def check(
@@ -119,7 +122,8 @@ class Request:
             raise SeqliftError(f'`n_references` (={n_references!r}) must be at least 1, or "auto"')
         references = reference_kinds.dinucleotide_shuffles if references is None else references
         limit, share = (max_references, error_share) if auto else (n_references, None)
-        return cls(sequences.detach(), references, limit, share, args, seed, center_first_layer)
+        from_any = isinstance(references, Tensor) or _takes_start(references)
+        return cls(sequences.detach(), references, limit, share, args, seed, center_first_layer, from_any)
 
     def draw(self, rows: Tensor, start: int, stop: int) -> Tensor:
         """References `start` to `stop` (exclusive) of the sequences in `rows` (B,): (B, stop - start, 4, L).
@@ -131,16 +135,23 @@ class Request:
         """
         if isinstance(self.references, Tensor):
             return self.references[rows, start:stop]
-        sequences, n = self.sequences[rows], stop
-        if start and "start" in inspect.signature(self.references).parameters:
-            n = stop - start
-            drawn = self.references(sequences, n, self.seed, start=start)
-        else:  # reference k is the same however many are asked for
-            drawn = self.references(sequences, n, self.seed)
+        sequences = self.sequences[rows]
+        n = stop - start if self.draws_from_any else stop
+        options = {"start": start} if self.draws_from_any else {}
+        drawn = self.references(sequences, n, self.seed, **options)
         wanted = (len(rows), n, *sequences.shape[1:])
         if tuple(drawn.shape) != wanted:
             raise SeqliftError(f"`references` returned shape {tuple(drawn.shape)}; it must be {wanted}")
         return drawn[:, start - stop :]
+
+
+def _takes_start(references: Callable) -> bool:
+    """Whether a callable can leave out the first references: it has `start=0` among its parameters."""
+    try:
+        start = inspect.signature(references).parameters.get("start")
+    except (TypeError, ValueError):  # written in C
+        return False
+    return start is not None and start.default == 0
 
 
 def centred(x: Tensor, references: Tensor) -> Tensor:
@@ -190,15 +201,12 @@ def explain_pairs(
     SeqliftError
         If a single row does not fit in the memory.
     """
-    pace = Pace(default_batch_size(where, request.sequences.shape[-1]) if batch_size is None else batch_size)
-    step = request.limit if request.error_share is None else min(ROUND, request.limit)
+    pairs = _Pairs(request, where, predict, compute, batch_size, points)
     fields: dict[str, Tensor] = {}
     n, first = len(request.sequences), 0
     while first < n:
-        group = torch.arange(first, min(n, first + GROUP * max(1, pace.rows // points // step)))
-        totals = Totals(request.sequences[group], request.limit, where)
-        _explain_group(request, group, totals, step, functools.partial(_run, request, where, compute), pace, points)
-        for name, values in totals.result().items():
+        group = torch.arange(first, min(n, first + pairs.group_size()))
+        for name, values in pairs.explain(group).items():
             if name not in fields:
                 fields[name] = values.new_empty(n, *values.shape[1:])
             fields[name][group] = values
@@ -207,52 +215,76 @@ def explain_pairs(
     return {name: values[:, :used] if name in BY_REFERENCE else values for name, values in fields.items()}
 
 
-def _explain_group(request, group, totals, step, run, pace, points) -> None:
-    """Round by round, the sequences in `group`, until they have references enough."""
-    start, active = 0, torch.arange(len(group))
-    while start < request.limit and len(active):
-        stop, done = min(start + step, request.limit), 0
-        while done < len(active):
-            rows = active[done : done + max(1, pace.rows // points // (stop - start))]
-            references = request.draw(group[rows], start, stop)
-            done += len(rows)
-            row = column = 0
-            while row < len(rows):  # smaller blocks only where the references of a sequence do not fit in one
-                pairs = max(1, pace.rows // points)
-                some = rows[row : row + max(1, pairs // references.shape[1])]
-                columns = slice(column, min(column + pairs, references.shape[1]))
-                r = references[row : row + len(some), columns]
-                taken = functools.partial(run, group[some], r, pace.rows)
-                summary = pace.attempt(taken, points * len(some) * r.shape[1])
-                if summary is not None:
-                    totals.add(some, slice(start + columns.start, start + columns.stop), summary)
-                    column = columns.stop % references.shape[1]
-                    row += 0 if column else len(some)
-        start = stop
-        if request.error_share is not None:
-            active = active[totals.unsure(request.error_share)[active]]
+class _Pairs:
+    """The pairs of a call, group by group, round by round, block by block."""
 
+    def __init__(self, request: Request, where: torch.device, predict, compute, batch_size: int | None, points: int):
+        self._request, self._where, self._predict, self._compute = request, where, predict, compute
+        self._points, self._checked = points, False
+        self._round = request.limit if request.error_share is None else min(ROUND, request.limit)
+        if batch_size is None:
+            batch_size = default_batch_size(predict, *self._on_device(torch.arange(1)))
+        self._pace = Pace(batch_size)
 
-def _run(request: Request, where: torch.device, compute: Callable, rows: Tensor, references: Tensor, at_once: int):
-    x = request.sequences[rows].to(where)
-    references = references.detach().to(where, x.dtype)
-    if request.center_first_layer:
-        references = centred(x, references)
-    args = tuple(arg[rows].to(where) for arg in request.args)
-    return summarise(x, references, compute(x, references, args, at_once))
+    def _on_device(self, rows: Tensor) -> tuple[Tensor, tuple[Tensor, ...]]:
+        return self._request.sequences[rows].to(self._where), tuple(a[rows].to(self._where) for a in self._request.args)
 
+    def _at_once(self) -> int:
+        """Pairs in a block."""
+        return max(1, self._pace.rows // self._points)
 
-def default_batch_size(device: torch.device, length: int) -> int:
-    """Rows (N, 4, length) at a time: near the cache's size on a CPU, many on a GPU; by length, not by machine load.
+    def group_size(self) -> int:
+        return GROUP * max(1, self._at_once() // self._round)
 
-    Parameters
-    ----------
-    device : torch.device
-    length : int, bp
+    def explain(self, group: Tensor) -> dict[str, Tensor]:
+        """The fields of the result of the sequences in `group` (G,)."""
+        request, start, active = self._request, 0, torch.arange(len(group))
+        totals = Totals(request.sequences[group], request.limit, self._where)
+        while start < request.limit and len(active):
+            stop, done = min(start + self._round, request.limit), 0
+            while done < len(active):
+                rows = active[done : done + max(1, self._at_once() // (stop - start))]
+                self._explain_round(group, rows, start, stop, totals)
+                done += len(rows)
+            start = stop
+            if request.error_share is not None:
+                active = active[totals.unsure(request.error_share)[active]]
+        return totals.result()
 
-    Returns
-    -------
-    int
-    """
-    budget = 2**24 if device.type == "cuda" else 2**15
-    return max(16, min(8192, budget // max(1, length)))
+    def _explain_round(self, group: Tensor, rows: Tensor, start: int, stop: int, totals: Totals) -> None:
+        """References `start` to `stop` of some sequences: in one block, or in more where that is too large."""
+        drawn = None if self._request.draws_from_any else self._request.draw(group[rows], start, stop)
+        row, column = 0, start
+        while row < len(rows):
+            n_parts = -(-(stop - start) // self._at_once())
+            some = rows[row : row + max(1, self._at_once() // (stop - start))]
+            columns = slice(column, min(stop, column - (start - stop) // n_parts))
+            if drawn is None:
+                references = self._request.draw(group[some], columns.start, columns.stop)
+            else:
+                references = drawn[row : row + len(some), columns.start - start : columns.stop - start]
+            block = functools.partial(self._explain_block, group[some], references)
+            summary = self._pace.attempt(block, self._points * len(some) * references.shape[1])
+            if summary is not None:
+                totals.add(some, columns, summary)
+                column = columns.stop if columns.stop < stop else start
+                row += len(some) if column == start else 0
+
+    def _explain_block(self, rows: Tensor, references: Tensor) -> Summary:
+        x, args = self._on_device(rows)
+        references = references.detach().to(self._where, x.dtype)
+        if self._request.center_first_layer:
+            references = centred(x, references)
+        block = self._compute(x, references, args, self._pace.rows)
+        if not self._checked:  # after the method has had its say about what the model does
+            self._check_independence(references[:1, 0], int(rows[0]))
+            self._checked = True
+        return summarise(x, references, block)
+
+    def _check_independence(self, reference: Tensor, row: int) -> None:
+        """Of two different sequences, or of one and a reference of it."""
+        sequences = self._request.sequences
+        other = next((i for i in range(len(sequences)) if not torch.equal(sequences[i], sequences[row])), row)
+        x, args = self._on_device(torch.tensor([row, other]))
+        x = torch.cat([x[:1], reference]) if other == row else x
+        check_independence(self._predict, x, args)

@@ -29,7 +29,7 @@ def choose_device(device: str | torch.device | None) -> torch.device:
 
 
 @contextlib.contextmanager
-def borrowed(model: Callable, device: str | torch.device | None) -> Iterator[torch.device]:
+def borrowed(model: Callable, device: str | torch.device | None, *, look_inside: bool = True) -> Iterator[torch.device]:
     """Put a model in evaluation mode with frozen weights, on `device` (None: where it is); undo all of it at the end.
 
     The train/eval flag is set and put back on each submodule by itself, so that a BatchNorm frozen inside a training
@@ -38,13 +38,14 @@ def borrowed(model: Callable, device: str | torch.device | None) -> Iterator[tor
     Raises
     ------
     SeqliftError
-        If a submodule is scripted or compiled: it hides the operations inside.
+        If a submodule is scripted or compiled, so that it hides its operations, and `look_inside` says that the method
+        needs to see them.
     """
     if not isinstance(model, nn.Module):
         yield torch.device("cpu") if device is None else choose_device(device)
         return
     for name, module in model.named_modules():
-        if isinstance(module, torch.jit.ScriptModule) or hasattr(module, "_orig_mod"):
+        if look_inside and (isinstance(module, torch.jit.ScriptModule) or hasattr(module, "_orig_mod")):
             raise SeqliftError(
                 f"cannot explain `{name or 'the model'}` ({type(module).__name__}): a scripted or compiled module "
                 "hides its operations; pass the module that it was made from"

@@ -22,7 +22,9 @@ from seqlift.errors import SeqliftError
 
 @dataclass(frozen=True)
 class DeepLift:
-    """What `deeplift` found; N sequences of length L, R references each. Tensors lie on the CPU.
+    """What `deeplift` found; N sequences of length L, at most R references each. Tensors lie on the CPU.
+
+    They are float64 for float64 sequences and float32 for all others.
 
     Attributes
     ----------
@@ -31,11 +33,16 @@ class DeepLift:
     contributions : torch.Tensor, shape (N, 4, L)
         The hypothetical contribution of the base that is there.
     delta : torch.Tensor, shape (N, R)
-        Completeness delta: (f(x) - f(reference)) - Σ m · (x - reference), over all bases.
+        Completeness delta: (f(x) - f(reference)) - Σ m · (x - reference), over all bases. NaN where a sequence has
+        fewer references than others.
     prediction : torch.Tensor, shape (N,)
+        f(x), in the units of the output that is explained.
     reference_prediction : torch.Tensor, shape (N, R)
+        f(reference); NaN where a sequence has fewer references than others.
     standard_error : torch.Tensor, shape (N, L)
         Of the contribution at each position, over references; NaN for one reference.
+    n_references : torch.Tensor, shape (N,), int64
+        How many references each sequence was held against.
     """
 
     hypothetical: Tensor
@@ -72,22 +79,39 @@ def deeplift(
         Borrowed: explained in evaluation mode and left exactly as it was.
     sequences : torch.Tensor, shape (N, 4, L)
     references : torch.Tensor, shape (N, R, 4, L) or (R, 4, L), any values; or callable; or None
-        A callable is given `(sequences, n_references, seed)` and returns (N, R, 4, L). None: dinucleotide shuffles.
-    n_references : int
-        How many, where `references` is a callable or None.
+        A callable is given `(sequences, n_references, seed)` and returns (N, R, 4, L), reference k of a sequence being
+        the same however many are asked for. If it takes `start=0` by keyword, it is asked for references from `start`
+        on. None: dinucleotide shuffles.
+    n_references : int or "auto"
+        How many, where `references` is a callable or None. "auto": ten at a time, for each sequence by itself, until
+        its largest standard error is at most `error_share` of its largest |contribution|.
     target : int
-        Which output to explain. Where the output is a probability, let the model return its logit.
+        Which output to explain.
     rule : "rescale", "reveal-cancel" or "genomics"
         For activation functions, of arXiv 1704.02685; `genomics` is RevealCancel on dense layers and Rescale elsewhere.
         Products by the product rule of 1605.01713, whatever the rule.
+    output : "logit" or "probability"
+        Where the model ends in a sigmoid or softmax: its input (for a softmax minus the mean over classes), or what
+        comes out of it. A model that ends otherwise is explained as it is, or, for "probability", the sigmoid of what
+        it gives.
+    center_first_layer : bool
+        Give the scores that the model would have if the weights of its first layer had a mean of zero over the bases,
+        which for one-hot input is another way to write the same function (arXiv 1605.01713 on constrained inputs). Each
+        reference is completed by (Σx - Σr) / 4 of each base, so references that sum to one change nothing, and a
+        reference of zeros becomes a quarter of each base.
+    error_share : float
+        For `n_references="auto"`.
+    max_references : int
+        For `n_references="auto"`: no more than these, whether the error is small enough or not.
     args : tuple of torch.Tensor, shape (N, ...)
         Further inputs of the model, the same for a sequence and its references; they receive no contributions.
     batch_size : int, optional
-        Pairs of sequence and reference at a time. Results do not depend on it beyond rounding.
+        Pairs of sequence and reference at a time; by default chosen by the size of the model's activations, and smaller
+        where they do not fit in the memory. Results do not depend on it beyond rounding.
     device : str or torch.device, optional
         Where to compute; by default where the model is.
     seed : int
-        Of the shuffles.
+        Given to `references`. Reference k of a sequence depends on the sequence, k and the seed alone.
 
     Returns
     -------
@@ -96,7 +120,8 @@ def deeplift(
     Raises
     ------
     SeqliftError
-        If an argument is wrong, or the model uses an operation that cannot be explained (named with its place).
+        If an argument is wrong, the model uses an operation that cannot be explained (named with its place), its output
+        for a sequence depends on the others in the batch or is random, or a single pair does not fit in the memory.
     """
     if rule not in RULES:
         raise SeqliftError(f"`rule` (={rule!r}) must be one of {', '.join(RULES)}")

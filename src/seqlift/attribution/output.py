@@ -142,8 +142,7 @@ class Explained:
             result = torch.sigmoid(result)
         elif found.is_logarithm:
             result = torch.exp(result)
-        with torch._C.DisableTorchFunction():  # a question of ours, not an operation of the model
-            n, shape = len(sequences), tuple(result.shape)
+        n, shape = len(sequences), tuple(result.shape)
         if len(shape) == 2 and shape[0] == n:
             return result
         if len(shape) < 2 and (n == 1 or shape == (n,)):  # also after a `.squeeze()` that took the axis of a single row

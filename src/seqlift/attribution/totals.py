@@ -27,6 +27,8 @@ class Block:
         Whatever else is to be averaged over references, by the name of its field in the result.
     steps : torch.Tensor, shape (B, R'), int64, optional
         How many points of the path each pair took.
+    delta : torch.Tensor, shape (B, R'), optional
+        The completeness delta, where it is not that of the multipliers.
     """
 
     multipliers: Tensor
@@ -34,6 +36,7 @@ class Block:
     reference_prediction: Tensor
     path: dict[str, Tensor] = field(default_factory=dict)
     steps: Tensor | None = None
+    delta: Tensor | None = None
 
 
 @dataclass(frozen=True)
@@ -74,7 +77,8 @@ def summarise(x: Tensor, references: Tensor, block: Block) -> Summary:
     contributions = ((multipliers * x.to(precise)[:, None]).sum(2) - of_reference).to(exact)
     contribution = contributions.mean(1)
     fx, fr = block.prediction.to(exact), block.reference_prediction.to(exact)
-    by_reference = {"delta": fx[:, None] - fr - contributions.sum(-1), "reference_prediction": fr}
+    delta = fx[:, None] - fr - contributions.sum(-1) if block.delta is None else block.delta.to(exact)
+    by_reference = {"delta": delta, "reference_prediction": fr}
     return Summary(
         n_references=references.shape[1],
         means={
