@@ -1,5 +1,7 @@
 """Mutagenesis: a loop over every change as oracle, another library, a model whose effects are known, and bad calls."""
 
+import warnings
+
 import pytest
 import tangermeme.saturation_mutagenesis
 import torch
@@ -7,8 +9,7 @@ import torch.nn.functional as F
 from torch import nn
 
 import seqlift.attribution.mutagenesis as module
-from seqlift.attribution.mutagenesis import mutagenesis
-from seqlift.errors import SeqliftError
+from seqlift import SeqliftError, mutagenesis
 
 LENGTH = 11
 
@@ -105,10 +106,12 @@ def test_one_prediction_for_each_change():
         return s.sum((1, 2))
 
     mutagenesis(model, x, batch_size=1000)
-    assert sum(calls) == 4 + 3 * (4 * LENGTH) + 1  # each sequence, three changes of a base, four of N
+    needed = 4 + 3 * (4 * LENGTH) + 1  # each sequence, three changes of a base, four of N
+    trial = [2, 2, 2]  # whether rows are independent
+    assert calls == [*trial, 4, needed - 4]
     calls.clear()
     mutagenesis(model, x, batch_size=10)
-    assert max(calls) == 10 and sum(calls) == 4 + 3 * (4 * LENGTH) + 1
+    assert max(calls) == 10 and sum(calls) == sum(trial) + needed
 
 
 def test_what_does_not_fit_in_memory_is_tried_in_smaller_batches():
@@ -148,6 +151,19 @@ def test_the_model_and_the_sequences_are_left_as_they_were():
     with pytest.raises(SeqliftError):
         mutagenesis(model, x, target=3)
     assert model.training and not model[1].training
+
+
+def test_a_scripted_model_is_as_good_as_any():
+    x, plain = one_hot(2), small_net().eval()
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", DeprecationWarning)  # of torch.jit
+        scripted = torch.jit.script(plain)
+    torch.testing.assert_close(mutagenesis(scripted, x).effects, mutagenesis(plain, x).effects)
+
+
+def test_a_model_that_mixes_its_rows_is_refused():
+    with pytest.raises(SeqliftError, match="depends on the others in its batch"):
+        mutagenesis(lambda s: (s - s.mean(0)).square().sum((1, 2)), one_hot(1))
 
 
 def test_the_output_that_is_explained():

@@ -12,10 +12,11 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-from seqlift.attribution.batches import check_inputs, default_batch_size
+from seqlift.attribution.batches import check_inputs
 from seqlift.attribution.borrow import borrowed
 from seqlift.attribution.output import Explained, select
 from seqlift.attribution.pace import Pace
+from seqlift.attribution.trial import check_independence, default_batch_size
 from seqlift.errors import SeqliftError
 
 _GROUP = 16  # batches whose changes are listed together: few batches are short, and the lists stay small
@@ -58,7 +59,8 @@ def mutagenesis(
     Parameters
     ----------
     model : torch.nn.Module or callable, (N, 4, L) [+ args] -> (N, T)
-        Borrowed: run in evaluation mode and left exactly as it was. No operation is refused, as none is looked into.
+        Borrowed: run in evaluation mode and left exactly as it was. It may be written in any way, scripted and compiled
+        modules included: nothing but its output is looked at.
     sequences : torch.Tensor, shape (N, 4, L), one-hot; a column of zeros is N and is changed to all four bases
     target : int
         Which output to explain.
@@ -78,7 +80,8 @@ def mutagenesis(
     Raises
     ------
     SeqliftError
-        If an argument is wrong, or a column of `sequences` is neither one-hot nor zeros.
+        If an argument is wrong, a column of `sequences` is neither one-hot nor zeros, or the model's output for a
+        sequence depends on the others in its batch.
     """
     args = check_inputs(sequences, args)
     sequences = sequences.detach()
@@ -91,8 +94,11 @@ def mutagenesis(
         return select(explained(x, *extra), target).to(precise)
 
     effects, prediction = torch.zeros(n, 4, length, dtype=precise), torch.zeros(n, dtype=precise)
-    with borrowed(model, device) as where, torch.no_grad():
-        pace = Pace(default_batch_size(where, length) if batch_size is None else batch_size)
+    with borrowed(model, device, look_inside=False) as where, torch.no_grad():
+        one, of_one = sequences[:1].to(where), tuple(arg[:1].to(where) for arg in args)
+        pace = Pace(default_batch_size(predict, one, of_one) if batch_size is None else batch_size)
+        other = one.roll(1, 1)  # every base another one
+        check_independence(predict, torch.cat([one, other]), tuple(arg.repeat_interleave(2, 0) for arg in of_one))
         first = 0
         while first < n:
             block = slice(first, first + max(1, _GROUP * pace.rows // (3 * length + 1)))
