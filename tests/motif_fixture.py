@@ -31,17 +31,17 @@ def write_scores(path, coords, sequences, hypothetical, *, target="factor", meth
     n, _, length = sequences.shape
     hypothetical = hypothetical.astype(np.float32)
     contributions = hypothetical * sequences
-    with create_scores(
-        path, coords, length=length, n_references=1, attributes={"target": target, "method": method}
-    ) as writer:
+    attributes = {"target": target, "method": method}
+    with create_scores(path, coords, length=length, attributes=attributes) as writer:
         writer.append(
-            sequences,
-            hypothetical,
-            contributions,
-            np.zeros((n, 1)),
-            contributions.sum(axis=(1, 2)),
-            np.zeros((n, 1)),
-            np.full((n, length), np.nan),
+            sequences=sequences,
+            hypothetical=hypothetical,
+            contributions=contributions,
+            prediction=contributions.sum(axis=(1, 2)),
+            n_references=np.ones(n),
+            delta=np.zeros((n, 1)),
+            reference_prediction=np.zeros((n, 1)),
+            standard_error=np.full((n, length), np.nan),
         )
     return path
 

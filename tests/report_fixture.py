@@ -36,6 +36,7 @@ def build_run(
     learned: bool = True,
     region_name: str = "peak",
     n_references: int = 4,
+    mutagenesis: int = 20,
     examples: int = 1,
     seed: int = 0,
 ) -> tuple[Path, Path]:
@@ -55,6 +56,8 @@ def build_run(
             (run / "tracks").mkdir(exist_ok=True)
             (run / "tracks" / f"{target}.{method}.bw").write_bytes(b"bigWig")
             _write_motifs(run, rng, target, method, patterns)
+        if mutagenesis:
+            _write_mutagenesis(run, table, codes, target, strengths[target], mutagenesis)
     if truth is not None:
         (run / "truth.json").write_text(json.dumps(truth))
     config = {
@@ -65,7 +68,8 @@ def build_run(
         "regions": {"negatives": "genome", "ratio": 1.0, "valid": ["chr2"], "test": ["chr3"], "seed": 1},
         "model": {"type": "basset", "filters": [32, 32]},
         "training": {"epochs": 20, "batch_size": 64, "learning_rate": 0.001, "seed": 2},
-        "attribution": {"methods": list(methods), "max_regions": 1000, "seed": 3},
+        "attribution": {"methods": list(methods), "max_regions": 1000, "seed": 3}
+        | {"mutagenesis": {"max_regions": mutagenesis}},
         "motifs": {"database": "jaspar:vertebrates", "max_seqlets": 2000, "seed": 4},
         "report": {"examples": examples},
     }
@@ -206,14 +210,18 @@ def _write_scores(run, rng, table, codes, target, method, n_references, strength
     prediction = contributions.sum(axis=(1, 2)) - 1.5
     references = np.full((n, n_references), -1.5)
     delta = rng.normal(0, 1e-5 if method == "deeplift" else 2e-3, (n, n_references))
-    path = alphas = weights = None
+    path = None
     if method == "interior_gradients":
-        nodes, node_weights = np.polynomial.legendre.leggauss(20)
-        alphas, weights = (nodes + 1) / 2, node_weights / 2
+        nodes, weights = np.polynomial.legendre.leggauss(20)
+        alphas = (nodes + 1) / 2
         rise = (prediction + 1.5)[:, None]
         curve = (1 - np.exp(-4 * alphas)) / (1 - np.exp(-4))
         slope = rise * 4 * np.exp(-4 * alphas) / (1 - np.exp(-4))
-        path = {"prediction": rise * curve - 1.5, "slope": slope, "gradient_size": np.abs(slope) * 1.2 + 0.3}
+        path = {"alphas": alphas, "weights": weights / 2, "prediction": rise * curve - 1.5, "slope": slope}
+        path["gradient_size"] = np.abs(slope) * 1.2 + 0.3
+        for name, share in (("alpha_half", 0.5), ("alpha_90", 0.9)):
+            path[name] = np.full(n, -np.log(1 - share * (1 - np.exp(-4))) / 4)
+        path["steps"] = np.full((n, n_references), 20)
     attributes = {
         "method": method,
         "target": target,
@@ -225,16 +233,39 @@ def _write_scores(run, rng, table, codes, target, method, n_references, strength
         "package_version": "0.1.0",
     }
     with create_scores(
-        run / "scores" / f"{target}.{method}.h5",
-        table.iloc[rows],
-        length=length,
-        n_references=n_references,
-        attributes=attributes,
-        alphas=alphas,
-        weights=weights,
+        run / "scores" / f"{target}.{method}.h5", table.iloc[rows], length=length, attributes=attributes
     ) as writer:
-        error = np.full((n, length), np.nan) if n_references == 1 else np.abs(total) * 0.2 + 0.01
-        writer.append(sequences, hypothetical, contributions, delta, prediction, references, error, path)
+        writer.append(
+            sequences=sequences,
+            hypothetical=hypothetical,
+            contributions=contributions,
+            prediction=prediction,
+            n_references=np.full(n, n_references),
+            delta=delta,
+            reference_prediction=references,
+            standard_error=np.full((n, length), np.nan) if n_references == 1 else np.abs(total) * 0.2 + 0.01,
+            path=path,
+        )
+
+
+def _write_mutagenesis(run, table, codes, target, strength, regions):
+    """Of the best held-out region and some others: the contributions of the methods, squashed as by redundant sites."""
+    rows = np.flatnonzero(table[f"target:{target}"])
+    held_out = rows[(table["split"].iloc[rows] == "test").to_numpy()]
+    best = held_out[np.argsort(-strength[held_out].sum(axis=1), kind="stable")[:10]]
+    rows = np.union1d(best, rows[: regions - len(best)])
+    sequences = (codes[rows][:, None, :] == np.arange(4)[None, :, None]).astype(np.float32)
+    noise = np.random.default_rng(7).normal(0, 0.02, strength[rows].shape)
+    contributions = sequences * (np.tanh(2 * strength[rows]) / 3 + noise)[:, None]
+    attributes = {"method": "mutagenesis", "target": target, "model_fingerprint": "cd" * 32, "seed": 3}
+    path = run / "scores" / f"{target}.mutagenesis.h5"
+    with create_scores(path, table.iloc[rows], length=codes.shape[1], attributes=attributes) as writer:
+        writer.append(
+            sequences=sequences,
+            hypothetical=contributions,
+            contributions=contributions,
+            prediction=contributions.sum(axis=(1, 2)) - 1.5,
+        )
 
 
 def _write_motifs(run, rng, target, method, patterns):
@@ -296,7 +327,15 @@ def _write_motifs(run, rng, target, method, patterns):
 
 
 def write_scores(
-    path: Path, names, contributions, *, delta=None, prediction=None, reference_prediction=None, tolerance=0.01
+    path: Path,
+    names,
+    contributions,
+    *,
+    delta=None,
+    prediction=None,
+    reference_prediction=None,
+    n_references=None,
+    tolerance=0.01,
 ):
     """A score file of given contributions (N, L), which all stand at A; made for one question. Returns `path`."""
     n, length = contributions.shape
@@ -305,10 +344,16 @@ def write_scores(
     projected = np.zeros((n, 4, length), np.float32)
     projected[:, 0] = contributions
     delta = np.zeros((n, 1)) if delta is None else delta
-    prediction = np.arange(n, dtype=float) if prediction is None else prediction
-    reference_prediction = np.full(delta.shape, -1.0) if reference_prediction is None else reference_prediction
     attributes = {"method": "deeplift", "target": "t", "tolerance": tolerance}
-    with create_scores(path, coords, length=length, n_references=delta.shape[1], attributes=attributes) as writer:
-        error = np.full((n, length), np.nan)
-        writer.append(projected != 0, projected, projected, delta, prediction, reference_prediction, error)
+    with create_scores(path, coords, length=length, attributes=attributes) as writer:
+        writer.append(
+            sequences=projected != 0,
+            hypothetical=projected,
+            contributions=projected,
+            prediction=np.arange(n, dtype=float) if prediction is None else prediction,
+            n_references=np.full(n, delta.shape[1]) if n_references is None else n_references,
+            delta=delta,
+            reference_prediction=np.full(delta.shape, -1.0) if reference_prediction is None else reference_prediction,
+            standard_error=np.full((n, length), np.nan),
+        )
     return path

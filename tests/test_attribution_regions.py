@@ -7,7 +7,9 @@ import torch
 
 from seqlift import SeqliftError, deeplift
 from seqlift.attribution.deeplift import DeepLift
-from seqlift.attribution.regions import attribute_regions, broken_completeness, choose_regions
+from seqlift.attribution.mutagenesis import mutagenesis
+from seqlift.attribution.references import genomic_windows
+from seqlift.attribution.regions import attribute_regions, broken_completeness, choose_regions, choose_sample
 from seqlift.cli import main
 from seqlift.dataset import load_one_hot
 from seqlift.genome import Genome
@@ -54,17 +56,23 @@ def run(tmp_path, monkeypatch):
 
 
 def attribute(folder, table, method="deeplift", name="x.h5", **settings):
-    settings = {"target": "even", "n_references": 3, "tolerance": 0.01, "device": "cpu"} | settings
+    defaults = {} if method == "mutagenesis" else {"n_references": 3, "tolerance": 0.01}
+    settings = {"target": "even", "device": "cpu"} | defaults | settings
     with Genome(folder / "genome.fa") as genome:
         return attribute_regions(folder / "model.ckpt", table, genome, folder / name, method=method, **settings)
+
+
+def positives(folder, table):
+    """The positive regions and their sequences."""
+    chosen = table[table["target:even"] == 1].reset_index(drop=True)
+    with Genome(folder / "genome.fa") as genome:
+        return chosen, load_one_hot(chosen, genome, 0)
 
 
 def test_the_file_holds_what_deeplift_says_of_the_positive_regions(run):
     folder, table = run
     assert attribute(folder, table, seed=4) == N // 2
-    positive = table[table["target:even"] == 1].reset_index(drop=True)
-    with Genome(folder / "genome.fa") as genome:
-        sequences = load_one_hot(positive, genome, 0)
+    positive, sequences = positives(folder, table)
     expected = deeplift(load_model(folder / "model.ckpt").model, sequences, n_references=3, target=1, seed=4)
     with open_scores(folder / "x.h5") as scores:
         assert list(scores.coords["name"]) == list(positive["name"])
@@ -76,6 +84,8 @@ def test_the_file_holds_what_deeplift_says_of_the_positive_regions(run):
             )
         assert scores.attributes["method"] == "deeplift" and scores.attributes["seed"] == 4
         assert len(scores.attributes["model_fingerprint"]) == 64
+        assert scores.attributes["rule"] == "rescale" and scores.attributes["references"] == "dinucleotide"
+        assert (scores.n_references[:] == 3).all()
 
 
 def test_interior_gradients_keep_their_path(run):
@@ -86,12 +96,98 @@ def test_interior_gradients_keep_their_path(run):
         weighted = (scores.interior["slope"][:] * scores.interior["weights"][:]).sum(1)
         np.testing.assert_allclose(weighted, scores.contributions[:].sum((1, 2)), rtol=1e-3, atol=1e-4)
         assert (scores.interior["gradient_size"][:] >= np.abs(scores.interior["slope"][:]) - 1e-6).all()
+        assert (scores.interior["steps"][:] == 12).all()
+        half, most = scores.interior["alpha_half"][:], scores.interior["alpha_90"][:]
+        assert ((half > 0) & (half <= most) & (most <= 1)).all()
+        assert scores.attributes["quadrature"] == "gauss-legendre"
+
+
+def test_steps_that_are_added_until_the_path_is_resolved(run):
+    folder, table = run
+    attribute(folder, table, method="interior_gradients", steps="auto", step_tolerance=0.02, tolerance=0.2)
+    with open_scores(folder / "x.h5") as scores:
+        assert scores.attributes["steps"] == "auto" and scores.attributes["step_tolerance"] == 0.02
+        steps = scores.interior["steps"][:]
+        assert steps.shape == (N // 2, 3) and steps.min() == len(scores.interior["alphas"])
+        change = np.abs(scores.prediction[:][:, None] - scores.reference_prediction[:])
+        resolved = np.abs(scores.delta[:]) <= 0.02 * change + 1e-6
+        assert resolved.all() and steps.max() > steps.min()
+
+
+def test_references_that_are_added_until_the_scores_are_sure(run, monkeypatch):
+    folder, table = run
+    monkeypatch.setattr("seqlift.attribution.regions._BLOCK_NUMBERS", 3 * 64 * LENGTH)  # blocks of other widths
+    attribute(folder, table, n_references="auto", error_share=0.12, max_references=60)
+    _, sequences = positives(folder, table)
+    settings = {"n_references": "auto", "error_share": 0.12, "max_references": 60, "target": 1}
+    expected = deeplift(load_model(folder / "model.ckpt").model, sequences, **settings)
+    with open_scores(folder / "x.h5") as scores:
+        used = scores.n_references[:]
+        assert len(set(used)) > 1 and scores.delta.shape == (N // 2, used.max())
+        np.testing.assert_array_equal(used, expected.n_references.numpy())
+        for field in ("delta", "reference_prediction"):
+            found = getattr(scores, field)[:]
+            np.testing.assert_array_equal(np.isfinite(found).sum(1), used)
+            np.testing.assert_allclose(found, getattr(expected, field).numpy(), rtol=1e-4, atol=1e-5)
+
+
+def test_mutagenesis_of_a_sample_with_the_examples_in_it(run):
+    folder, table = run
+    assert attribute(folder, table, method="mutagenesis", sample=5, examples=2, seed=3) == 5
+    positive, sequences = positives(folder, table)
+    model = load_model(folder / "model.ckpt").model
+    expected = mutagenesis(model, sequences, target=1)
+    held_out = positive.index[positive["split"] == "test"]
+    best = expected.prediction.numpy()[held_out].argsort()[::-1][:2]
+    with open_scores(folder / "x.h5") as scores:
+        names = list(scores.coords["name"])
+        assert set(positive["name"].iloc[held_out[best]]) <= set(names)
+        rows = [list(positive["name"]).index(name) for name in names]
+        assert rows == sorted(rows)
+        for field in ("hypothetical", "contributions", "prediction"):
+            np.testing.assert_allclose(getattr(scores, field)[:], getattr(expected, field)[rows], rtol=1e-4, atol=1e-6)
+        assert scores.delta is None and scores.attributes["method"] == "mutagenesis"
+
+
+def test_a_sample_is_of_the_regions_that_the_methods_explain(run):
+    folder, table = run
+    attribute(folder, table, name="all.h5", max_regions=6, seed=2)
+    attribute(folder, table, method="mutagenesis", max_regions=6, sample=4, seed=2)
+    with open_scores(folder / "all.h5") as scores, open_scores(folder / "x.h5") as some:
+        assert len(some.coords) == 4 and set(some.coords["name"]) < set(scores.coords["name"])
+
+
+def test_choose_sample():
+    table = pd.DataFrame({"chrom": "chr1", "start": np.arange(10) * 100, "split": ["train", "test"] * 5})
+    table["end"] = table["start"] + 50
+    prediction = np.arange(10.0)
+    settings = {"sample": 4, "examples": 2, "seed": 1}
+    sample = choose_sample(table, prediction, **settings)
+    assert {700, 900} < set(sample["start"]) and len(sample) == 4 and sample["start"].is_monotonic_increasing
+    assert sample.equals(choose_sample(table, prediction, **settings))
+    assert not sample.equals(choose_sample(table, prediction, **(settings | {"seed": 2})))
+    assert list(choose_sample(table, prediction, sample=1, examples=2, seed=1)["start"]) == [900]
+    assert choose_sample(table, prediction, sample=99, examples=0, seed=1).equals(table)
+
+
+def test_genomic_references_keep_away_from_all_peaks(run):
+    folder, table = run
+    table = table.assign(kind=["peak"] * 5 + ["genome"] * 15)
+    settings = {"references": "genomic:1", "n_references": 4}
+    attribute(folder, table, **settings)
+    _, sequences = positives(folder, table)
+    with Genome(folder / "genome.fa") as genome:
+        kind = genomic_windows(genome, table[:5], tolerance=1)
+        expected = deeplift(load_model(folder / "model.ckpt").model, sequences, kind, n_references=4, target=1)
+    with open_scores(folder / "x.h5") as scores:
+        np.testing.assert_allclose(scores.reference_prediction[:], expected.reference_prediction, rtol=1e-5, atol=1e-6)
+        assert scores.attributes["references"] == "genomic:1"
 
 
 def test_blocks_change_nothing(run, monkeypatch):
     folder, table = run
     attribute(folder, table, name="whole.h5")
-    monkeypatch.setattr("seqlift.attribution.regions._BLOCK_BASES", 3 * LENGTH)
+    monkeypatch.setattr("seqlift.attribution.regions._BLOCK_NUMBERS", 3 * 64 * LENGTH)
     attribute(folder, table, name="blocks.h5")
     with open_scores(folder / "whole.h5") as whole, open_scores(folder / "blocks.h5") as blocks:
         np.testing.assert_allclose(blocks.hypothetical[:], whole.hypothetical[:], rtol=1e-4, atol=1e-6)
@@ -114,20 +210,31 @@ def test_broken_completeness_fails_and_leaves_the_older_file(run):
     assert not [p.name for p in folder.iterdir() if p.name.startswith(".x.h5")]
 
 
-def test_rounding_of_a_model_that_hardly_changes_is_not_broken_completeness():
-    def result(delta, prediction, reference):
-        return DeepLift(
-            hypothetical=torch.zeros(1, 4, 5),
-            contributions=torch.zeros(1, 4, 5),
-            delta=torch.tensor([[delta]]),
-            prediction=torch.tensor([prediction]),
-            reference_prediction=torch.tensor([[reference]]),
-            standard_error=torch.zeros(1, 5),
-        )
+def deltas(delta, prediction, reference, used=1):
+    """A result of one sequence and several references in which nothing but the deltas matters."""
+    delta = torch.tensor([delta])
+    return DeepLift(
+        hypothetical=torch.zeros(1, 4, 5),
+        contributions=torch.zeros(1, 4, 5),
+        delta=delta,
+        prediction=torch.tensor([prediction]),
+        reference_prediction=torch.where(torch.arange(delta.shape[1]) < used, torch.tensor(reference), torch.nan),
+        standard_error=torch.zeros(1, 5),
+        n_references=torch.tensor([used]),
+    )
 
-    assert not broken_completeness(result(3.7e-9, 0.05, 0.05), 0.001).any()
-    assert broken_completeness(result(1e-4, 0.05, 0.05), 0.001).all()
-    assert broken_completeness(result(0.003, 2.0, 1.0), 0.001).all()
+
+def test_rounding_of_a_model_that_hardly_changes_is_not_broken_completeness():
+    assert not broken_completeness(deltas([3.7e-9], 0.05, 0.05), 0.001).any()
+    assert broken_completeness(deltas([1e-4], 0.05, 0.05), 0.001).all()
+    assert broken_completeness(deltas([0.003], 2.0, 1.0), 0.001).all()
+
+
+def test_a_reference_that_was_not_used_is_not_broken_but_one_that_overflowed_is():
+    nan = float("nan")
+    found = broken_completeness(deltas([0.0, nan, 0.5, nan, nan], 2.0, 1.0, used=3), 0.001)
+    assert found.tolist() == [[False, True, True, False, False]]
+    assert broken_completeness(deltas([float("inf")], 2.0, 1.0), 0.001).all()
 
 
 @pytest.mark.parametrize(
@@ -135,9 +242,17 @@ def test_rounding_of_a_model_that_hardly_changes_is_not_broken_completeness():
     [
         ({"target": "evem"}, "no target 'evem'; it has: odd, even"),
         ({"target": "odd"}, "regions have no target 'odd'; they have: even, none"),
-        ({"method": "lime"}, "method 'lime' does not exist; choose from deeplift, interior_gradients"),
+        ({"method": "lime"}, "method 'lime' does not exist; choose from deeplift, interior_gradients, mutagenesis"),
         ({"references": "blank"}, "references 'blank' do not exist"),
-        ({"n_references": 0}, "n-references"),
+        ({"n_references": 0}, "n_references"),
+        ({"n_references": "auto", "error_share": 0}, "error_share"),
+        ({"steps": 3}, "`steps` is no setting of deeplift; it has: n_references"),
+        ({"rule": "rescue"}, "`rule`"),
+        ({"tolerance": None}, "--tolerance is missing"),
+        ({"method": "interior_gradients", "rule": "rescale"}, "`rule` is no setting of interior_gradients"),
+        ({"method": "mutagenesis", "references": "zeros"}, "mutagenesis has no references"),
+        ({"method": "mutagenesis", "sample": 0}, "--sample"),
+        ({"method": "mutagenesis", "steps": 3}, "`steps` is no setting of mutagenesis; it has: sample, examples"),
         ({"max_regions": 0}, "max-regions"),
     ],
 )
@@ -162,6 +277,13 @@ def test_the_command(run, capsys):
     assert "5 regions of even explained" in capsys.readouterr().out
     with open_scores(folder / "x.h5") as scores:
         assert len(scores.coords) == 5
+    auto = ["--n-references", "auto", "--error-share", "0.3", "--rule", "rescale", "--no-center-first-layer"]
+    assert main([*command, *auto]) == 0
+    with open_scores(folder / "x.h5") as scores:
+        assert scores.attributes["n_references"] == "auto" and scores.attributes["error_share"] == 0.3
+        assert not scores.attributes["center_first_layer"] and scores.attributes["max_references"] == 200
+    assert main([*command, "--n-references", "3", "--steps", "3"]) == 1
+    assert "`steps` is no setting of deeplift" in capsys.readouterr().err
     assert main([*command, "--target", "none"]) == 1
     error = capsys.readouterr().err
     assert "seqlift attribute: error:" in error and "no target 'none'" in error and "Traceback" not in error

@@ -21,6 +21,7 @@ from seqlift.errors import SeqliftError
 from seqlift.provenance import collect_provenance, sha256
 from seqlift.report import analysis, figures, load_run, page, write_report
 from seqlift.report.summary import print_summary
+from seqlift.scores import choose_examples
 
 TAG = "<img src=x onerror=alert(1)>"
 TRUTH = {
@@ -208,6 +209,7 @@ def test_scores_of_two_models_are_called_so(copy):
         ("model/history.tsv", "train"),
         ("model/predictions.tsv.gz", "train"),
         ("scores/TAL1.interior_gradients.h5", "attribute"),
+        ("scores/TAL1.mutagenesis.h5", "attribute"),
         ("tracks/GATA1.deeplift.bw", "tracks"),
         ("motifs/deeplift/TAL1/motifs.json", "motifs"),
         ("motifs/deeplift/TAL1/patterns.tsv", "motifs"),
@@ -320,11 +322,11 @@ def test_examples_are_the_highest_held_out_ones_that_do_not_overlap():
     coords = _coords(0, 1000, 1050, 2000, 3000, 4000)
     prediction = np.array([9.0, 3.0, 4.0, 1.0, 1.0, 8.0])
     split = pd.Series(["train", "test", "test", "test", "test", "valid"])
-    rows, rule = analysis.choose_examples(coords, prediction, split, 3)
+    rows, rule = choose_examples(coords, prediction, split, 3)
     assert rows == [2, 3, 4]  # 1 overlaps 2; 3 and 4 tie and keep their order
     assert "held-out" in rule and "highest predicted logit" in rule
-    assert analysis.choose_examples(coords, prediction, split, 0)[0] == []
-    rows, rule = analysis.choose_examples(coords, prediction, pd.Series(["train"] * 6), 1)
+    assert choose_examples(coords, prediction, split, 0)[0] == []
+    rows, rule = choose_examples(coords, prediction, pd.Series(["train"] * 6), 1)
     assert rows == [0] and "no held-out region" in rule
 
 
@@ -408,6 +410,7 @@ def test_completeness_counts_by_the_rule_of_attribution(tmp_path, monkeypatch):
         prediction=torch.from_numpy(prediction),
         reference_prediction=torch.from_numpy(reference),
         contributions=torch.from_numpy(contributions)[:, None],
+        n_references=torch.full((10,), 4),
     )
     assert 3 < found.broken < 37
     assert (found.broken, found.tolerance) == (int(broken_completeness(result, 0.06).sum()), 0.06)
@@ -415,18 +418,114 @@ def test_completeness_counts_by_the_rule_of_attribution(tmp_path, monkeypatch):
     np.testing.assert_allclose(found.relative, (np.abs(delta) / explained).ravel(), rtol=1e-5)
 
 
-def test_share_of_the_path():
-    alphas = np.array([0, 0.25, 0.5, 0.75, 1])
-    straight = analysis.PathCurve(alphas, np.array([alphas * 4 - 1, alphas * 2]), alphas[1:-1], np.ones((2, 3)))
-    assert straight.alpha_at(0.5) == pytest.approx(0.5)
-    assert straight.alpha_at(0.9) == pytest.approx(0.9)
-    saturated = analysis.PathCurve(alphas, np.array([[0, 4, 4, 4, 4.0]]), alphas[1:-1], np.ones((1, 3)))
-    assert saturated.alpha_at(0.5) == pytest.approx(0.125)
-    flat = analysis.PathCurve(alphas, np.ones((1, 5)), alphas[1:-1], np.ones((1, 3)))
-    assert flat.alpha_at(0.5) is None
-    assert straight.overshoot() is None and saturated.overshoot() is None and flat.overshoot() is None
-    over = analysis.PathCurve(alphas, np.array([[0, 3, 5, 4.5, 4.0]]), alphas[1:-1], np.ones((1, 3)))
-    assert over.overshoot() == 0.5 and over.alpha_at(0.5) == pytest.approx(0.25 * 2 / 3)
+def test_references_that_were_not_used_are_not_broken(tmp_path):
+    used = np.array([2, 4, 3])
+    delta = np.where(np.arange(4) < used[:, None], 1e-4, np.nan)
+    delta[1, 2], delta[2, 0] = 0.5, np.nan  # too large, and used but not finite
+    names, contributions = np.array(["a", "b", "c"]), np.ones((3, 6), np.float32)
+    path = write_scores(tmp_path / "s.h5", names, contributions, delta=delta, n_references=used)
+    found = analysis.completeness(path)
+    assert found.broken == 2 and len(found.relative) == 9 and list(found.n_references) == [2, 4, 3]
+
+
+def _path(prediction, **fields):
+    prediction = np.asarray(prediction, float)
+    alphas, none = np.linspace(0, 1, prediction.shape[1]), np.full(len(prediction), np.nan)
+    settings = {"half": none, "most": none, "steps": np.array([50])} | fields
+    return analysis.PathCurve(alphas, prediction, alphas[1:-1], np.ones((len(prediction), len(alphas) - 2)), **settings)
+
+
+def test_output_that_is_highest_before_the_sequence():
+    for curve in ([[0, 1, 2, 3, 4]], [[0, 4, 4, 4, 4]], [[1, 1, 1, 1, 1]]):
+        assert _path(curve).overshoot() is None
+    assert _path([[0, 3, 5, 4.5, 4]]).overshoot() == 0.5
+
+
+def test_where_half_of_the_change_has_happened_is_of_the_median_region(copy):
+    import h5py
+
+    with h5py.File(copy[0] / "scores" / "TAL1.interior_gradients.h5", "r+") as file:
+        n = len(file["path/alpha_half"])
+        file["path/alpha_half"][:] = np.r_[np.full(n - 2, 0.31), 0.9, np.nan]
+        file["path/alpha_90"][:] = 0.77
+    text = Page(write_report(*copy, copy[0] / "report.html")).text
+    assert "half of the change has happened by α\u202f=\u202f0.31 and nine tenths by 0.77" in text
+
+
+def test_how_many_references_and_points_were_taken(copy):
+    import h5py
+
+    with h5py.File(copy[0] / "scores" / "TAL1.interior_gradients.h5", "r+") as file:
+        used = np.full(len(file["diagnostics/n_references"]), 3)
+        used[0] = 2
+        file["diagnostics/n_references"][:] = used
+        for name, empty in (("diagnostics/delta", np.nan), ("path/steps", 0)):
+            values = file[name][:]
+            values[np.arange(4) >= used[:, None]] = empty
+            file[name][:] = values
+        file["path/steps"][0, 0] = 1280
+    text = Page(write_report(*copy, copy[0] / "report.html")).text
+    assert "2–3, median 3" in text and "20–1\u2009280, median 20" in text
+    assert "Completeness is broken" not in text
+
+
+# Mutagenesis
+
+
+def test_methods_are_held_against_mutagenesis(tmp_path):
+    from scipy.stats import pearsonr, spearmanr
+
+    rng = np.random.default_rng(4)
+    names = np.array([f"r{i}" for i in range(12)])
+    effects = rng.normal(size=(5, 30)).astype(np.float32)
+    chosen = np.array([7, 2, 11, 4, 5])
+    contributions = rng.normal(size=(12, 30)).astype(np.float32)
+    contributions[chosen] += effects
+    effects[4] = 0  # nothing to correlate with
+    method = write_scores(tmp_path / "method.h5", names, contributions)
+    found = analysis.yardstick(method, write_scores(tmp_path / "y.h5", names[chosen], effects))
+    order = np.argsort(chosen)  # rows come as in the method's file
+    for values, oracle in ((found.pearson, pearsonr), (found.spearman, spearmanr)):
+        expected = [oracle(contributions[chosen[i]], effects[i])[0] if i != 4 else np.nan for i in order]
+        np.testing.assert_allclose(values, expected, atol=1e-6)
+    stranger = write_scores(tmp_path / "s.h5", np.array(["z"]), np.ones((1, 30), np.float32))
+    assert analysis.yardstick(method, stranger) is None
+
+
+def test_page_shows_mutagenesis_beside_the_methods(whole):
+    run, _, path = whole
+    page_ = Page(path)
+    medians = []
+    for target in ("GATA1", "TAL1"):
+        for method in METHODS:
+            scores = [run / "scores" / f"{target}.{name}.h5" for name in (method, "mutagenesis")]
+            found = analysis.yardstick(*scores)
+            assert 10 < len(found.pearson) <= 20
+            medians += [np.median(found.pearson), np.median(found.spearman)]
+    assert "Against mutagenesis" in page_.text
+    assert all(f"{median:.3f}" in page_.text for median in medians)
+    drawn = [image["alt"] for image in page_.all("img") if "as sequence logos" in image["alt"]]
+    assert len(drawn) == 2 and all("Interior gradients above Mutagenesis" in alt for alt in drawn)
+    assert sum("correlation with mutagenesis" in image["alt"] for image in page_.all("img")) == 4
+    links = [unquote(link["href"]) for link in page_.all("a")]
+    assert "scores/TAL1.mutagenesis.h5" in links
+
+
+def test_no_mutagenesis_was_asked_for(copy):
+    run, config = copy
+    config.write_text(config.read_text().replace("max_regions: 20\n", "max_regions: 0\n"))
+    page_ = Page(write_report(run, config, run / "report.html"))  # files of an earlier run are left aside
+    assert "utagenesis" not in page_.text.replace("mutagenesis.max_regions", "")
+    assert not any("utagenesis" in image["alt"] for image in page_.all("img"))
+
+
+def test_mutagenesis_of_other_regions_is_no_yardstick(copy):
+    import h5py
+
+    for target in ("GATA1", "TAL1"):
+        with h5py.File(copy[0] / "scores" / f"{target}.mutagenesis.h5", "r+") as file:
+            file["coords/name"][:] = [f"other{i}" for i in range(len(file["coords/name"]))]
+    assert "Against mutagenesis" not in Page(write_report(*copy, copy[0] / "report.html")).text
 
 
 def test_svg_becomes_an_address_that_keeps_numbers_in_text():

@@ -11,22 +11,31 @@ from seqlift.scores import create_scores, open_scores
 ATTRIBUTES = {"method": "interior_gradients", "target": "GATA1", "seed": 3}
 
 
-def rows(n=5, length=12, n_references=2, n_steps=4, seed=0):
+STEPS = 4
+
+
+def rows(n=5, length=12, n_references=2, seed=0, path=True):
+    """Random scores of n regions, as `ScoreWriter.append` takes them."""
     random = np.random.default_rng(seed)
     sequences = np.eye(4, dtype=np.int8)[random.integers(0, 4, (n, length))].transpose(0, 2, 1)
     hypothetical = random.normal(size=(n, 4, length)).astype(np.float32)
-    return {
+    block = {
         "sequences": sequences,
         "hypothetical": hypothetical,
         "contributions": hypothetical * sequences,
-        "delta": random.normal(size=(n, n_references)).astype(np.float32),
         "prediction": random.normal(size=n).astype(np.float32),
+        "n_references": np.full(n, n_references, np.int32),
+        "delta": random.normal(size=(n, n_references)).astype(np.float32),
         "reference_prediction": random.normal(size=(n, n_references)).astype(np.float32),
         "standard_error": random.random((n, length)).astype(np.float32),
-        "path": {
-            key: random.normal(size=(n, n_steps)).astype(np.float32) for key in ("prediction", "slope", "gradient_size")
-        },
     }
+    if path:
+        names = ("prediction", "slope", "gradient_size")
+        block["path"] = {name: random.normal(size=(n, STEPS)).astype(np.float32) for name in names}
+        block["path"] |= {name: random.random(n).astype(np.float32) for name in ("alpha_half", "alpha_90")}
+        block["path"] |= dict.fromkeys(("alphas", "weights"), np.linspace(0, 1, STEPS))
+        block["path"]["steps"] = random.integers(16, 100, (n, n_references)).astype(np.int32)
+    return block
 
 
 def coords(n=5, length=12):
@@ -37,15 +46,20 @@ def coords(n=5, length=12):
 
 
 def part(block, chosen):
-    return {key: part(value, chosen) if key == "path" else value[chosen] for key, value in block.items()}
+    """Some rows of a block; the nodes of the path belong to all."""
+    return {
+        key: part(value, chosen) if key == "path" else value if key in ("alphas", "weights") else value[chosen]
+        for key, value in block.items()
+    }
+
+
+def create(path, regions=None):
+    return create_scores(path, coords() if regions is None else regions, length=12, attributes=ATTRIBUTES)
 
 
 def test_blocks_come_back_as_written(tmp_path):
     block, path = rows(), tmp_path / "a folder" / "x.h5"
-    alphas = np.linspace(0, 1, 4)
-    with create_scores(
-        path, coords(), length=12, n_references=2, attributes=ATTRIBUTES, alphas=alphas, weights=alphas
-    ) as writer:
+    with create(path) as writer:
         assert not path.exists()
         writer.append(**part(block, slice(0, 2)))
         writer.append(**part(block, slice(2, 5)))
@@ -55,15 +69,52 @@ def test_blocks_come_back_as_written(tmp_path):
         for key, value in block.items():
             if key != "path":
                 np.testing.assert_array_equal(getattr(scores, key)[:], value)
+        assert set(scores.interior) == set(block["path"])
         for key, value in block["path"].items():
             np.testing.assert_array_equal(scores.interior[key][:], value)
-        np.testing.assert_array_equal(scores.interior["alphas"][:], alphas)
+
+
+@pytest.mark.parametrize("widths", [(2, 7, 3), (7, 2, 3), (3, 2, 40)])
+def test_rows_of_more_and_of_fewer_references_share_a_file(tmp_path, widths):
+    blocks = [rows(n=2, n_references=width, seed=width) for width in widths]
+    with create(tmp_path / "x.h5", coords(6)) as writer:
+        for block in blocks:
+            writer.append(**block)
+    with open_scores(tmp_path / "x.h5") as scores:
+        assert scores.delta.shape == (6, max(widths))
+        assert list(scores.n_references[:]) == [width for width in widths for _ in range(2)]
+        for i, (width, block) in enumerate(zip(widths, blocks, strict=True)):
+            here = slice(2 * i, 2 * i + 2)
+            for name in ("delta", "reference_prediction"):
+                np.testing.assert_array_equal(getattr(scores, name)[here, :width], block[name])
+                assert np.isnan(getattr(scores, name)[here, width:]).all()
+            np.testing.assert_array_equal(scores.interior["steps"][here, :width], block["path"]["steps"])
+            assert (scores.interior["steps"][here, width:] == 0).all()
+
+
+def test_a_method_without_references_has_none_in_its_file(tmp_path):
+    block = {key: rows()[key] for key in ("sequences", "hypothetical", "contributions", "prediction")}
+    with create(tmp_path / "x.h5") as writer:
+        writer.append(**block)
+    with open_scores(tmp_path / "x.h5") as scores:
+        np.testing.assert_array_equal(scores.prediction[:], block["prediction"])
+        assert scores.delta is scores.reference_prediction is scores.standard_error is scores.n_references is None
+        assert scores.interior is None
+
+
+@pytest.mark.parametrize("field", ["delta", "path"])
+def test_all_rows_have_the_same_fields(tmp_path, field):
+    some = {key: value for key, value in rows().items() if key != field}
+    for blocks in ((rows(), some), (some, rows())):
+        with pytest.raises(ValueError, match="in some rows only"), create(tmp_path / "x.h5", coords(10)) as writer:
+            for block in blocks:
+                writer.append(**block)
 
 
 def test_the_file_of_other_programs(tmp_path):
     """TF-MoDISco reads these groups by name, gzip only."""
-    block = rows()
-    with create_scores(tmp_path / "x.h5", coords(), length=12, n_references=2, attributes=ATTRIBUTES) as writer:
+    block = rows(path=False)
+    with create(tmp_path / "x.h5") as writer:
         writer.append(**block)
     with h5py.File(tmp_path / "x.h5") as file:
         assert file["raw/seq"].dtype == np.int8 and file["shap/seq"].compression == "gzip"
@@ -76,28 +127,37 @@ def test_an_older_file_survives_a_failed_run(tmp_path):
     path.write_text("good")
     with (
         pytest.raises(ValueError, match="2 rows were written for 5"),
-        create_scores(path, coords(), length=12, n_references=2, attributes=ATTRIBUTES) as writer,
+        create(path) as writer,
     ):
-        writer.append(**part(rows(), slice(0, 2)))
+        writer.append(**part(rows(path=False), slice(0, 2)))
     assert path.read_text() == "good" and [p.name for p in tmp_path.iterdir()] == ["x.h5"]
 
 
 def test_scores_that_are_not_finite_are_refused_by_region(tmp_path):
-    block = rows()
+    block = rows(path=False)
     block["hypothetical"][3, 2, 1] = np.nan
     with (
         pytest.raises(SeqliftError, match="'a b3é'"),
-        create_scores(tmp_path / "x.h5", coords(), length=12, n_references=2, attributes=ATTRIBUTES) as writer,
+        create(tmp_path / "x.h5") as writer,
     ):
         writer.append(**block)
     assert not list(tmp_path.iterdir())
 
 
 def test_no_regions_is_a_file_too(tmp_path):
-    with create_scores(tmp_path / "x.h5", coords(0), length=12, n_references=2, attributes=ATTRIBUTES):
+    with create(tmp_path / "x.h5", coords(0)):
         pass
     with open_scores(tmp_path / "x.h5") as scores:
         assert scores.hypothetical.shape == (0, 4, 12) and len(scores.coords) == 0
+
+
+def test_a_file_of_an_older_format_is_refused_with_the_remedy(tmp_path):
+    with create(tmp_path / "x.h5") as writer:
+        writer.append(**rows(path=False))
+    with h5py.File(tmp_path / "x.h5", "r+") as file:
+        file.attrs["format"] = "seqlift scores 1"
+    with pytest.raises(SeqliftError, match="'seqlift scores 1', not 'seqlift scores 2'; make it again with"):
+        open_scores(tmp_path / "x.h5").__enter__()
 
 
 @pytest.mark.parametrize("content", [None, "text", "hdf5"])

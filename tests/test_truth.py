@@ -169,11 +169,18 @@ def test_longer_windows_have_the_same_best(made, tmp_path):
 
 def write_scores(path, regions, contributions, *, target="GATA1", method="deeplift"):
     n, _, length = contributions.shape
-    with create_scores(
-        path, regions, length=length, n_references=1, attributes={"target": target, "method": method}
-    ) as file:
-        zeros = np.zeros((n, 1))
-        file.append(contributions != 0, contributions, contributions, zeros, zeros[:, 0], zeros, np.zeros((n, length)))
+    attributes = {"target": target, "method": method}
+    with create_scores(path, regions, length=length, attributes=attributes) as file:
+        file.append(
+            sequences=contributions != 0,
+            hypothetical=contributions,
+            contributions=contributions,
+            prediction=np.zeros(n),
+            n_references=np.ones(n),
+            delta=np.zeros((n, 1)),
+            reference_prediction=np.zeros((n, 1)),
+            standard_error=np.zeros((n, length)),
+        )
     return path
 
 

@@ -22,6 +22,14 @@ SIMULATED_GENOME = "genome.fa"
 SIMULATED_PEAKS = ("both.bed", "GATA1.bed", "TAL1.bed")
 """Files that `seqlift simulate` makes, relative to the config's `data_dir`."""
 
+_FEW_REFERENCES = {
+    "uniform": "all alike",
+    "background": "all alike",
+    "zeros": "all alike",
+    "fasta": "as many as in the file",
+}
+"""Kinds of which more references bring nothing new, and why."""
+
 _TYPE_WORDS = {
     "integer": "a whole number",
     "number": "a number",
@@ -160,9 +168,10 @@ def _fill(value: Any, node: Mapping, validator) -> Any:
     if isinstance(value, list):
         return [_fill(item, node.get("items", {}), validator) for item in value]
     if _is_finite_number(None, value):
-        if node.get("type") == "number":
+        types = [branch.get("type") for branch in (node, *node.get("anyOf", []))]
+        if "number" in types:
             return float(value)
-        if node.get("type") == "integer" and float(value).is_integer():
+        if "integer" in types and float(value).is_integer():
             return int(value)
     return value
 
@@ -237,6 +246,7 @@ def _cross_checks(config: dict, directory: Path) -> Iterator[tuple[str, str]]:
     yield from _check_lengths(config)
     yield from _check_merging(config)
     yield from _check_model(_dict(config.get("model")))
+    yield from _check_attribution(_dict(config.get("attribution")), directory)
     yield from _check_files(config, targets, directory)
 
 
@@ -298,6 +308,40 @@ def _check_model(model: dict) -> Iterator[tuple[str, str]]:
         if all(isinstance(value, list) for value in blocks.values()) and len(set(map(len, blocks.values()))) > 1:
             counts = ", ".join(f"{key} has {len(value)}" for key, value in blocks.items())
             yield "model", f"filters, kernels and pools need one entry for each block; {counts}"
+
+
+def _check_attribution(attribution: dict, directory: Path) -> Iterator[tuple[str, str]]:
+    for method in ("deeplift", "interior_gradients"):
+        settings = _dict(attribution.get(method))
+        references = settings.get("references")
+        if not isinstance(references, str):
+            continue
+        key = f"attribution.{method}"
+        kind, _, rest = references.partition(":")
+        if kind == "fasta":
+            yield from _check_file(f"{key}.references", rest, directory / rest, "")
+        elif kind == "background" and not math.isclose(sum(_numbers(rest)), 1, abs_tol=0.01):
+            yield f"{key}.references", f"{_show(references)} must be four shares, of A, C, G and T, that sum to 1"
+        elif kind == "genomic" and rest and not all(0 <= number <= 1 for number in _numbers(rest)):
+            yield f"{key}.references", f"{_show(references)} must have a tolerance in GC content from 0 to 1"
+        if settings.get("n_references") == "auto" and kind in _FEW_REFERENCES:
+            yield (
+                f"{key}.n_references",
+                f"(='auto') needs references that are drawn at random, but {references} are {_FEW_REFERENCES[kind]}; "
+                "take shuffles or genomic windows, or a number",
+            )
+        for name in ("center_first_layer", "gradient_correction"):
+            if settings.get(name) is True and kind not in ("zeros", "fasta"):
+                yield (
+                    f"{key}.{name}",
+                    f"(=True) changes nothing with {references} as references, as they have one base, or shares that "
+                    "sum to one, where the sequence has; delete it, or take zeros",
+                )
+
+
+def _numbers(text: str) -> list[float]:
+    """Numbers between commas; nan where there is none."""
+    return [float(part) if _is_number_text(part) else math.nan for part in text.split(",")]
 
 
 def _check_files(config: dict, targets: list[tuple[int, dict]], directory: Path) -> Iterator[tuple[str, str]]:

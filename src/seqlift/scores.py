@@ -11,15 +11,20 @@ shap/seq                              (N, 4, L) float32   hypothetical contribut
 projected_shap/seq                    (N, 4, L) float32   contributions: the hypothetical one of the base that is there
 coords/chrom, name, strand            (N,) UTF-8          chromosome, region name, strand
 coords/start, end                     (N,) int64          bp, 0-based, end exclusive
-diagnostics/delta                     (N, R) float32      completeness delta of each sequence and reference
 diagnostics/prediction                (N,) float32        f(sequence)
-diagnostics/reference_prediction      (N, R) float32      f(reference)
+diagnostics/n_references              (N,) int32          references used; R is the most that any row used
+diagnostics/delta                     (N, R) float32      completeness delta; NaN beyond the references that were used
+diagnostics/reference_prediction      (N, R) float32      f(reference); NaN beyond the references that were used
 diagnostics/standard_error            (N, L) float32      of the contribution, over references (NaN for one reference)
 path/alphas, path/weights             (K,) float64        interior gradients only: quadrature nodes and weights
 path/prediction                       (N, K) float32      f at each node, mean over references
 path/slope                            (N, K) float32      df/dα at each node: the sum of gradient × (x - reference)
 path/gradient_size                    (N, K) float32      the sum over bases of |gradient × (x - reference)|
+path/alpha_half, path/alpha_90        (N,) float32        α at which half and 90 % of f's change has happened
+path/steps                            (N, R) int32        points that each average took; 0 beyond the references used
 ====================================  ==================  ==========================================================
+
+Mutagenesis has no references: of `diagnostics` its files hold `prediction` alone.
 
 Attributes of the file: `format`, `method`, `target`, `rule`, `references`, `seed`, `model_fingerprint`,
 `package_version` and further settings of the method.
@@ -38,63 +43,85 @@ import pandas as pd
 from seqlift.errors import SeqliftError
 from seqlift.files import replacing
 
-FORMAT = "seqlift scores 1"
+FORMAT = "seqlift scores 2"
 _COORDS = ["chrom", "start", "end", "name", "strand"]
-_PATH = ["prediction", "slope", "gradient_size"]
+_GROUPS = {"sequences": "raw/seq", "hypothetical": "shap/seq", "contributions": "projected_shap/seq"}
+_TYPES = {"raw/seq": np.int8, "diagnostics/n_references": np.int32, "path/steps": np.int32}
+_PER_REFERENCE = ("diagnostics/delta", "diagnostics/reference_prediction", "path/steps")
+_NODES = ("path/alphas", "path/weights")
+_CHUNK = 2**18  # numbers: about 1 MB
 
 
 class ScoreWriter:
     """Appends blocks of rows to an open score file; made by `create_scores`."""
 
-    def __init__(self, file: h5py.File, coords: pd.DataFrame, length: int, n_references: int, alphas, weights):
-        n = len(coords)
-        self._file, self._n, self._row = file, n, 0
-        rows = max(1, min(n, 2**18 // max(1, 4 * length)))  # about 1 MB a chunk
-        compress = {"compression": "gzip", "compression_opts": 4, "shuffle": True}
-
-        def make(name: str, shape: tuple[int, ...], dtype: type) -> None:
-            file.create_dataset(
-                name, (n, *shape), dtype, chunks=(rows, *shape) if n and all(shape) else None, **(compress if n else {})
-            )
-
-        make("raw/seq", (4, length), np.int8)
-        make("shap/seq", (4, length), np.float32)
-        make("projected_shap/seq", (4, length), np.float32)
-        make("diagnostics/delta", (n_references,), np.float32)
-        make("diagnostics/prediction", (), np.float32)
-        make("diagnostics/reference_prediction", (n_references,), np.float32)
-        make("diagnostics/standard_error", (length,), np.float32)
+    def __init__(self, file: h5py.File, coords: pd.DataFrame, length: int):
+        self._file, self._n, self._length, self._row = file, len(coords), length, 0
         for column in _COORDS:
             if column in ("start", "end"):
                 file.create_dataset(f"coords/{column}", data=coords[column].to_numpy(np.int64))
             else:
                 text = coords[column].astype(str).to_numpy(object)
                 file.create_dataset(f"coords/{column}", data=text, dtype=h5py.string_dtype())
-        self._path = alphas is not None
-        if self._path:
-            file.create_dataset("path/alphas", data=np.asarray(alphas, np.float64))
-            file.create_dataset("path/weights", data=np.asarray(weights, np.float64))
-            for name in _PATH:
-                make(f"path/{name}", (len(alphas),), np.float32)
+        for name in _GROUPS.values():
+            self._make(name, 4, length)
+        self._make("diagnostics/prediction")
+        self._names: set[str] = set()
+
+    def _make(self, name: str, *shape: int) -> None:
+        dtype = _TYPES.get(name, np.float32)
+        settings = {}
+        if self._n:
+            rows = max(1, min(self._n, _CHUNK // max(1, 4 * self._length)))
+            grows = name in _PER_REFERENCE
+            settings = {"compression": "gzip", "compression_opts": 4, "shuffle": True}
+            settings["chunks"] = (rows, *(max(16, size) if grows else max(1, size) for size in shape))
+            settings["maxshape"] = (self._n, *(None if grows else size for size in shape))
+        empty = np.nan if dtype is np.float32 else 0
+        self._file.create_dataset(name, (self._n, *shape), dtype, fillvalue=empty, **settings)
 
     def append(
         self,
+        *,
         sequences,
         hypothetical,
         contributions,
-        delta,
         prediction,
-        reference_prediction,
-        standard_error,
+        n_references=None,
+        delta=None,
+        reference_prediction=None,
+        standard_error=None,
         path: dict[str, np.ndarray] | None = None,
     ) -> None:
         """Write the next rows, in the order of the coordinates; shapes as in the table above, the first axis shorter.
+
+        What has a column for each reference may have more or fewer columns than in the rows before. What a method does
+        not have is left out, from all rows; `path` holds all of the group `path`.
 
         Raises
         ------
         SeqliftError
             If a score is not finite: nothing downstream could use the file.
+        ValueError
+            If rows have something that the first ones had not, or lack it.
         """
+        given = {
+            "sequences": sequences,
+            "hypothetical": hypothetical,
+            "contributions": contributions,
+            "prediction": prediction,
+            "n_references": n_references,
+            "delta": delta,
+            "reference_prediction": reference_prediction,
+            "standard_error": standard_error,
+        }
+        datasets = {
+            _GROUPS.get(name, f"diagnostics/{name}"): np.asarray(x) for name, x in given.items() if x is not None
+        }
+        datasets |= {f"path/{name}": np.asarray(values) for name, values in (path or {}).items()}
+        if self._names and set(datasets) != self._names:
+            raise ValueError(f"{sorted(set(datasets) ^ self._names)}: in some rows only")
+        self._names = set(datasets)
         rows = slice(self._row, self._row + len(sequences))
         if not np.isfinite(hypothetical).all():
             bad = self._row + int(np.flatnonzero(~np.isfinite(hypothetical).all(axis=(1, 2)))[0])
@@ -103,29 +130,28 @@ class ScoreWriter:
                 f"the scores of region {name!r} (row {bad}) are not finite numbers: the model's output or gradient "
                 "overflowed there; train it again with a lower learning rate, or check its weights"
             )
-        self._file["raw/seq"][rows] = np.asarray(sequences, np.int8)
-        self._file["shap/seq"][rows] = hypothetical
-        self._file["projected_shap/seq"][rows] = contributions
-        self._file["diagnostics/delta"][rows] = delta
-        self._file["diagnostics/prediction"][rows] = prediction
-        self._file["diagnostics/reference_prediction"][rows] = reference_prediction
-        self._file["diagnostics/standard_error"][rows] = standard_error
-        if self._path:
-            for name in _PATH:
-                self._file[f"path/{name}"][rows] = path[name]
+        for name, values in datasets.items():
+            if name in _NODES:
+                self._file.require_dataset(name, values.shape, np.float64, data=values)
+            else:
+                self._put(name, rows, values)
         self._row = rows.stop
+
+    def _put(self, name: str, rows: slice, values: np.ndarray) -> None:
+        if name not in self._file:
+            self._make(name, *values.shape[1:])
+        dataset = self._file[name]
+        if name in _PER_REFERENCE:
+            if values.shape[1] > dataset.shape[1]:
+                dataset.resize(values.shape[1], axis=1)
+            dataset[rows, : values.shape[1]] = values
+        else:
+            dataset[rows] = values
 
 
 @contextlib.contextmanager
 def create_scores(
-    path: str | os.PathLike,
-    coords: pd.DataFrame,
-    *,
-    length: int,
-    n_references: int,
-    attributes: dict[str, str | int | float],
-    alphas=None,
-    weights=None,
+    path: str | os.PathLike, coords: pd.DataFrame, *, length: int, attributes: dict[str, str | int | float]
 ) -> Iterator[ScoreWriter]:
     """Open a new score file for writing block by block; it appears at `path` only when all rows were written.
 
@@ -136,11 +162,8 @@ def create_scores(
     coords : pandas.DataFrame, N rows
         Columns chrom, start, end (bp, 0-based, end exclusive), name, strand, in the order of the rows to come.
     length : int, bp
-    n_references : int
     attributes : dict
         Stored as attributes of the file; `method` and `target` are needed.
-    alphas, weights : array, shape (K,), optional
-        Quadrature nodes and weights of interior gradients; they make the group `path`.
 
     Raises
     ------
@@ -154,7 +177,7 @@ def create_scores(
         file.attrs["format"] = FORMAT
         for key, value in attributes.items():
             file.attrs[key] = value
-        writer = ScoreWriter(file, coords, length, n_references, alphas, weights)
+        writer = ScoreWriter(file, coords, length)
         yield writer
         if writer._row != len(coords):
             raise ValueError(f"{writer._row} rows were written for {len(coords)} regions")
@@ -171,12 +194,14 @@ class Scores:
         chrom, start, end (bp, 0-based, end exclusive), name, strand.
     sequences : h5py.Dataset, shape (N, 4, L), int8
     hypothetical, contributions : h5py.Dataset, shape (N, 4, L), float32
-    delta, reference_prediction : h5py.Dataset, shape (N, R)
     prediction : h5py.Dataset, shape (N,)
-    standard_error : h5py.Dataset, shape (N, L)
+    n_references : h5py.Dataset, shape (N,), or None
+    delta, reference_prediction : h5py.Dataset, shape (N, R), or None
+    standard_error : h5py.Dataset, shape (N, L), or None
+        None for a method without references (mutagenesis).
     attributes : dict
     interior : dict of h5py.Dataset or None
-        alphas and weights (K,), prediction, slope and gradient_size (N, K); None unless made by interior gradients.
+        The group `path`; None unless made by interior gradients.
     """
 
     path: Path
@@ -184,10 +209,11 @@ class Scores:
     sequences: h5py.Dataset
     hypothetical: h5py.Dataset
     contributions: h5py.Dataset
-    delta: h5py.Dataset
     prediction: h5py.Dataset
-    reference_prediction: h5py.Dataset
-    standard_error: h5py.Dataset
+    n_references: h5py.Dataset | None
+    delta: h5py.Dataset | None
+    reference_prediction: h5py.Dataset | None
+    standard_error: h5py.Dataset | None
     attributes: dict
     interior: dict[str, h5py.Dataset] | None
 
@@ -224,10 +250,48 @@ def open_scores(path: str | os.PathLike) -> Iterator[Scores]:
             sequences=file["raw/seq"],
             hypothetical=file["shap/seq"],
             contributions=file["projected_shap/seq"],
-            delta=file["diagnostics/delta"],
             prediction=file["diagnostics/prediction"],
-            reference_prediction=file["diagnostics/reference_prediction"],
-            standard_error=file["diagnostics/standard_error"],
+            n_references=file.get("diagnostics/n_references"),
+            delta=file.get("diagnostics/delta"),
+            reference_prediction=file.get("diagnostics/reference_prediction"),
+            standard_error=file.get("diagnostics/standard_error"),
             attributes=dict(file.attrs),
-            interior={key: file[f"path/{key}"] for key in ["alphas", "weights", *_PATH]} if "path" in file else None,
+            interior=dict(file["path"]) if "path" in file else None,
         )
+
+
+def choose_examples(
+    coords: pd.DataFrame, prediction: np.ndarray, split: pd.Series, count: int
+) -> tuple[list[int], str]:
+    """The rows to show, and the rule by which they were chosen, in words.
+
+    The highest predicted logits among held-out (test) regions; where none was scored, among all. Of regions that
+    overlap only the higher one is shown. Ties keep the order of the file.
+
+    Parameters
+    ----------
+    coords : pandas.DataFrame, N rows
+        chrom, start, end of the score file's rows.
+    prediction : numpy.ndarray, shape (N,)
+    split : pandas.Series, N rows
+    count : int
+        At most this many.
+    """
+    held_out = (split == "test").to_numpy()
+    rule = (
+        "the held-out regions with the highest predicted logit for the target; of overlapping regions, the higher one"
+    )
+    if not held_out.any():
+        rule = "no held-out region was scored, so the regions of any split with the highest predicted logit"
+        held_out = np.ones(len(coords), bool)
+    order = [row for row in np.argsort(-np.asarray(prediction), kind="stable") if held_out[row]]
+    chosen: list[int] = []
+    for row in order:
+        if len(chosen) == count:
+            break
+        here = coords.iloc[row]
+        others = coords.iloc[chosen]
+        overlap = (others["chrom"] == here["chrom"]) & (others["start"] < here["end"]) & (others["end"] > here["start"])
+        if not overlap.any():
+            chosen.append(int(row))
+    return chosen, rule

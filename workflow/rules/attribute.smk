@@ -4,6 +4,7 @@ rule attribute_bases:
         regions=f"{RUN}/regions.tsv.gz",
         summary=f"{RUN}/regions.json",
         genome=GENOME,
+        references=reference_file,
     output:
         f"{RUN}/scores/{{target}}.{{method}}.h5",
     log:
@@ -22,6 +23,35 @@ rule attribute_bases:
         version=RESULTS_VERSION["attribute"],
     message:
         "Explaining {wildcards.target} base by base with {wildcards.method}"
+    shell:
+        "seqlift attribute --model {input.model:q} --regions {input.regions:q} --genome {input.genome:q}"
+        " --target {wildcards.target:q} {params.settings:q} --output {output:q} 2>&1 | tee -i {log:q}"
+
+
+rule mutate_bases:
+    input:
+        model=f"{RUN}/model/model.ckpt",
+        regions=f"{RUN}/regions.tsv.gz",
+        summary=f"{RUN}/regions.json",
+        genome=GENOME,
+    output:
+        f"{RUN}/scores/{{target}}.mutagenesis.h5",
+    log:
+        f"{RUN}/logs/mutate_bases/{{target}}.log",
+    benchmark:
+        f"{RUN}/benchmarks/mutate_bases/{{target}}.tsv"
+    conda:
+        "../../environment.yml"
+    threads: 1
+    resources:
+        mem_mb=4000,
+        runtime=120,
+        gpu=GPUS,
+    params:
+        settings=mutagenesis_flags,
+        version=RESULTS_VERSION["mutagenesis"],
+    message:
+        "Changing every base of some regions of {wildcards.target}"
     shell:
         "seqlift attribute --model {input.model:q} --regions {input.regions:q} --genome {input.genome:q}"
         " --target {wildcards.target:q} {params.settings:q} --output {output:q} 2>&1 | tee -i {log:q}"

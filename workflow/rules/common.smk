@@ -35,6 +35,7 @@ os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
 RUN = f"results/{config['name']}/{{length}}bp"
 LENGTHS = config["lengths"]
 METHODS = config["attribution"]["methods"]
+MUTAGENESIS = config["attribution"]["mutagenesis"]["max_regions"] > 0
 PEAKS = {
     target["name"]: data_path(config, target["peaks"]) for target in config["targets"]
 }
@@ -51,11 +52,21 @@ RESULTS_VERSION = {
     "simulate": 1,
     "regions": 1,
     "train": 1,
-    "attribute": 1,
+    "attribute": 2,
+    "mutagenesis": 1,
     "tracks": 1,
     "motifs": 1,
     "truth": 1,
-    "report": 1,
+    "report": 2,
+}
+
+# What all methods explain, and limits that mean something only where another setting is `auto`
+SHARED_ATTRIBUTION = {
+    key: config["attribution"][key] for key in ("max_regions", "seed")
+}
+AUTO_LIMITS = {
+    "n_references": ["error_share", "max_references"],
+    "steps": ["step_tolerance", "max_steps"],
 }
 
 # One job of a machine's GPU at a time; without a GPU, jobs run side by side on the cores
@@ -91,11 +102,30 @@ def as_flags(settings):
 
 def attribution_flags(wildcards):
     """Settings of the one method that is asked for: another method's change reruns nothing here."""
-    attribution = config["attribution"]
-    shared = {key: attribution[key] for key in ("max_regions", "seed")}
+    settings = dict(config["attribution"][wildcards.method])
+    for key, limits in AUTO_LIMITS.items():
+        if settings.get(key) != "auto":
+            for limit in limits:
+                settings.pop(limit, None)
+    return as_flags({"method": wildcards.method, **settings, **SHARED_ATTRIBUTION})
+
+
+def mutagenesis_flags(wildcards):
+    """Mutagenesis takes some of the regions that the methods explain, those that the report shows among them."""
     return as_flags(
-        {"method": wildcards.method, **attribution[wildcards.method], **shared}
+        {
+            "method": "mutagenesis",
+            "sample": config["attribution"]["mutagenesis"]["max_regions"],
+            "examples": config["report"]["examples"],
+            **SHARED_ATTRIBUTION,
+        }
     )
+
+
+def reference_file(wildcards):
+    """The user's own references are an input, so that a changed file explains anew."""
+    kind, _, path = config["attribution"][wildcards.method]["references"].partition(":")
+    return path if kind == "fasta" else []
 
 
 def download_flags(wildcards):

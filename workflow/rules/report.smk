@@ -4,6 +4,13 @@ SCORES = expand(
     method=METHODS,
     allow_missing=True,
 )
+MUTATED = (
+    expand(
+        f"{RUN}/scores/{{target}}.mutagenesis.h5", target=TARGETS, allow_missing=True
+    )
+    if MUTAGENESIS
+    else []
+)
 TRACKS = expand(
     f"{RUN}/tracks/{{target}}.{{method}}.bw",
     target=TARGETS,
@@ -19,6 +26,7 @@ RESULTS = [
     f"{RUN}/report.html",
     f"{RUN}/model/metrics.json",
     *SCORES,
+    *MUTATED,
     *TRACKS,
     *MOTIF_SUMMARIES,
     *TRUTH,
@@ -78,6 +86,7 @@ rule write_report:
         summary=f"{RUN}/regions.json",
         model=rules.train_model.output,
         scores=SCORES,
+        mutated=MUTATED,
         tracks=TRACKS,
         motifs=MOTIF_SUMMARIES,
         truth=TRUTH,

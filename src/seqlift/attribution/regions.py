@@ -5,7 +5,10 @@ prediction and its reference's. The delta of every sequence and reference is sto
 fails and leaves no score file behind.
 """
 
+import inspect
 import os
+from collections.abc import Callable
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -13,19 +16,33 @@ import torch
 from torch import Tensor
 
 from seqlift import __version__
-from seqlift.attribution.borrow import choose_device
+from seqlift.attribution.borrow import borrowed, choose_device
 from seqlift.attribution.deeplift import DeepLift, deeplift
-from seqlift.attribution.interior_gradients import InteriorGradients, interior_gradients, quadrature_nodes
-from seqlift.attribution.references import KINDS
+from seqlift.attribution.interior_gradients import InteriorGradients, interior_gradients
+from seqlift.attribution.mutagenesis import Mutagenesis, mutagenesis
+from seqlift.attribution.references import reference_kind
 from seqlift.dataset import load_one_hot
 from seqlift.errors import SeqliftError
 from seqlift.genome import Genome
-from seqlift.models.checkpoint import load_model
+from seqlift.models.checkpoint import TrainedModel, load_model
 from seqlift.progress import counted_progress
-from seqlift.scores import create_scores
+from seqlift.scores import choose_examples, create_scores
 
-METHODS = ("deeplift", "interior_gradients")
-_BLOCK_BASES = 2**18  # a block's scores stay within tens of MB, however many regions there are
+Result = DeepLift | InteriorGradients | Mutagenesis
+
+_ALL = 1_000_000_000
+
+_OF_REFERENCES = ("n_references", "error_share", "max_references", "center_first_layer")
+SETTINGS = {
+    "deeplift": (*_OF_REFERENCES, "rule"),
+    "interior_gradients": (*_OF_REFERENCES, "steps", "max_steps", "step_tolerance", "gradient_correction"),
+    "mutagenesis": ("sample", "examples"),
+}
+"""The methods, and what can be set for each: see `attribute_regions`."""
+
+_ARGUMENTS = {"step_tolerance": "tolerance"}  # by another name in the method's call
+_BLOCK_NUMBERS = 2**24  # a block's scores and paths stay within some hundred MB, however many regions there are
+_ROWS = 512  # predicted at a time
 
 
 def choose_regions(table: pd.DataFrame, target: str, max_regions: int, seed: int) -> pd.DataFrame:
@@ -60,18 +77,49 @@ def choose_regions(table: pd.DataFrame, target: str, max_regions: int, seed: int
     return table.iloc[positive].reset_index(drop=True)
 
 
+def choose_sample(
+    regions: pd.DataFrame, prediction: np.ndarray, *, sample: int, examples: int, seed: int
+) -> pd.DataFrame:
+    """Fewer regions, for a method that takes long: the report's examples and, at random, some of the others.
+
+    Parameters
+    ----------
+    regions : pandas.DataFrame, N rows
+        With a column `split`.
+    prediction : numpy.ndarray, shape (N,)
+    sample : int
+        At most so many, in the order of the table.
+    examples : int
+        How many of them are examples (`seqlift.scores.choose_examples`).
+    seed : int
+        Of the others.
+
+    Raises
+    ------
+    SeqliftError
+        If a number is out of range.
+    """
+    if sample < 1 or examples < 0:
+        raise SeqliftError(f"--sample (={sample}) must be at least 1, --examples (={examples}) at least 0")
+    rows, _ = choose_examples(regions, prediction, regions["split"], min(examples, sample))
+    others = np.setdiff1d(np.arange(len(regions)), rows)
+    more = np.random.default_rng(seed).choice(others, min(sample - len(rows), len(others)), replace=False)
+    return regions.iloc[np.sort(np.r_[rows, more].astype(int))].reset_index(drop=True)
+
+
 def broken_completeness(result: DeepLift | InteriorGradients, tolerance: float) -> Tensor:
     """Which pairs of sequence and reference have scores that do not add up: (N, R), bool.
 
     The delta is held against what it is the rest of: |f(x) - f(reference)|, or the sum of the sequence's absolute
     contributions where these cancel in a small change. Where there is next to nothing to explain, a thousandth of the
-    predictions takes their place: the rest is their own rounding.
+    predictions takes their place: the rest is their own rounding. Of the references only those that were used count.
     """
     change = (result.prediction[:, None] - result.reference_prediction).abs()
     size = result.contributions.abs().sum((1, 2))[:, None]
     rounding = torch.maximum(result.prediction.abs()[:, None], result.reference_prediction.abs()) / 1000
     explained = torch.maximum(torch.maximum(change, size), rounding).clamp(min=1e-6)
-    return (result.delta.abs() > tolerance * explained) | ~result.delta.isfinite()
+    used = torch.arange(result.delta.shape[1]) < result.n_references[:, None]
+    return used & ((result.delta.abs() > tolerance * explained) | ~result.delta.isfinite())
 
 
 def attribute_regions(
@@ -82,14 +130,12 @@ def attribute_regions(
     *,
     target: str,
     method: str,
-    references: str = "dinucleotide",
-    n_references: int = 20,
-    rule: str = "rescale",
-    steps: int = 50,
-    max_regions: int = 1_000_000_000,
-    tolerance: float,
+    references: str | None = None,
+    max_regions: int = _ALL,
+    tolerance: float | None = None,
     seed: int = 0,
     device: str = "auto",
+    **settings: Any,
 ) -> int:
     """Explain the regions of one target with one method and write the score file (`seqlift.scores`).
 
@@ -104,21 +150,20 @@ def attribute_regions(
         The score file; it appears when all its rows are written and complete.
     target : str
         A target of the model; its positive regions are explained.
-    method : "deeplift" or "interior_gradients"
-    references : "dinucleotide", "uniform" or "zeros"
-        See `seqlift.attribution.references`.
-    n_references : int
-    rule : str
-        Of DeepLIFT.
-    steps : int
-        Of interior gradients, on each path.
+    method : "deeplift", "interior_gradients" or "mutagenesis"
+    references : str
+        Their kind (`seqlift.attribution.references.reference_kind`), by default "dinucleotide".
     max_regions : int
         A random sample of so many, where there are more.
     tolerance : float
-        Largest accepted completeness delta, as a share of what is explained (`broken_completeness`).
+        Largest accepted completeness delta, as a share of what is explained (`broken_completeness`). Mutagenesis has
+        neither references nor tolerance; the other methods need a tolerance.
     seed : int
-        Of references and sample.
+        Of references and samples.
     device : "auto", "cpu" or "cuda"
+    **settings
+        Of the method, as `SETTINGS` lists them: arguments of `seqlift.deeplift` or `seqlift.interior_gradients`, whose
+        `tolerance` is called `step_tolerance` here. Of mutagenesis: `sample` and `examples`, for `choose_sample`.
 
     Returns
     -------
@@ -128,14 +173,9 @@ def attribute_regions(
     Raises
     ------
     SeqliftError
-        If target, method, references or lengths do not fit together, or completeness is broken.
+        If target, method, settings or lengths do not fit together, or completeness is broken.
     """
-    if method not in METHODS:
-        raise SeqliftError(f"method {method!r} does not exist; choose from {', '.join(METHODS)}")
-    if references not in KINDS:
-        raise SeqliftError(f"references {references!r} do not exist; choose from {', '.join(KINDS)}")
-    if n_references < 1:
-        raise SeqliftError(f"--n-references (={n_references}) must be at least 1")
+    settings = _complete(method, settings, references, tolerance)
     trained = load_model(model_path)
     if target not in trained.targets:
         raise SeqliftError(f"{model_path}: the model has no target {target!r}; it has: {', '.join(trained.targets)}")
@@ -143,81 +183,130 @@ def attribute_regions(
     length = int(chosen["end"].iloc[0] - chosen["start"].iloc[0])
     if length != trained.length:
         raise SeqliftError(f"{model_path}: the model takes {trained.length} bp, but the regions have {length} bp")
-
-    shared = {
-        "references": KINDS[references],
-        "n_references": n_references,
-        "target": trained.targets.index(target),
-        "device": choose_device(device),
-        "seed": seed,
-    }
+    shared = {"target": trained.targets.index(target), "device": choose_device(device)}
     attributes = {
         "method": method,
         "target": target,
-        "references": references,
-        "n_references": n_references,
         "seed": seed,
-        "tolerance": tolerance,
         "model_fingerprint": trained.fingerprint,
         "package_version": __version__,
+        **settings,
     }
-    alphas = weights = None
-    if method == "deeplift":
-        attributes["rule"] = rule
+    if method == "mutagenesis":
+        prediction = _predict(trained, chosen, genome, seed, **shared)
+        chosen = choose_sample(chosen, prediction, seed=seed, **settings)
 
-        def explain(sequences: Tensor):
-            return deeplift(trained.model, sequences, rule=rule, **shared)
+        def explain(sequences: Tensor) -> Result:
+            return mutagenesis(trained.model, sequences, **shared)
     else:
-        attributes |= {"steps": steps, "quadrature": "gauss-legendre"}
-        alphas, weights = quadrature_nodes(steps)
-
-        def explain(sequences: Tensor):
-            return interior_gradients(trained.model, sequences, steps=steps, **shared)
-
-    rows = max(1, _BLOCK_BASES // length)
-    with (
-        create_scores(
-            output,
-            chosen,
-            length=length,
-            n_references=n_references,
-            attributes=attributes,
-            alphas=alphas,
-            weights=weights,
-        ) as writer,
-        counted_progress(len(chosen), f"{target} {method}") as advance,
-    ):
-        for first in range(0, len(chosen), rows):
-            block = chosen.iloc[first : first + rows]
-            sequences = load_one_hot(block, genome, seed)
-            result = explain(sequences)
-            broken = broken_completeness(result, tolerance)
-            if broken.any():
-                _refuse_broken(broken, result, block, method, tolerance)
-            path = None
-            if method == "interior_gradients":
-                path = {
-                    "prediction": result.path_prediction.numpy(),
-                    "slope": result.path_slope.numpy(),
-                    "gradient_size": result.path_gradient_size.numpy(),
-                }
-            names = ["hypothetical", "contributions", "delta", "prediction", "reference_prediction", "standard_error"]
-            writer.append(sequences.numpy(), *(getattr(result, name).numpy() for name in names), path=path)
-            advance(len(block))
+        references = references or "dinucleotide"
+        attributes |= {"references": references, "tolerance": tolerance}
+        if method == "interior_gradients":
+            attributes["quadrature"] = "gauss-legendre"
+        kind = reference_kind(references, genome=genome, exclude=table[table["kind"] == "peak"])
+        explain = _explainer(method, trained, references=kind, seed=seed, **shared, **settings)
+    _write(output, chosen, genome, explain, attributes, tolerance)
     return len(chosen)
+
+
+def _complete(method: str, settings: dict, references: str | None, tolerance: float | None) -> dict:
+    """The settings of a method, with the defaults of those that are not given."""
+    if method not in SETTINGS:
+        raise SeqliftError(f"method {method!r} does not exist; choose from {', '.join(SETTINGS)}")
+    unknown = [name for name in settings if name not in SETTINGS[method]]
+    if unknown:
+        raise SeqliftError(f"`{unknown[0]}` is no setting of {method}; it has: {', '.join(SETTINGS[method])}")
+    if method == "mutagenesis":
+        if references is not None or tolerance is not None:
+            raise SeqliftError("mutagenesis has no references and no tolerance; leave them out")
+        return {"sample": _ALL, "examples": 0} | settings
+    if tolerance is None:
+        raise SeqliftError(f"--tolerance is missing; {method} needs it: the largest accepted completeness delta")
+    arguments = inspect.signature(deeplift if method == "deeplift" else interior_gradients).parameters
+    return {name: arguments[_ARGUMENTS.get(name, name)].default for name in SETTINGS[method]} | settings
+
+
+def _explainer(method: str, trained: TrainedModel, **settings: Any) -> Callable[[Tensor], Result]:
+    settings = {_ARGUMENTS.get(name, name): value for name, value in settings.items()}
+    if method == "deeplift":
+        return lambda sequences: deeplift(trained.model, sequences, **settings)
+    return lambda sequences: interior_gradients(trained.model, sequences, keep_path=True, **settings)
+
+
+def _predict(
+    trained: TrainedModel, regions: pd.DataFrame, genome: Genome, seed: int, *, target: int, device: torch.device
+) -> np.ndarray:
+    """What the model says of each region, (N,)."""
+    found = []
+    with borrowed(trained.model, device) as where, torch.no_grad():
+        for first in range(0, len(regions), _ROWS):
+            sequences = load_one_hot(regions.iloc[first : first + _ROWS], genome, seed)
+            found.append(trained.model(sequences.to(where))[:, target].cpu())
+    return torch.cat(found).numpy()
+
+
+def _write(
+    output: str | os.PathLike,
+    regions: pd.DataFrame,
+    genome: Genome,
+    explain: Callable[[Tensor], Result],
+    attributes: dict,
+    tolerance: float | None,
+) -> None:
+    """Explain regions block by block and write the score file."""
+    length, method = int(regions["end"].iloc[0] - regions["start"].iloc[0]), attributes["method"]
+    steps = attributes.get("steps")
+    per_base = max(64, steps) if isinstance(steps, int) else 64
+    if method == "mutagenesis":
+        per_base = 1024  # small blocks, as a sign of life now and then: each base takes three predictions
+    rows = max(1, _BLOCK_NUMBERS // per_base // length)
+    with (
+        create_scores(output, regions, length=length, attributes=attributes) as writer,
+        counted_progress(len(regions), f"{attributes['target']}, {method}") as advance,
+    ):
+        for first in range(0, len(regions), rows):
+            block = regions.iloc[first : first + rows]
+            sequences = load_one_hot(block, genome, attributes["seed"])
+            result = explain(sequences)
+            if not isinstance(result, Mutagenesis):
+                broken = broken_completeness(result, tolerance)
+                if broken.any():
+                    _refuse_broken(broken, result, block, method, tolerance)
+            writer.append(sequences=sequences.numpy(), **_rows(result))
+            advance(len(block))
+
+
+def _rows(result: Result) -> dict[str, Any]:
+    """The fields of a result that a score file keeps, as `ScoreWriter.append` takes them."""
+    names = ["hypothetical", "contributions", "prediction"]
+    if not isinstance(result, Mutagenesis):
+        names += ["n_references", "delta", "reference_prediction", "standard_error"]
+    fields: dict[str, Any] = {name: getattr(result, name).numpy() for name in names}
+    if isinstance(result, InteriorGradients):
+        fields["path"] = {
+            "alphas": result.alphas.numpy(),
+            "weights": result.weights.numpy(),
+            "prediction": result.path_prediction.numpy(),
+            "slope": result.path_slope.numpy(),
+            "gradient_size": result.path_gradient_size.numpy(),
+            "alpha_half": result.alpha_half.numpy(),
+            "alpha_90": result.alpha_90.numpy(),
+            "steps": result.steps.numpy(),
+        }
+    return fields
 
 
 def _refuse_broken(broken: Tensor, result, block: pd.DataFrame, method: str, tolerance: float) -> None:
     row, column = (int(i) for i in broken.nonzero()[0])
     change = float(result.prediction[row] - result.reference_prediction[row, column])
     remedy = (
-        "raise `steps`, which resolves the path more finely"
+        "raise `steps` (with `auto`, lower `step_tolerance` or raise `max_steps`), which resolves the path more finely"
         if method == "interior_gradients"
         else "if the predictions are very large, train again with more weight decay; otherwise please report it"
     )
     raise SeqliftError(
-        f"the contributions do not add up for {int(broken.sum())} of {broken.numel()} pairs of sequence and reference "
-        f"in this block; the first is region {block['name'].iloc[row]!r}, reference {column}: they miss the change in "
-        f"prediction of {change:.4g} by {float(result.delta[row, column]):.4g}, more than the share `tolerance` "
-        f"(={tolerance:g}) allows; {remedy}, or raise `tolerance`"
+        f"the contributions do not add up for {int(broken.sum())} of {int(result.n_references.sum())} pairs of "
+        f"sequence and reference in this block; the first is region {block['name'].iloc[row]!r}, reference {column}: "
+        f"they miss the change in prediction of {change:.4g} by {float(result.delta[row, column]):.4g}, more than the "
+        f"share `tolerance` (={tolerance:g}) allows; {remedy}, or raise `tolerance`"
     )

@@ -2,42 +2,64 @@
 
 import argparse
 
+OPTIONS = ("references", "tolerance")  # of the methods with references; the rest is handed on as settings of the method
+
+
+def count_or_auto(text: str) -> int | str:
+    """A whole number, or `auto`."""
+    return text if text == "auto" else int(text)
+
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Flags of `seqlift attribute`."""
+    yes_or_no = argparse.BooleanOptionalAction
     parser.add_argument("--model", required=True, metavar="CKPT", help="model.ckpt of `seqlift train`")
     parser.add_argument("--regions", required=True, metavar="TSV", help="regions.tsv.gz of `seqlift regions`")
     parser.add_argument("--genome", required=True, metavar="FASTA", help="the genome the regions lie on")
     parser.add_argument("--target", required=True, metavar="NAME", help="its positive regions are explained")
-    parser.add_argument("--method", required=True, metavar="METHOD", help="deeplift or interior_gradients")
-    parser.add_argument(
+    parser.add_argument("--method", required=True, help="deeplift, interior_gradients or mutagenesis")
+    parser.add_argument("--max-regions", type=int, required=True, metavar="M", help="a random sample of so many")
+    parser.add_argument("--seed", type=int, required=True, help="of references and samples")
+    parser.add_argument("--device", default="auto", choices=["auto", "cpu", "cuda"], help="auto: a GPU if there is one")
+    parser.add_argument("--output", required=True, metavar="H5", help="the score file to write")
+
+    both = parser.add_argument_group("DeepLIFT and interior gradients")
+    both.add_argument(
         "--references",
-        default="dinucleotide",
         metavar="KIND",
-        help="dinucleotide (shuffles of the sequence, default), uniform (a quarter of each base) or zeros",
+        help="dinucleotide (default), mononucleotide or klet:K shuffles of each sequence, genomic (windows of its GC "
+        "content; genomic:0.05 for another tolerance than 0.02), uniform, background:A,C,G,T (shares), zeros, "
+        "fasta:PATH (record k is reference k of every sequence)",
     )
-    parser.add_argument("--n-references", type=int, required=True, metavar="R", help="references of each sequence")
-    parser.add_argument("--rule", default="rescale", help="DeepLIFT's rule (rescale)")
-    parser.add_argument("--steps", type=int, default=50, metavar="K", help="interior gradients: points on each path")
-    parser.add_argument(
+    both.add_argument("--n-references", type=count_or_auto, metavar="R", help="references of each sequence, or auto")
+    both.add_argument("--error-share", type=float, metavar="SHARE", help="auto: largest standard error, as a share")
+    both.add_argument("--max-references", type=int, metavar="R", help="auto: at most so many")
+    both.add_argument("--center-first-layer", action=yes_or_no, default=None, help="as with centred first weights")
+    both.add_argument(
         "--tolerance",
         type=float,
-        required=True,
         metavar="SHARE",
         help="largest accepted completeness delta, as a share of the change in prediction (or of all contributions)",
     )
-    parser.add_argument("--max-regions", type=int, required=True, metavar="M", help="a random sample of so many")
-    parser.add_argument("--seed", type=int, required=True, help="of references and sample")
-    parser.add_argument("--device", default="auto", choices=["auto", "cpu", "cuda"], help="auto: a GPU if there is one")
-    parser.add_argument("--output", required=True, metavar="H5", help="the score file to write")
+    parser.add_argument_group("DeepLIFT").add_argument("--rule", help="rescale (default), reveal-cancel or genomics")
+    path = parser.add_argument_group("interior gradients")
+    path.add_argument("--steps", type=count_or_auto, metavar="K", help="points on each path, or auto")
+    path.add_argument("--step-tolerance", type=float, metavar="SHARE", help="auto: completeness delta to reach")
+    path.add_argument("--max-steps", type=int, metavar="K", help="auto: at most so many")
+    path.add_argument("--gradient-correction", action=yes_or_no, default=None, help="of gradients off the simplex")
+    mutagenesis = parser.add_argument_group("mutagenesis")
+    mutagenesis.add_argument("--sample", type=int, metavar="M", help="only so many of the regions")
+    mutagenesis.add_argument("--examples", type=int, metavar="E", help="of which the report's examples come first")
 
 
 def run(arguments: argparse.Namespace) -> None:
     """Explain the regions and write the score file."""
-    from seqlift.attribution.regions import attribute_regions
+    from seqlift.attribution.regions import SETTINGS, attribute_regions
     from seqlift.genome import Genome
     from seqlift.regions import read_regions
 
+    names = {*OPTIONS, *(name for settings in SETTINGS.values() for name in settings)}
+    given = {name: value for name, value in vars(arguments).items() if name in names and value is not None}
     table = read_regions(arguments.regions)
     with Genome(arguments.genome) as genome:
         n = attribute_regions(
@@ -47,13 +69,9 @@ def run(arguments: argparse.Namespace) -> None:
             arguments.output,
             target=arguments.target,
             method=arguments.method,
-            references=arguments.references,
-            n_references=arguments.n_references,
-            rule=arguments.rule,
-            steps=arguments.steps,
             max_regions=arguments.max_regions,
-            tolerance=arguments.tolerance,
             seed=arguments.seed,
             device=arguments.device,
+            **given,
         )
     print(f"{n} regions of {arguments.target} explained: {arguments.output}")

@@ -11,7 +11,7 @@ from pathlib import Path
 from seqlift.files import replacing
 from seqlift.provenance import collect_provenance, write_provenance
 from seqlift.report.page import render_page
-from seqlift.report.run import Run, load_run, read_config
+from seqlift.report.run import MUTAGENESIS, Run, load_run, read_config
 from seqlift.scores import open_scores
 
 __all__ = ["Run", "load_run", "read_config", "write_report"]
@@ -42,10 +42,12 @@ def write_report(run_dir: str | os.PathLike, config_path: str | os.PathLike, out
         If a file is missing, broken or of another run; the message names it and the stage that makes it.
     """
     config = read_config(config_path)
-    run = load_run(run_dir, methods=(config.get("attribution") or {}).get("methods"))
+    attribution = config.get("attribution") or {}
+    mutagenesis = (attribution.get("mutagenesis") or {}).get("max_regions", 0) > 0
+    run = load_run(run_dir, methods=attribution.get("methods"), mutagenesis=mutagenesis)
     attributions = {}
     for target in run.targets:
-        for method in run.methods:
+        for method in [*run.methods, *([MUTAGENESIS] if run.mutagenesis else [])]:
             path = run.scores(target, method)
             with open_scores(path) as scores:
                 attributions[path.name] = scores.attributes

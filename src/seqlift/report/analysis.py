@@ -1,8 +1,9 @@
 """The numbers behind the report's figures, computed from the files of a run.
 
-Three questions need more than reading a file. Does each explanation add up (completeness)? Do the two methods, which
-share no code path through the network's nonlinearities, tell the same story (agreement)? And how does the score grow on
-the way from a reference to the sequence (the saturation of arXiv 1611.02639)?
+Four questions need more than reading a file. Does each explanation add up (completeness)? Do the two methods, which
+share no code path through the network's nonlinearities, tell the same story (agreement)? Is it what the model itself
+says when bases are changed (mutagenesis)? And how does the score grow on the way from a reference to the sequence (the
+saturation of arXiv 1611.02639)?
 """
 
 from dataclasses import dataclass
@@ -12,7 +13,7 @@ import numpy as np
 import pandas as pd
 
 from seqlift.errors import SeqliftError
-from seqlift.scores import Scores, open_scores
+from seqlift.scores import Scores, choose_examples, open_scores
 
 BLOCK = 512  # rows read at a time, so that memory does not grow with the number of regions
 
@@ -36,18 +37,21 @@ class Completeness:
 
     Attributes
     ----------
-    relative : numpy.ndarray, shape (N * R,)
-        |delta| of every sequence and reference as a share of what was explained: |f(x) - f(reference)|, or the sum of
-        the sequence's |contributions| where these cancel in a small change.
+    relative : numpy.ndarray, shape (number of pairs,)
+        |delta| of every sequence and each of its references as a share of what was explained: |f(x) - f(reference)|,
+        or the sum of the sequence's |contributions| where these cancel in a small change.
     tolerance : float
         The limit the attribution stage held it to.
     broken : int
         How many exceed it.
+    n_references : numpy.ndarray, shape (N,)
+        References that each sequence was held against.
     """
 
     relative: np.ndarray
     tolerance: float
     broken: int
+    n_references: np.ndarray
 
 
 @dataclass(frozen=True)
@@ -63,24 +67,19 @@ class PathCurve:
     nodes : numpy.ndarray, shape (K,)
     gradient_size : numpy.ndarray, shape (N, K)
         Sum over bases of |gradient × (x - reference)| at each node.
+    half, most : numpy.ndarray, shape (N,)
+        α at which half and 90 % of the change of a region's output has happened; NaN where it does not change.
+    steps : numpy.ndarray, shape (number of paths,)
+        Points that each path took.
     """
 
     alphas: np.ndarray
     prediction: np.ndarray
     nodes: np.ndarray
     gradient_size: np.ndarray
-
-    def alpha_at(self, share: float) -> float | None:
-        """The first alpha at which the mean curve has covered `share` of its way from reference to sequence."""
-        mean = self.prediction.mean(axis=0)
-        if mean[-1] == mean[0]:
-            return None
-        covered = (mean - mean[0]) / (mean[-1] - mean[0])
-        after = int(np.argmax(covered >= share))
-        if after == 0:
-            return 0.0
-        x0, x1, y0, y1 = self.alphas[after - 1], self.alphas[after], covered[after - 1], covered[after]
-        return float(x0 + (share - y0) / (y1 - y0) * (x1 - x0))
+    half: np.ndarray
+    most: np.ndarray
+    steps: np.ndarray
 
     def overshoot(self) -> float | None:
         """Alpha at which the mean curve is highest, if that is before its end by over 2 % of its rise; else None."""
@@ -112,6 +111,20 @@ class Agreement:
 
 
 @dataclass(frozen=True)
+class Yardstick:
+    """How alike the contributions of a method are to those of mutagenesis, within each region that has both.
+
+    Attributes
+    ----------
+    pearson, spearman : numpy.ndarray, shape (N,)
+        Correlation over the bases of the region, of contributions and of their ranks; NaN where one is constant.
+    """
+
+    pearson: np.ndarray
+    spearman: np.ndarray
+
+
+@dataclass(frozen=True)
 class Example:
     """One region with the contributions of each method.
 
@@ -121,9 +134,9 @@ class Example:
     prediction, reference_prediction : float
         Logit of the sequence, and mean logit of its references (of the first method).
     contributions : dict
-        method -> array, shape (4, L)
+        method -> array, shape (4, L); mutagenesis too, where the region has it
     standard_error : dict
-        method -> array, shape (L,); NaN where only one reference was used
+        method -> array, shape (L,); NaN where one reference or none was used
     row : dict
         method -> row in its score file
     """
@@ -169,89 +182,45 @@ def curves(labels: np.ndarray, logits: np.ndarray, points: int = 400) -> Curves 
     )
 
 
-def choose_examples(
-    coords: pd.DataFrame, prediction: np.ndarray, split: pd.Series, count: int
-) -> tuple[list[int], str]:
-    """The rows to show, and the rule by which they were chosen, in words.
-
-    The highest predicted logits among held-out (test) regions; where none was scored, among all. Of regions that
-    overlap only the higher one is shown. Ties keep the order of the file.
-
-    Parameters
-    ----------
-    coords : pandas.DataFrame, N rows
-        chrom, start, end of the score file's rows.
-    prediction : numpy.ndarray, shape (N,)
-    split : pandas.Series, N rows
-    count : int
-        At most this many.
-    """
-    held_out = (split == "test").to_numpy()
-    rule = (
-        "the held-out regions with the highest predicted logit for the target; of overlapping regions, the higher one"
-    )
-    if not held_out.any():
-        rule = "no held-out region was scored, so the regions of any split with the highest predicted logit"
-        held_out = np.ones(len(coords), bool)
-    order = [row for row in np.argsort(-np.asarray(prediction), kind="stable") if held_out[row]]
-    chosen: list[int] = []
-    for row in order:
-        if len(chosen) == count:
-            break
-        here = coords.iloc[row]
-        others = coords.iloc[chosen]
-        overlap = (others["chrom"] == here["chrom"]) & (others["start"] < here["end"]) & (others["end"] > here["start"])
-        if not overlap.any():
-            chosen.append(int(row))
-    return chosen, rule
-
-
 def read_examples(paths: dict[str, Path], table: pd.DataFrame, count: int) -> tuple[list[Example], str]:
     """Examples of one target with the contributions of every method.
 
     Parameters
     ----------
     paths : dict
-        method -> score file
+        method -> score file; examples are chosen from the first
     table : pandas.DataFrame
         The region table: columns name and split.
     count : int
     """
-    split_of = table.set_index("name")["split"]
-    collected: dict[str, dict] = {}
-    rule = ""
+    first, *_ = paths.values()
+    with open_scores(first) as scores:
+        split = _splits(scores.coords, table.set_index("name")["split"], first)
+        rows, rule = choose_examples(scores.coords, scores.prediction[:], split, count)
+        examples = [
+            Example(
+                *scores.coords.iloc[row][["chrom", "start", "end", "name"]],
+                prediction=float(scores.prediction[row]),
+                reference_prediction=float(np.nanmean(scores.reference_prediction[row])),
+                contributions={},
+                standard_error={},
+                row={},
+            )
+            for row in rows
+        ]
     for method, path in paths.items():
         with open_scores(path) as scores:
-            coords = scores.coords
-            if not collected:
-                rows, rule = choose_examples(coords, scores.prediction[:], _splits(coords, split_of, path), count)
-            else:
-                row_of = pd.Series(np.arange(len(coords)), index=coords["name"])
-                rows = [int(row_of[name]) if name in row_of.index else None for name in collected]
-            for name, row in zip(collected or coords["name"].iloc[rows], rows, strict=True):
-                if row is None:
-                    continue
-                example = collected.setdefault(
-                    name,
-                    dict(
-                        zip(
-                            ("chrom", "start", "end", "name"),
-                            coords.iloc[row][["chrom", "start", "end", "name"]],
-                            strict=True,
-                        )
+            row_of = {name: row for row, name in enumerate(scores.coords["name"])}
+            for example in examples:
+                if example.name in row_of:
+                    row = row_of[example.name]
+                    example.contributions[method] = scores.contributions[row]
+                    error = np.full(scores.contributions.shape[2], np.nan)
+                    example.standard_error[method] = (
+                        error if scores.standard_error is None else scores.standard_error[row]
                     )
-                    | {
-                        "prediction": float(scores.prediction[row]),
-                        "reference_prediction": float(np.mean(scores.reference_prediction[row])),
-                        "contributions": {},
-                        "standard_error": {},
-                        "row": {},
-                    },
-                )
-                example["contributions"][method] = scores.contributions[row]
-                example["standard_error"][method] = scores.standard_error[row]
-                example["row"][method] = row
-    return [Example(**example) for example in collected.values()], rule
+                    example.row[method] = row
+    return examples, rule
 
 
 def completeness(path: Path) -> Completeness:
@@ -265,14 +234,15 @@ def completeness(path: Path) -> Completeness:
     with open_scores(path) as scores:
         delta = np.abs(scores.delta[:].astype(float))
         prediction, reference = scores.prediction[:].astype(float)[:, None], scores.reference_prediction[:]
-        tolerance = scores.attributes.get("tolerance")
+        n_references, tolerance = scores.n_references[:], scores.attributes.get("tolerance")
         size = [np.abs(scores.contributions[i : i + BLOCK]).sum(axis=(1, 2)) for i in range(0, len(delta), BLOCK)]
     if tolerance is None:
         raise SeqliftError(f"{path}: it lacks the attribute `tolerance`; make it again with `seqlift attribute`")
+    used = np.arange(delta.shape[1]) < n_references[:, None]
     explained = np.maximum(np.abs(prediction - reference), np.concatenate([*size, np.empty(0)])[:, None])
     rounding = np.maximum(np.abs(prediction), np.abs(reference)) / 1000  # where there is nothing to explain
-    relative = delta / np.maximum(np.maximum(explained, rounding), 1e-6)
-    return Completeness(relative.ravel(), float(tolerance), int((~(relative <= tolerance)).sum()))
+    relative = (delta / np.maximum(np.maximum(explained, rounding), 1e-6))[used]
+    return Completeness(relative, float(tolerance), int((~(relative <= tolerance)).sum()), n_references)
 
 
 def path_curve(path: Path) -> PathCurve | None:
@@ -281,24 +251,26 @@ def path_curve(path: Path) -> PathCurve | None:
         if scores.interior is None or not len(scores.coords):
             return None
         nodes = scores.interior["alphas"][:]
-        ends = scores.reference_prediction[:].mean(axis=1)[:, None], scores.prediction[:][:, None]
+        ends = np.nanmean(scores.reference_prediction[:], axis=1)[:, None], scores.prediction[:][:, None]
+        steps = scores.interior["steps"][:]
         prediction = np.hstack([ends[0], scores.interior["prediction"][:], ends[1]]).astype(float)
         return PathCurve(
             alphas=np.r_[0.0, nodes, 1.0],
             prediction=prediction,
             nodes=nodes,
             gradient_size=scores.interior["gradient_size"][:].astype(float),
+            half=scores.interior["alpha_half"][:].astype(float),
+            most=scores.interior["alpha_90"][:].astype(float),
+            steps=steps[steps > 0],
         )
 
 
 def agreement(first: Path, second: Path, bins: int = 81) -> Agreement | None:
     """Compare the contributions of two score files on the regions both have; None when they share none."""
     with open_scores(first) as a, open_scores(second) as b:
-        row_of = pd.Series(np.arange(len(b.coords)), index=b.coords["name"])
-        rows_a = np.flatnonzero(a.coords["name"].isin(row_of.index).to_numpy())
+        rows_a, rows_b = _shared_rows(a, b)
         if not len(rows_a):
             return None
-        rows_b = row_of[a.coords["name"].iloc[rows_a]].to_numpy()
         limit = max(np.abs(x).max() for pair in _blocks(a, b, rows_a, rows_b) for x in pair) or 1.0
         edges = np.linspace(-limit, limit, bins + 1)
         density = np.zeros((bins, bins))
@@ -311,6 +283,23 @@ def agreement(first: Path, second: Path, bins: int = 81) -> Agreement | None:
     spread = np.sqrt(max(sxx - sx * sx / n, 0) * max(syy - sy * sy / n, 0))
     overall = float((sxy - sx * sy / n) / spread) if spread > 0 else float("nan")
     return Agreement(np.concatenate(per_region), overall, density, edges)
+
+
+def yardstick(method: Path, mutagenesis: Path) -> Yardstick | None:
+    """Hold the contributions of a score file against those of mutagenesis; None when they share no region."""
+    with open_scores(method) as a, open_scores(mutagenesis) as b:
+        rows = _shared_rows(a, b)
+        if not len(rows[0]):
+            return None
+        pairs = [(_row_correlation(x, y), _rank_correlation(x, y)) for x, y in _blocks(a, b, *rows)]
+    return Yardstick(*(np.concatenate(values) for values in zip(*pairs, strict=True)))
+
+
+def _shared_rows(a: Scores, b: Scores) -> tuple[np.ndarray, np.ndarray]:
+    """The rows of the regions that both files have, in the order of the first."""
+    row_of = pd.Series(np.arange(len(b.coords)), index=b.coords["name"])
+    rows_a = np.flatnonzero(a.coords["name"].isin(row_of.index).to_numpy())
+    return rows_a, row_of[a.coords["name"].iloc[rows_a]].to_numpy()
 
 
 def _blocks(a: Scores, b: Scores, rows_a: np.ndarray, rows_b: np.ndarray):
@@ -337,6 +326,12 @@ def _row_correlation(x: np.ndarray, y: np.ndarray) -> np.ndarray:
     x, y = x - x.mean(axis=1, keepdims=True), y - y.mean(axis=1, keepdims=True)
     spread = np.sqrt((x * x).sum(axis=1) * (y * y).sum(axis=1))
     return np.divide((x * y).sum(axis=1), spread, out=np.full(len(x), np.nan), where=spread > 0)
+
+
+def _rank_correlation(x: np.ndarray, y: np.ndarray) -> np.ndarray:
+    from scipy.stats import rankdata
+
+    return _row_correlation(rankdata(x, axis=1), rankdata(y, axis=1))
 
 
 def _splits(coords: pd.DataFrame, split_of: pd.Series, path: Path) -> pd.Series:

@@ -23,10 +23,10 @@ from matplotlib.ticker import FuncFormatter, MaxNLocator
 from seqlift.errors import SeqliftError
 from seqlift.motifs.logos import draw_logo
 from seqlift.report.analysis import Agreement, Completeness, Curves, Example, PathCurve
-from seqlift.report.run import METHOD_NAMES
+from seqlift.report.run import METHOD_NAMES, MUTAGENESIS
 
 INK, SOFT, RULE = "#1c2733", "#64707d", "#d5dbe1"
-METHOD_COLOURS = {"deeplift": "#1f5fa8", "interior_gradients": "#b4541a"}
+METHOD_COLOURS = {"deeplift": "#1f5fa8", "interior_gradients": "#b4541a", MUTAGENESIS: "#2f7d4f"}
 POSITIVE, NEGATIVE = "#1f5fa8", "#8b97a3"
 LOGO_BASES = 100  # letters of a page-wide logo that an eye can still read; longer regions show their core
 PAGE = 10.6  # inches: 1018 CSS pixels, the width of the page's column
@@ -168,7 +168,7 @@ def example_region(example: Example, planted: list[tuple[int, int, str]] = ()) -
     """Sequence logos of one region, the methods one above the other on the same coordinates.
 
     A region of more than `LOGO_BASES` bp is drawn whole as bars, and its core (the stretch with the largest sum of
-    |contribution| over the methods) as letters.
+    |contribution| over the methods, mutagenesis aside) as letters.
 
     Parameters
     ----------
@@ -183,7 +183,8 @@ def example_region(example: Example, planted: list[tuple[int, int, str]] = ()) -
     """
     methods = list(example.contributions)
     length = example.end - example.start
-    low, high = core(np.sum([np.abs(c).sum(axis=0) for c in example.contributions.values()], axis=0), LOGO_BASES)
+    sizes = [np.abs(c).sum(axis=0) for method, c in example.contributions.items() if method != MUTAGENESIS]
+    low, high = core(np.sum(sizes, axis=0), LOGO_BASES)
     zoomed = (low, high) != (0, length)
     # Rows from the top: kind, method, height and the room below it, in inches
     rows = [("overview", method, 0.5, 0.22) for method in methods] if zoomed else []
@@ -317,6 +318,39 @@ def agreement_density(found: Agreement, first: str, second: str) -> Image:
         return image(
             f"Density of all bases by their two contributions; correlation {found.overall:.2f} over all bases."
         )
+
+
+def yardstick(values: dict[str, np.ndarray], kind: str) -> Image:
+    """Correlation with mutagenesis within each region, a row of dots for each method, its median as a line.
+
+    Parameters
+    ----------
+    values : dict
+        method -> array, shape (N,)
+    kind : str
+        Of the correlation, for the description.
+    """
+    with _figure(PAIR, 0.55 + 0.55 * len(values)) as (figure, image):
+        ax = figure.add_subplot()
+        random = np.random.default_rng(0)  # dots of a row are set apart up and down
+        lowest, said = 0.8, []
+        for i, (method, found) in enumerate(values.items()):
+            found = found[np.isfinite(found)]
+            height = -i + random.uniform(-0.14, 0.14, len(found))
+            ax.axhline(-i, color=RULE, linewidth=0.7, zorder=0)
+            ax.plot(found, height, "o", color=METHOD_COLOURS[method], markersize=4, markeredgewidth=0, alpha=0.55)
+            if len(found):
+                ax.plot([np.median(found)] * 2, [-i - 0.22, -i + 0.22], color=INK, linewidth=1.4)
+                lowest = min(lowest, np.floor(10 * found.min()) / 10)
+                said.append(f"{METHOD_NAMES[method]} {np.median(found):.2f}")
+            name = METHOD_NAMES[method]
+            ax.text(0, -i + 0.34, name, color=METHOD_COLOURS[method], transform=ax.get_yaxis_transform(), fontsize=8.5)
+        ax.set_xlim(lowest - 0.02, 1.02)
+        ax.set_ylim(0.6 - len(values), 0.7)
+        ax.set_yticks([])
+        ax.spines["left"].set_visible(False)
+        ax.set_xlabel(f"{kind} correlation")
+        return image(f"{kind} correlation with mutagenesis, a dot for each region; medians: {', '.join(said)}.")
 
 
 class _figure:  # noqa: N801, used like a function: `with _figure(3, 2) as (figure, image):`

@@ -15,7 +15,7 @@ from markupsafe import Markup
 
 from seqlift.regions import DROPPED
 from seqlift.report import analysis, figures
-from seqlift.report.run import METHOD_NAMES, SPLITS, WEAK_AUROC, Run, relative_link
+from seqlift.report.run import METHOD_NAMES, MUTAGENESIS, SPLITS, WEAK_AUROC, Run, relative_link
 
 SPLIT_NAMES = {"train": "training", "valid": "validation", "test": "held out (test)"}
 DIFFERENT = 0.005  # AUROCs of metrics.json and of the predictions further apart than this are not of one training
@@ -232,9 +232,10 @@ def _training(run: Run) -> dict:
 
 
 def _explanations(run: Run, target: str, table: pd.DataFrame, examples: int) -> dict:
-    """Examples, path, completeness and agreement of one target."""
+    """Examples, path, completeness, agreement and mutagenesis of one target."""
     paths = {method: run.scores(target, method) for method in run.methods}
-    chosen, rule = analysis.read_examples(paths, table, examples)
+    mutagenesis = {MUTAGENESIS: run.scores(target, MUTAGENESIS)} if run.mutagenesis else {}
+    chosen, rule = analysis.read_examples(paths | mutagenesis, table, examples)
     planted = run.planted_sites()
     drawn = []
     for example in chosen:
@@ -243,15 +244,17 @@ def _explanations(run: Run, target: str, table: pd.DataFrame, examples: int) -> 
         image, part = figures.example_region(example, sites)
         drawn.append({"region": example, "image": image, "part": part})
     path = None
+    steps = {}
     for method in run.methods:
         curve = analysis.path_curve(paths[method])
         if curve is not None:
             rows = [example.row[method] for example in chosen if method in example.row]
+            steps[method] = _spread(curve.steps)
             path = {
                 "prediction": figures.path_prediction(curve, rows),
                 "gradient": figures.path_gradient(curve, rows),
-                "half": curve.alpha_at(0.5),
-                "most": curve.alpha_at(0.9),
+                "half": _median(curve.half),
+                "most": _median(curve.most),
                 "overshoot": curve.overshoot(),
                 "left": float(curve.gradient_size[:, -1].mean() / curve.gradient_size.mean(axis=0).max()),
             }
@@ -266,7 +269,9 @@ def _explanations(run: Run, target: str, table: pd.DataFrame, examples: int) -> 
                 "tolerance": found.tolerance,
                 "broken": found.broken,
                 "checked": len(found.relative),
-                "median": float(np.median(finite)) if len(finite) else None,
+                "references": _spread(found.n_references),
+                "steps": steps.get(method, "–"),
+                "median": _median(finite),
                 "largest": float(finite.max()) if len(finite) else None,
             }
         )
@@ -278,7 +283,7 @@ def _explanations(run: Run, target: str, table: pd.DataFrame, examples: int) -> 
             agree = {
                 "overall": found.overall,
                 "regions": len(found.per_region),
-                "median": float(np.median(values)) if len(values) else None,
+                "median": _median(values),
                 "lower": float(np.quantile(values, 0.05)) if len(values) else None,
                 "histogram": figures.agreement_histogram(found),
                 "density": figures.agreement_density(found, *run.methods),
@@ -291,7 +296,46 @@ def _explanations(run: Run, target: str, table: pd.DataFrame, examples: int) -> 
         "path": path,
         "completeness": complete,
         "agreement": agree,
+        "mutagenesis": _mutagenesis(paths, mutagenesis[MUTAGENESIS]) if mutagenesis else None,
     }
+
+
+def _mutagenesis(paths: dict[str, Path], yardstick: Path) -> dict | None:
+    """Each method held against mutagenesis; None where they share no region."""
+    found = {method: analysis.yardstick(path, yardstick) for method, path in paths.items()}
+    found = {method: values for method, values in found.items() if values is not None}
+    if not found:
+        return None
+    kinds = ("pearson", "spearman")
+    return {
+        "rows": [
+            {"method": method, "regions": len(values.pearson)} | {kind: _range(getattr(values, kind)) for kind in kinds}
+            for method, values in found.items()
+        ],
+        "images": [
+            figures.yardstick({method: getattr(values, kind) for method, values in found.items()}, kind.capitalize())
+            for kind in kinds
+        ],
+    }
+
+
+def _range(values: np.ndarray) -> dict:
+    values = values[np.isfinite(values)]
+    ends = (float(values.min()), float(values.max())) if len(values) else (None, None)
+    return {"median": _median(values), "lowest": ends[0], "highest": ends[1]}
+
+
+def _median(values: np.ndarray) -> float | None:
+    values = values[np.isfinite(values)]
+    return float(np.median(values)) if len(values) else None
+
+
+def _spread(values: np.ndarray) -> str:
+    """Whole numbers in short: `20`, or `10–60, median 20` where they differ."""
+    if not len(values):
+        return "–"
+    low, high = count(values.min()), count(values.max())
+    return low if low == high else f"{low}–{high}, median {count(np.median(values))}"
 
 
 def _notices(run: Run, provenance: dict, found: dict, explanations: list[dict]) -> list[dict]:
@@ -393,6 +437,9 @@ def _files(run: Run, folder: Path) -> list[dict]:
             for name, what in (("modisco.h5", "TF-MoDISco's own result"), ("seqlets.bed.gz", "seqlets (BED)")):
                 if (motifs.folder / name).is_file():
                     files.append(entry(motifs.folder / name, f"{label}: {what}"))
+        if run.mutagenesis:
+            path = run.scores(target, MUTAGENESIS)
+            files.append(entry(path, f"{target}, {METHOD_NAMES[MUTAGENESIS]}: effects of changed bases (HDF5)"))
     files.append(entry(run.directory / "provenance.json", "versions, settings, checksums"))
     return files
 

@@ -18,7 +18,9 @@ from seqlift.errors import SeqliftError
 from seqlift.intervals import read_peaks
 from seqlift.regions import read_regions
 
-METHOD_NAMES = {"deeplift": "DeepLIFT", "interior_gradients": "Interior gradients"}
+METHODS = ("deeplift", "interior_gradients")
+MUTAGENESIS = "mutagenesis"  # no method of the run, but the yardstick for them, on some regions
+METHOD_NAMES = {"deeplift": "DeepLIFT", "interior_gradients": "Interior gradients", MUTAGENESIS: "Mutagenesis"}
 SPLITS = ("train", "valid", "test")
 WEAK_AUROC = 0.6  # below this a model's explanations explain little
 
@@ -48,6 +50,8 @@ class Run:
     length : int, bp
     targets, methods : list of str
         In the order of the model's outputs, and deeplift before interior_gradients.
+    mutagenesis : bool
+        Whether there are score files of mutagenesis, too.
     regions : dict
         regions.json
     metrics : dict
@@ -63,6 +67,7 @@ class Run:
     length: int
     targets: list[str]
     methods: list[str]
+    mutagenesis: bool
     regions: dict
     metrics: dict
     motifs: dict[tuple[str, str], Motifs]
@@ -111,7 +116,7 @@ class Run:
         return read_peaks(path) if self.truth is not None and path.is_file() else None
 
 
-def load_run(directory: str | Path, methods: list[str] | None = None) -> Run:
+def load_run(directory: str | Path, methods: list[str] | None = None, mutagenesis: bool = False) -> Run:
     """Read the small files of a run and check that the large ones are there.
 
     Parameters
@@ -120,6 +125,9 @@ def load_run(directory: str | Path, methods: list[str] | None = None) -> Run:
         results/<name>/<length>bp
     methods : list of str, optional
         The methods that must be there for every target. Default: those with a score file.
+    mutagenesis : bool
+        Whether score files of mutagenesis must be there, too; without it those that are there are left aside, as they
+        may be of an earlier run.
 
     Raises
     ------
@@ -157,6 +165,8 @@ def load_run(directory: str | Path, methods: list[str] | None = None) -> Run:
             _require(directory / "scores" / f"{target}.{method}.h5", "attribute")
             _require(directory / "tracks" / f"{target}.{method}.bw", "tracks")
             motifs[target, method] = _load_motifs(directory / "motifs" / method / target)
+        if mutagenesis:
+            _require(directory / "scores" / f"{target}.{MUTAGENESIS}.h5", "attribute")
     truth_path = directory / "truth.json"
     absolute = directory.resolve()
     return Run(
@@ -165,6 +175,7 @@ def load_run(directory: str | Path, methods: list[str] | None = None) -> Run:
         length=int(regions["length"]),
         targets=targets,
         methods=methods,
+        mutagenesis=mutagenesis,
         regions=regions,
         metrics=metrics,
         motifs=motifs,
@@ -256,7 +267,7 @@ def _require(path: Path, stage: str) -> None:
 def _methods_present(folder: Path, targets: list[str]) -> list[str]:
     files = {path.name for path in folder.glob("*.h5")} if folder.is_dir() else set()
     prefix = f"{targets[0]}." if targets else ""
-    methods = {name[len(prefix) : -len(".h5")] for name in files if name.startswith(prefix)} & set(METHOD_NAMES)
+    methods = {name[len(prefix) : -len(".h5")] for name in files if name.startswith(prefix)} & set(METHODS)
     if not methods:
         raise SeqliftError(f"{folder}: no score file of {targets[0]!r} there; `seqlift attribute` makes them")
     return sorted(methods)
