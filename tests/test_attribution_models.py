@@ -7,9 +7,10 @@ import math
 
 import pytest
 import torch
+import torch.nn.functional as F
 from torch import nn
 
-from attribution_models import MODELS, REFUSED, N, Net, R, build, one_hot, pairs
+from attribution_models import LENGTH, MODELS, REFUSED, N, Net, R, build, one_hot, pairs
 from seqlift import SeqliftError, deeplift
 from seqlift.attribution import kernels, trace
 from seqlift.attribution.rules import RULES
@@ -123,7 +124,7 @@ class LowPrecisionInside(nn.Module):
 
     def forward(self, x):
         with torch.autocast("cpu", torch.bfloat16):
-            h = torch.nn.functional.gelu(self.conv(x))
+            h = F.gelu(self.conv(x))
             attention = torch.softmax(h.mT @ h, -1)
             h = (attention @ h.mT).amax(1)
             return self.head(h).float()
@@ -202,6 +203,48 @@ def test_top_k_by_hand():
 def test_a_choice_by_a_comparison_is_rescale_where_one_activation_is_all_there_is():
     leaky = deeplift(build("where, leaky"), *pairs(), target=1)
     model = build("where, leaky")
-    model.middle = lambda h: torch.nn.functional.leaky_relu(h, 0.1)
+    model.middle = lambda h: F.leaky_relu(h, 0.1)
     named = deeplift(model, *pairs(), target=1)
     torch.testing.assert_close(leaky.hypothetical, named.hypothetical, rtol=1e-9, atol=1e-12)
+
+
+TYPES = {torch.float16: 2e-2, torch.bfloat16: 1e-1, torch.float32: 1e-4, torch.float64: 1e-9}
+
+
+@pytest.mark.parametrize("dtype", TYPES, ids=lambda dtype: str(dtype).removeprefix("torch."))
+@pytest.mark.parametrize("rule", RULES)
+@pytest.mark.parametrize("name", ["F.relu", "gelu", "tanh", "max pool, overlapping", "top-k mean", "gate", "LayerNorm"])
+def test_hardly_different_sequences_are_explained_in_every_precision(name, rule, dtype):
+    """One base differs, so most activations do not change at all, and others by little."""
+    model, x = build(name, dtype), one_hot(4, dtype=dtype)
+    references = x[:, None].clone()
+    references[:, 0, :, 5] = references[:, 0, :, 5].roll(1, -1)
+    result = deeplift(model, x, references, target=1, rule=rule)
+    exact = deeplift(build(name), x.double(), references.double(), target=1, rule=rule)
+    assert result.hypothetical.isfinite().all()
+    change = (exact.prediction[:, None] - exact.reference_prediction).abs()
+    assert change.min() > 1e-4
+    size = exact.prediction.abs().max()  # what the low precision rounds
+    assert (result.delta.abs() <= TYPES[dtype] * size).all()
+    torch.testing.assert_close(
+        result.contributions.double(), exact.contributions, rtol=TYPES[dtype], atol=TYPES[dtype] * float(size)
+    )
+
+
+@pytest.mark.parametrize("dtype", TYPES, ids=lambda dtype: str(dtype).removeprefix("torch."))
+@pytest.mark.parametrize("pool", [lambda h: F.max_pool1d(h, 4, 2), lambda h: h.amax(-1), lambda h: h.topk(3).values])
+def test_ties_of_a_maximum_go_to_one_place(pool, dtype):
+    """A poly-A against a poly-C: each filter sees the same everywhere, so all candidates of a maximum are equal."""
+    x, r = torch.zeros(1, 4, LENGTH, dtype=dtype), torch.zeros(1, 1, 4, LENGTH, dtype=dtype)
+    x[0, 0], r[0, 0, 1] = 1, 1
+    weights = torch.tensor([[2.0, 1, 0, 0], [1.0, 3, 0, 0]], dtype=dtype)[..., None]
+
+    def model(sequences):
+        return pool(F.conv1d(sequences, weights)).flatten(1).sum(1, keepdim=True)
+
+    result = deeplift(model, x, r)
+    n = pool(torch.zeros(1, 1, LENGTH, dtype=dtype)).numel()
+    change = n * ((2 - 1) + (1 - 3))  # of both filters, exact in every precision
+    assert float(result.prediction - result.reference_prediction) == change
+    assert float(result.contributions.sum()) == change and float(result.delta.abs().max()) == 0
+    assert int((result.contributions != 0).sum()) == n  # each maximum one place

@@ -146,7 +146,9 @@ class _Walk(TorchFunctionMode):
 
     def __torch_function__(self, function, types, args=(), kwargs=None):
         kwargs = kwargs or {}
-        if any(not _is_tracked(t) and _came_from_input(t) for t in _tensors((args, kwargs))):
+        if function not in rules.VALUELESS and any(
+            not _is_tracked(t) and _came_from_input(t) for t in _tensors((args, kwargs))
+        ):
             raise self._refuse(
                 function,
                 "its input was computed where operations cannot be seen "
