@@ -23,17 +23,16 @@ is printed below the sums.
 
 import argparse
 import copy
-import platform
 import re
 import sys
 import warnings
 from collections import Counter
 from collections.abc import Callable
 from dataclasses import dataclass
-from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 
 import torch
+from printing import installed, table, versions
 from torch import Tensor, nn
 from torch.overrides import TorchFunctionMode
 
@@ -280,23 +279,11 @@ def cell(outcome: Outcome) -> str:
     return f"**{text}**" if outcome.kind in ("refused", "warned", "wrong") else text
 
 
-def table(header: list[str], rows: list[list[str]]) -> str:
-    lines = [header, ["---"] * len(header), *rows]
-    return "\n".join("| " + " | ".join(text.replace("|", "\\|") for text in line) + " |" for line in lines)
-
-
 def shorten(message: str) -> str:
     """One line, numbers left out: messages that differ in them are the same message."""
     text = re.sub(r"\[[^\]]*\d[^\]]*\]", "[…]", " ".join(message.split()))
     text = re.sub(r"\b\d+(\.\d+)?(e-?\d+)?%?", "…", text)
     return text if len(text) <= 150 else text[:147] + "..."
-
-
-def installed(package: str) -> str | None:
-    try:
-        return version(package)
-    except PackageNotFoundError:
-        return None
 
 
 def main() -> None:
@@ -323,10 +310,10 @@ def main() -> None:
     print("\r" + " " * 60, end="\r", file=sys.stderr)
 
     print("# Which models each library explains\n")
+    packages = dict.fromkeys(LIBRARIES[name][0] for name in libraries)
     print(
-        f"Printed by `benchmarks/universality.py`; Python {platform.python_version()}, torch {torch.__version__}, "
-        + ", ".join(f"{package} {installed(package)}" for package in dict.fromkeys(LIBRARIES[n][0] for n in libraries))
-        + f". {len(x)} sequences of {LENGTH} bp with {references.shape[1]} references each, float32, CPU."
+        f"Printed by `benchmarks/universality.py`. {versions(*packages)}. "
+        f"{len(x)} sequences of {LENGTH} bp with {references.shape[1]} references each, float32, CPU."
     )
     if missing:
         print(f"\nNot installed, so left out: {', '.join(missing)}.")

@@ -5,6 +5,8 @@ import sys
 from importlib.util import find_spec
 from pathlib import Path
 
+from seqlift.scores import open_scores
+
 BENCHMARKS = Path(__file__).resolve().parents[1] / "benchmarks"
 
 
@@ -37,3 +39,36 @@ def test_universality():
     assert of["sort"]["seqlift"] == "refused by name"
     left = [changed for library, _, _, *changed in rows(page, "Is the model left as it was?") if library == "seqlift"]
     assert len(left) == 4 and not any(any(changed) for changed in left), "seqlift changed what it borrowed"
+
+
+def test_speed():
+    page = run("attribution.py", "--quick", "--networks", "paper, 200 bp", "--only", "speed", "precision")
+    ratios = {what: float(ratio.split()[0]) for _, what, ratio, *_ in rows(page, "Ratios")[2:]}
+    speeds = {who: float(speed.split()[0].replace(",", "")) for _, who, _, speed in rows(page, "Speeds")[2:]}
+    assert all(0.005 < ratio < 200 for ratio in ratios.values())
+    assert {"seqlift", "tangermeme", "captum", "floor", "seqlift path", "captum path", "floor path"} <= speeds.keys()
+    # Two rounds: a median of ratios is near the ratio of medians, whichever way up it is
+    assert 0.2 < ratios["speed over tangermeme"] / (speeds["seqlift"] / speeds["tangermeme"]) < 5
+    assert 0.2 < ratios["time over the floor"] / (speeds["floor"] / speeds["seqlift"]) < 5
+    errors = {kind: float(worst) for _, kind, _, _, worst in rows(page, "Precision")[3:]}
+    assert errors["float32"] < 1e-4 < errors["bfloat16"] < 1
+
+
+def test_memory(tmp_path, monkeypatch):
+    monkeypatch.syspath_prepend(BENCHMARKS)
+    import peak_memory
+
+    peak_memory.write_inputs(tmp_path, 7)
+    monkeypatch.setattr(peak_memory, "N_REFERENCES", 2)
+    found = peak_memory.explain(tmp_path, 7, "cpu")
+    with open_scores(tmp_path / "scores.h5") as scores:
+        assert len(scores.sequences) == 7
+    assert 5e7 < found["memory"] < 1e11  # bytes
+
+
+def test_time_covered_by_kernels(monkeypatch):
+    monkeypatch.syspath_prepend(BENCHMARKS)
+    from precision import covered
+
+    assert covered([]) == 0
+    assert covered([(5, 6), (0, 2), (1, 3), (1.5, 2), (3, 4)]) == 5
