@@ -11,7 +11,6 @@ from torch import nn
 
 from seqlift import SeqliftError, deeplift, interior_gradients
 from seqlift.attribution.borrow import choose_device
-from seqlift.attribution.interior_gradients import quadrature_nodes
 from seqlift.attribution.references import uniform, zeros
 
 LENGTH = 30
@@ -111,15 +110,6 @@ def test_tangermeme_agrees_where_it_is_right():
     torch.testing.assert_close(ours, theirs, rtol=1e-3, atol=1e-5)
 
 
-def test_integrated_gradients_of_captum_agree():
-    model, x = small_net(activation=nn.Softplus), one_hot(4)
-    ours = interior_gradients(model, x, zeros, target=1, steps=30)
-    theirs = captum.attr.IntegratedGradients(small_net(activation=nn.Softplus)).attribute(
-        x, torch.zeros_like(x), target=1, n_steps=30, method="gausslegendre"
-    )
-    torch.testing.assert_close(ours.contributions, theirs, rtol=1e-6, atol=1e-9)
-
-
 @pytest.mark.parametrize("explain", [deeplift, interior_gradients])
 def test_the_reverse_complement_has_the_reverse_complement_scores(explain):
     class BothStrands(nn.Module):
@@ -155,53 +145,6 @@ def test_the_standard_error_is_that_of_the_mean():
     torch.testing.assert_close(result.standard_error, each.std(0) / 6**0.5)
     torch.testing.assert_close(result.contributions.sum(1), each.mean(0))
     assert deeplift(model, x, references[:1]).standard_error.isnan().all()
-
-
-# --- the path ---------------------------------------------------------------------------------------------------------
-
-
-def test_the_path_is_the_models_own():
-    model, x, references = small_net(), one_hot(3), one_hot(6, seed=5).unflatten(0, (3, 2))
-    result = interior_gradients(model, x, references, target=1, steps=7, keep_path=True)
-    for k, alpha in enumerate(result.alphas):
-        points = (references + alpha * (x[:, None] - references)).flatten(0, 1).requires_grad_()
-        f = model(points)[:, 1]
-        (gradient,) = torch.autograd.grad(f.sum(), points)
-        moved = (gradient.view(3, 2, 4, LENGTH) * (x[:, None] - references)).sum(2).mean(1)
-        torch.testing.assert_close(
-            result.path_prediction[:, k].double(), f.detach().view(3, 2).mean(1), rtol=1e-5, atol=0
-        )
-        torch.testing.assert_close(result.path_gradient[:, k].double(), moved, rtol=1e-4, atol=1e-7)
-    torch.testing.assert_close(result.path_slope, result.path_gradient.sum(-1))
-    # the weighted mean of the slopes is the change that the contributions add up to
-    total = (result.path_slope.double() * result.weights).sum(1)
-    torch.testing.assert_close(total, result.contributions.sum((1, 2)), rtol=1e-4, atol=1e-6)
-
-
-@pytest.mark.parametrize("batch_size", [1, 6, 1000])
-def test_interior_gradients_do_not_depend_on_the_batch(batch_size):
-    model, x = small_net(), one_hot(5)
-    whole = interior_gradients(model, x, n_references=3, steps=8, keep_path=True)
-    parts = interior_gradients(model, x, n_references=3, steps=8, keep_path=True, batch_size=batch_size)
-    for field in ("hypothetical", "delta", "standard_error", "path_prediction", "path_slope", "path_gradient"):
-        torch.testing.assert_close(getattr(parts, field), getattr(whole, field), rtol=1e-5, atol=1e-7)
-
-
-def test_more_steps_come_nearer_to_completeness():
-    model, x = (
-        nn.Sequential(*small_net(activation=nn.Softplus)[:2], nn.Flatten(), nn.Linear(8 * LENGTH, 1)).double(),
-        one_hot(4),
-    )
-    few, many = (interior_gradients(model, x, n_references=2, steps=k).delta.abs().max() for k in (2, 12))
-    assert many < few / 100 and many < 1e-6
-
-
-@pytest.mark.parametrize("quadrature", ["gauss-legendre", "midpoint"])
-def test_quadrature_averages_over_the_path(quadrature):
-    alphas, weights = quadrature_nodes(40, quadrature)
-    assert float(weights.sum()) == pytest.approx(1)
-    assert float((weights * alphas**2).sum()) == pytest.approx(1 / 3, abs=1e-3)
-    assert (alphas > 0).all() and (alphas < 1).all()
 
 
 # --- references -------------------------------------------------------------------------------------------------------
@@ -334,12 +277,6 @@ def test_wrong_arguments_are_named(arguments, words):
     call = {"sequences": one_hot(2), "references": one_hot(3), "n_references": 20} | arguments
     with pytest.raises(SeqliftError, match=words):
         deeplift(small_net(), call.pop("sequences"), call.pop("references"), **call)
-
-
-def test_wrong_quadrature_is_named():
-    for arguments in ({"quadrature": "trapezoid"}, {"steps": 0}):
-        with pytest.raises(SeqliftError, match=next(iter(arguments))):
-            interior_gradients(small_net(), one_hot(1), **arguments)
 
 
 @pytest.mark.skipif(torch.cuda.is_available(), reason="needs a machine without a GPU")

@@ -1,0 +1,549 @@
+"""Interior gradients: paths solved by hand, captum as oracle, and the short way held against a loop over the points."""
+
+import contextlib
+import re
+
+import captum.attr
+import pytest
+import torch
+import torch.nn.functional as F
+from torch import nn
+from torch.utils._python_dispatch import TorchDispatchMode
+from torch.utils.checkpoint import checkpoint
+
+from attribution_models import LENGTH, MODELS, N, R, StraightThrough, build, one_hot, pairs
+from seqlift import SeqliftError, interior_gradients
+from seqlift.attribution.interior_gradients import FIRST_STEPS, quadrature_nodes
+from seqlift.attribution.references import uniform, zeros
+
+FIELDS = ("hypothetical", "contributions", "delta", "path_prediction", "path_slope", "alpha_half", "alpha_90")
+
+
+def assert_same(a, b, fields=FIELDS, rtol=1e-9, atol=1e-11):
+    for field in fields:
+        torch.testing.assert_close(
+            getattr(a, field),
+            getattr(b, field),
+            rtol=rtol,
+            atol=atol,
+            equal_nan=True,
+            msg=lambda m, f=field: f"{f}: {m}",
+        )
+
+
+# --- solved by hand ---------------------------------------------------------------------------------------------------
+
+
+def along_one_base(function, **arguments):
+    """f of the first base alone, from 0 to 1: α itself."""
+    x = torch.zeros(1, 4, 3, dtype=torch.float64)
+    x[0, 2, 0] = 1
+    return interior_gradients(lambda s: function(s[:, 2, 0])[:, None], x, zeros, **arguments)
+
+
+@pytest.mark.parametrize("threshold", [0.2, 0.7])
+def test_a_rectifier_that_opens_on_the_way(threshold):
+    """f = max(0, α - t): ∫ f' = 1 - t; half of it has come at α = (1 + t) / 2, 90 % at t + 0.9 (1 - t)."""
+    result = along_one_base(lambda a: F.relu(a - threshold), steps=400)
+    assert float(result.contributions[0, 2, 0]) == pytest.approx(1 - threshold, abs=0.005)
+    assert float(result.alpha_half) == pytest.approx((1 + threshold) / 2, abs=1e-4)
+    assert float(result.alpha_90) == pytest.approx(0.1 * threshold + 0.9, abs=1e-4)
+    torch.testing.assert_close(result.path_slope[0], (result.alphas > threshold).double())
+    torch.testing.assert_close(result.path_prediction[0], (result.alphas - threshold).clamp(min=0))
+
+
+def test_a_saturated_sigmoid():
+    """f = σ(20 α - 6): at the sequence its gradient is all but gone, on the way it is not."""
+    model = lambda a: torch.sigmoid(20 * a - 6)  # noqa: E731
+    result = along_one_base(model, steps=400, output="probability")
+    start, end = (float(torch.sigmoid(torch.tensor(v).double())) for v in (-6, 14))
+    assert float(result.contributions.sum()) == pytest.approx(end - start, rel=1e-9)
+    assert float(result.path_slope[0, -1]) < 1e-3 and float(result.path_slope.max()) == pytest.approx(5, rel=1e-3)
+    for name, share in (("alpha_half", 0.5), ("alpha_90", 0.9)):
+        value = torch.tensor(start + share * (end - start)).double()
+        assert float(getattr(result, name)) == pytest.approx(float((torch.logit(value) + 6) / 20), abs=1e-4)
+
+
+def test_quadrature_is_as_good_as_it_should_be():
+    """f = α³: two Gauss-Legendre points give ∫ 3 α² exactly; K midpoints miss it by 1 / (4 K²)."""
+    assert float(along_one_base(lambda a: a**3, steps=2).contributions.sum()) == pytest.approx(1, abs=1e-14)
+    midpoint = along_one_base(lambda a: a**3, steps=5, quadrature="midpoint")
+    assert float(midpoint.contributions.sum()) == pytest.approx(1 - 1 / 100, abs=1e-14)
+    assert float(midpoint.delta) == pytest.approx(1 / 100, abs=1e-14)
+
+
+@pytest.mark.parametrize("quadrature", ["gauss-legendre", "midpoint"])
+def test_quadrature_averages_over_the_path(quadrature):
+    alphas, weights = quadrature_nodes(40, quadrature)
+    assert float(weights.sum()) == pytest.approx(1)
+    assert float((weights * alphas**2).sum()) == pytest.approx(1 / 3, abs=1e-3)
+    assert (alphas > 0).all() and (alphas < 1).all()
+
+
+def test_where_nothing_changes_there_is_no_alpha():
+    result = along_one_base(lambda a: torch.sin(2 * torch.pi * a) + 3, steps=30)  # there and back again
+    assert result.alpha_half.isnan().all() and result.alpha_90.isnan().all()
+    assert result.delta.abs().max() < 1e-9
+
+
+def test_the_first_of_several_crossings_counts():
+    """f = sin(3π α / 2) goes to 1 at α = 1/3 and ends at -1: of the change of -1, half has come once f < -1/2."""
+    result = along_one_base(lambda a: torch.sin(1.5 * torch.pi * a), steps=200)
+    assert float(result.alpha_half) == pytest.approx(7 / 9, abs=1e-3)
+
+
+# --- captum -----------------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("quadrature", "method"), [("gauss-legendre", "gausslegendre"), ("midpoint", "riemann_middle")]
+)
+@pytest.mark.parametrize("name", ["F.relu", "gelu", "BatchNorm", "2-D convolutions", "max pool, overlapping", "LSTM"])
+def test_captum_agrees(name, quadrature, method):
+    model, (x, references) = build(name).eval(), pairs()
+    ours = interior_gradients(model, x, references, target=1, steps=11, quadrature=quadrature)
+    oracle = captum.attr.IntegratedGradients(model)
+    theirs = [
+        oracle.attribute(x, references[:, k], target=1, n_steps=11, method=method, return_convergence_delta=True)
+        for k in range(R)
+    ]
+    mean = torch.stack([scores for scores, _ in theirs]).mean(0).sum(1)
+    # captum keeps its steps in single precision; its delta is Σ contributions - change, ours what is left of the change
+    torch.testing.assert_close(ours.contributions.sum(1), mean, rtol=1e-6, atol=1e-8)
+    torch.testing.assert_close(ours.delta, -torch.stack([delta for _, delta in theirs], 1), rtol=1e-6, atol=1e-7)
+
+
+# --- the short way ----------------------------------------------------------------------------------------------------
+
+
+def point_by_point(model, x, references, alphas, weights, target=1):
+    """Average gradient (N, R, 4, L), f and slope (N, R, K), as the equations say it; or why there is no gradient."""
+    n, r = references.shape[:2]
+    average, f, slope = torch.zeros_like(references), [], []
+    for alpha, weight in zip(alphas, weights, strict=True):
+        points = (references + alpha * (x[:, None] - references)).flatten(0, 1).requires_grad_()
+        value = model(points.clone())[:, target]
+        try:
+            (gradient,) = torch.autograd.grad(value.sum(), points)
+        except RuntimeError as reason:
+            return str(reason)
+        gradient = gradient.view(references.shape)
+        average += weight * gradient
+        f.append(value.detach().view(n, r))
+        slope.append((gradient * (x[:, None] - references)).sum((2, 3)))
+    return average, torch.stack(f, 2), torch.stack(slope, 2)
+
+
+@pytest.mark.filterwarnings("ignore:LSTM with projections", "ignore:None of the inputs have requires_grad")
+@pytest.mark.parametrize("name", MODELS)
+def test_every_model_is_explained_as_point_by_point(name):
+    model, (x, references) = build(name).eval(), pairs()
+    oracle = point_by_point(model, x, references, *quadrature_nodes(5))
+    if isinstance(oracle, str):  # an error, never a wrong score; PyTorch's own where it knows the reason
+        known = "modified by an inplace operation" in oracle or "incompatible with .grad()" in oracle
+        words = re.escape(oracle[:60]) if known else "has no gradient"
+        with pytest.raises(RuntimeError if known else SeqliftError, match=words):
+            interior_gradients(model, x, references, target=1, steps=5)
+        return
+    average, f, slope = oracle
+    hypothetical = (average - (average * references).sum(2, keepdim=True)).mean(1)
+    for arguments in ({}, {"batch_size": 17}, {"keep_path": True}):
+        result = interior_gradients(model, x, references, target=1, steps=5, **arguments)
+        scale = float(hypothetical.abs().max())
+        torch.testing.assert_close(result.hypothetical, hypothetical, rtol=1e-9, atol=1e-9 * scale)
+        torch.testing.assert_close(result.path_prediction, f.mean(1), rtol=1e-9, atol=1e-11)
+        torch.testing.assert_close(result.path_slope, slope.mean(1), rtol=1e-9, atol=1e-9 * float(slope.abs().max()))
+
+
+class Convolutions(TorchDispatchMode):
+    """Counts the rows given to convolutions over the four bases, forward and back."""
+
+    def __init__(self):
+        super().__init__()
+        self.forward = self.backward = 0
+
+    def __torch_dispatch__(self, function, types, args=(), kwargs=None):
+        name = str(function)
+        if name.startswith("aten.convolution.") and 4 in (args[0].shape[1], args[0].shape[2]):
+            self.forward += len(args[0])
+        elif name.startswith("aten.convolution_backward") and 4 in (args[1].shape[1], args[1].shape[2]):
+            self.backward += len(args[0])
+        return function(*args, **(kwargs or {}))
+
+
+STEPS = 50
+
+
+def rows_of_the_first_layer(model, x, references, **arguments):
+    with Convolutions() as counted:
+        interior_gradients(model, x, references, steps=STEPS, batch_size=1000, **arguments)
+    return counted.forward, counted.backward
+
+
+@pytest.mark.parametrize(
+    "name",
+    [
+        "nn.ReLU", "nn.ReLU in place", "Tensor.relu_", "BatchNorm", "LayerNorm over channels", "average pool",
+        "max pool, padded", "residual", "concatenation", "arithmetic with numbers", "arithmetic in place", "gate",
+        "detached statistics", "TransformerEncoderLayer", "2-D convolutions", "Basset of modules", "linear only",
+    ],
+)  # fmt: skip
+def test_the_first_layer_is_run_at_the_ends_of_the_paths_alone(name):
+    forward, backward = rows_of_the_first_layer(build(name), *pairs())
+    points = N * R * STEPS
+    assert forward < 0.15 * points and N * R <= backward < 0.05 * points
+
+
+def wrapped(function):
+    class Wrapped(nn.Module):
+        def __init__(self):
+            super().__init__()
+            self.net = build("F.relu")
+
+        def forward(self, x, *args):
+            return function(self.net, x, *args)
+
+    return Wrapped()
+
+
+def reversed_view(net, x):
+    """Another view of what is then changed in place is still in use."""
+    h = net.conv(x)
+    first = h[:, 0]
+    h.relu_()
+    return net.head((h + first[:, None]).flatten(1))
+
+
+def unseen(net, x):
+    h = net.conv(x)
+    with torch._C.DisableTorchFunction():
+        h = torch.relu(h)
+    return net.head(h.flatten(1))
+
+
+def unseen_and_detached(net, x):
+    h = net.conv(x)
+    with torch._C.DisableTorchFunction(), torch.no_grad():
+        scale = torch.sigmoid(h)
+    return net.head((h * scale).flatten(1))
+
+
+def swallows_errors(net, x):
+    h = net.conv(x)
+    first = h[:, :1]
+    with contextlib.suppress(Exception):
+        first.relu_()
+    return net.head(F.relu(h).flatten(1))
+
+
+AGAINST_IT = {
+    "the number of rows asked for beforehand": lambda net, x: (lambda n: net.head(F.relu(net.conv(x)).view(n, -1)))(
+        x.shape[0]
+    ),
+    "a tensor with as many rows": lambda net, x: net(torch.cat([x[:, :2], x.new_ones(len(x), 2, 1) * x[:, 2:]], 1)),
+    "added to a tensor with as many rows": lambda net, x: net(x + 0.1 * torch.ones(x.size(0), 4, 1)),
+    "batch second": lambda net, x: net(x.transpose(0, 1).contiguous().transpose(0, 1)),
+    "rows folded into another axis": lambda net, x: net(x.reshape(-1, LENGTH).reshape(-1, 4, LENGTH)),
+    "rows turned around": lambda net, x: net(x.flip(0)).flip(0),
+    "strands stacked": lambda net, x: sum(net(torch.cat([x, x.flip(1, 2)])).chunk(2)),
+    "one row at a time": lambda net, x: torch.cat([net(row[None]) for row in x]),
+    "a batch of one": lambda net, x: net(F.conv1d(x.reshape(1, -1, LENGTH), torch.ones(4 * len(x), 1, 1).double(),
+                                                  groups=4 * len(x)).reshape(-1, 4, LENGTH)),
+    "custom function": lambda net, x: net.head(StraightThrough.apply(net.conv(x)).flatten(1)),
+    "checkpointed": lambda net, x: net.head(checkpoint(torch.tanh, net.conv(x), use_reentrant=False).flatten(1)),
+    "input changed in place": lambda net, x: net(x.mul_(2).add_(0.1)),
+    "written into the input": lambda net, x: (x.__setitem__((slice(None), 0), 0.3), net(x))[1],
+    "view changed in place": lambda net, x: (lambda h: (h[:, 0].relu_(), net.head(h.flatten(1)))[1])(net.conv(x)),
+    "a view of what is changed": reversed_view,
+    "error swallowed": swallows_errors,
+    "products of ends": lambda net, x: net.head((net.conv(x) * net.conv(x.flip(2))).flatten(1)),
+    "divided by an end": lambda net, x: net.head((1 / (9 + net.conv(x))).flatten(1)),
+    "weights of the input": lambda net, x: net(x) + F.linear(x.new_ones(1, 4), x.mean(-1))[0, :, None],
+    "whole numbers": lambda net, x: net(x) * (1 + x.int().double().mean((1, 2))[:, None]),
+    "hidden": unseen,
+    "hidden from autograd": unseen_and_detached,
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("n", [1, N])
+@pytest.mark.parametrize("name", AGAINST_IT)
+def test_what_could_mislead_the_short_way_does_not(name, n):
+    model = wrapped(AGAINST_IT[name]).eval()
+    x, references = (values[:n] for values in pairs())
+    references = references[:, : 1 if n == 1 else R]
+    average, f, slope = point_by_point(model, x, references, *quadrature_nodes(6))
+    result = interior_gradients(model, x, references, target=1, steps=6)
+    hypothetical = (average - (average * references).sum(2, keepdim=True)).mean(1)
+    torch.testing.assert_close(result.hypothetical, hypothetical, rtol=1e-9, atol=1e-10)
+    torch.testing.assert_close(result.path_prediction, f.mean(1), rtol=1e-9, atol=1e-10)
+    torch.testing.assert_close(result.path_slope, slope.mean(1), rtol=1e-9, atol=1e-10)
+
+
+def test_the_models_own_error_is_the_one_that_is_seen():
+    def fails(net, x):
+        raise ValueError("only the model knows why")
+
+    with pytest.raises(ValueError, match="only the model knows why"):
+        interior_gradients(wrapped(fails), *pairs())
+
+
+@pytest.mark.parametrize("function", [lambda x: x.detach().sum((1, 2))[:, None], lambda x: torch.ones(len(x), 1)])
+def test_an_output_without_a_gradient_is_refused(function):
+    with pytest.raises(SeqliftError, match="no gradient with respect to its input"):
+        interior_gradients(function, *pairs())
+
+
+def test_further_inputs_go_with_their_sequence():
+    model = wrapped(lambda net, x, scale, shift: net(x + shift) * scale)
+    (x, references), generator = pairs(), torch.Generator().manual_seed(0)
+    scale = torch.rand(N, 1, dtype=torch.float64, generator=generator)
+    shift = torch.rand(N, 1, LENGTH, dtype=torch.float64, generator=generator)
+    together = interior_gradients(model, x, references, steps=7, args=(scale, shift), batch_size=30)
+    for i in range(N):
+        alone = interior_gradients(
+            lambda s, i=i: model.net(s + shift[i]) * scale[i], x[i : i + 1], references[i : i + 1], steps=7
+        )
+        torch.testing.assert_close(together.hypothetical[i], alone.hypothetical[0], rtol=1e-9, atol=1e-11)
+        torch.testing.assert_close(together.path_slope[i], alone.path_slope[0], rtol=1e-9, atol=1e-11)
+
+
+def test_the_callers_tensors_stay_as_they_are():
+    x, references = pairs()
+    copies = x.clone(), references.clone()
+    for keep_path in (False, True):
+        interior_gradients(wrapped(AGAINST_IT["input changed in place"]), x, references, steps=4, keep_path=keep_path)
+    assert torch.equal(x, copies[0]) and torch.equal(references, copies[1])
+
+
+def test_low_precision_stays_near_the_exact_scores():
+    exact = interior_gradients(build("gelu"), *pairs(), steps=20)
+    for dtype, tolerance in ((torch.float32, 1e-5), (torch.float16, 0.02), (torch.bfloat16, 0.1)):
+        low = interior_gradients(build("gelu", dtype), *pairs(dtype), steps=20)
+        scale = exact.contributions.abs().max()
+        assert (low.contributions.double() - exact.contributions).abs().max() < tolerance * scale
+
+
+# --- the path ---------------------------------------------------------------------------------------------------------
+
+
+def test_the_path_is_the_models_own():
+    model, (x, references) = build("F.relu"), pairs()
+    result = interior_gradients(model, x, references, target=1, steps=7, keep_path=True)
+    for k, alpha in enumerate(result.alphas):
+        points = (references + alpha * (x[:, None] - references)).flatten(0, 1).requires_grad_()
+        f = model(points)[:, 1]
+        (gradient,) = torch.autograd.grad(f.sum(), points)
+        moved = (gradient.view(references.shape) * (x[:, None] - references)).sum(2)
+        torch.testing.assert_close(result.path_prediction[:, k], f.detach().view(N, R).mean(1))
+        torch.testing.assert_close(result.path_gradient[:, k], moved.mean(1))
+        torch.testing.assert_close(result.path_gradient_size[:, k], moved.abs().sum(-1).mean(1))
+    torch.testing.assert_close(result.path_slope, result.path_gradient.sum(-1))
+    # the weighted mean of the slopes is the change that the contributions add up to
+    torch.testing.assert_close((result.path_slope * result.weights).sum(1), result.contributions.sum((1, 2)))
+    torch.testing.assert_close(
+        result.contributions.sum((1, 2)) + result.delta.mean(1),
+        result.prediction - result.reference_prediction.mean(1),
+    )
+
+
+def test_the_gradients_of_the_points_are_kept_only_on_request():
+    model, (x, references) = build("F.relu"), pairs()
+    short, kept = (interior_gradients(model, x, references, steps=7, keep_path=keep) for keep in (False, True))
+    assert short.path_gradient is None and short.path_gradient_size is None
+    assert kept.path_gradient.shape == (N, 7, LENGTH) and kept.path_gradient_size.shape == (N, 7)
+    assert_same(short, kept)
+
+
+@pytest.mark.parametrize("batch_size", [1, 6, 1000])
+@pytest.mark.parametrize(
+    "arguments", [{"steps": 8}, {"steps": "auto", "max_steps": 64}, {"steps": 8, "keep_path": True}]
+)
+def test_results_do_not_depend_on_the_batch(batch_size, arguments):
+    model, x = build("max pool, overlapping"), one_hot(5)
+    whole = interior_gradients(model, x, n_references=3, **arguments)
+    parts = interior_gradients(model, x, n_references=3, batch_size=batch_size, **arguments)
+    assert_same(whole, parts, (*FIELDS, "steps", "standard_error"))
+
+
+def test_several_references_are_averaged():
+    model, (x, references) = build("gelu"), pairs()
+    together = interior_gradients(model, x, references, steps=6)
+    each = [interior_gradients(model, x, references[:, k : k + 1], steps=6) for k in range(R)]
+    for field in ("hypothetical", "path_prediction", "path_slope"):
+        mean = torch.stack([getattr(one, field) for one in each]).mean(0)
+        torch.testing.assert_close(getattr(together, field), mean, rtol=1e-9, atol=1e-12)
+    torch.testing.assert_close(together.delta, torch.cat([one.delta for one in each], 1), rtol=1e-9, atol=1e-12)
+    contributions = torch.stack([one.contributions.sum(1) for one in each])
+    torch.testing.assert_close(together.standard_error, contributions.std(0) / R**0.5, rtol=1e-9, atol=1e-12)
+
+
+def test_more_steps_come_nearer_to_completeness():
+    model, (x, references) = build("softplus"), pairs()
+    few, many = (interior_gradients(model, x, references, steps=k).delta.abs().max() for k in (1, 6))
+    assert many < few / 100 and many < 1e-6
+
+
+# --- as many steps as needed ------------------------------------------------------------------------------------------
+
+
+def test_auto_takes_steps_until_the_scores_add_up():
+    model, (x, references) = build("max pool, overlapping"), pairs()
+    result = interior_gradients(model, x, references, steps="auto", tolerance=0.02, max_steps=4096)
+    change = (result.prediction[:, None] - result.reference_prediction).abs()
+    assert (result.delta.abs() <= 0.02 * change + 1e-12).all()
+    assert len(set(result.steps.flatten().tolist())) > 1, "all paths alike: nothing to adapt to"
+    for i, k in ((0, 0), (1, 2), (N - 1, R - 1)):
+        taken = int(result.steps[i, k])
+        fixed = interior_gradients(model, x[i : i + 1], references[i : i + 1, k : k + 1], steps=taken)
+        torch.testing.assert_close(result.delta[i, k], fixed.delta[0, 0], rtol=1e-7, atol=1e-12)
+        if taken > FIRST_STEPS:  # half as many were too few
+            half = interior_gradients(model, x[i : i + 1], references[i : i + 1, k : k + 1], steps=taken // 2)
+            assert float(half.delta.abs()) > 0.02 * float(change[i, k])
+    assert len(result.alphas) == result.path_slope.shape[1] == FIRST_STEPS
+
+
+def test_auto_stops_at_once_where_the_first_steps_do():
+    result = interior_gradients(build("softplus"), *pairs(), steps="auto")
+    assert (result.steps == FIRST_STEPS).all() and result.steps.shape == (N, R)
+
+
+def test_steps_that_run_out_show_in_the_delta():
+    model, (x, references) = build("max pool, overlapping"), pairs()
+    result = interior_gradients(model, x, references, steps="auto", tolerance=1e-6, max_steps=40)
+    fixed = interior_gradients(model, x, references, steps=40)
+    assert (result.steps == 40).all()
+    torch.testing.assert_close(result.delta, fixed.delta)
+    assert (result.delta.abs() > 1e-6 * (result.prediction[:, None] - result.reference_prediction).abs()).all()
+
+
+def test_auto_does_not_chase_rounding():
+    """Equal predictions: nothing to add up to but rounding."""
+    x = one_hot(dtype=torch.float32)
+    result = interior_gradients(build("gelu", torch.float32), x, x[:, None], steps="auto", tolerance=1e-9)
+    assert (result.steps == FIRST_STEPS).all()
+
+
+def test_references_and_steps_as_needed_together():
+    model, x = build("gelu"), one_hot(4)
+    result = interior_gradients(
+        model, x, n_references="auto", error_share=0.25, max_references=40, steps="auto", tolerance=0.001
+    )
+    used = result.n_references
+    assert result.steps.shape == result.delta.shape == (4, int(used.max()))
+    for i in range(4):
+        assert (result.steps[i, : used[i]] >= FIRST_STEPS).all() and (result.steps[i, used[i] :] == 0).all()
+        fixed = interior_gradients(model, x[i : i + 1], n_references=int(used[i]), steps="auto", tolerance=0.001)
+        torch.testing.assert_close(result.hypothetical[i], fixed.hypothetical[0], rtol=1e-9, atol=1e-12)
+        torch.testing.assert_close(result.alpha_half[i], fixed.alpha_half[0], rtol=1e-9, atol=1e-12)
+
+
+# --- the gradient correction ------------------------------------------------------------------------------------------
+
+
+def test_the_correction_has_no_effect_where_references_sum_to_what_the_sequence_does():
+    model, (x, references) = build("gelu"), pairs()
+    for kind in (references, None, uniform):
+        plain, corrected = (interior_gradients(model, x, kind, steps=5, gradient_correction=on) for on in (False, True))
+        assert_same(plain, corrected, (*FIELDS, "standard_error"), rtol=0, atol=1e-15)
+
+
+def test_the_correction_takes_the_mean_over_bases_off_paths_from_zero():
+    model, x = build("gelu"), one_hot()
+    x[0, :, 3:6] = 0  # N: there zeros are what the sequence holds
+    plain, corrected = (interior_gradients(model, x, zeros, steps=5, gradient_correction=on) for on in (False, True))
+    off_plane = plain.hypothetical.mean(1, keepdim=True) * (x.sum(1, keepdim=True) > 0)
+    assert off_plane.abs().max() > 1e-3
+    torch.testing.assert_close(corrected.hypothetical, plain.hypothetical - off_plane)
+    torch.testing.assert_close(corrected.contributions, corrected.hypothetical * x)
+    torch.testing.assert_close(corrected.delta, plain.delta)  # how well the path is resolved is another matter
+
+
+# --- the output and the first layer -----------------------------------------------------------------------------------
+
+
+def test_the_probability_is_explained_on_request():
+    net, (x, references) = build("gelu"), pairs()
+    model = nn.Sequential(net, nn.Sigmoid())
+    assert_same(interior_gradients(model, x, references, steps=5), interior_gradients(net, x, references, steps=5))
+    probability = interior_gradients(model, x, references, steps=5, output="probability")
+    average, f, _ = point_by_point(model, x, references, *quadrature_nodes(5), target=0)
+    torch.testing.assert_close(probability.path_prediction, f.mean(1))
+    expected = (average - (average * references).sum(2, keepdim=True)).mean(1)
+    torch.testing.assert_close(probability.hypothetical, expected)
+
+
+def test_zeros_with_a_centred_first_layer_are_the_uniform_reference():
+    model, x = build("gelu"), one_hot()
+    x[1, :, 5:9] = 0
+    centred = interior_gradients(model, x, zeros, steps=5, center_first_layer=True)
+    assert_same(centred, interior_gradients(model, x, uniform, steps=5))
+
+
+# --- the model on loan ------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("name", ["nn.ReLU in place", "custom function", "fails"])
+def test_the_model_is_given_back_as_it_was(name):
+    """Also after an error, and where the short way is tried and given up."""
+    net = nn.Sequential(nn.Conv1d(4, 3, 5), nn.BatchNorm1d(3), nn.Dropout(0.5), nn.BatchNorm1d(3))
+    middle = {"nn.ReLU in place": nn.ReLU(inplace=True), "custom function": Custom(), "fails": Fails()}[name]
+    model = nn.Sequential(net, middle, nn.Flatten(), nn.Linear(3 * (LENGTH - 4), 1)).double().train()
+    net[1].eval()  # a BatchNorm frozen inside a training model
+    net[0].weight.requires_grad_(False)
+    before = {key: tensor.clone() for key, tensor in model.state_dict().items()}
+    flags, attributes = [m.training for m in model.modules()], [set(vars(m)) for m in model.modules()]
+    needs = [p.requires_grad for p in model.parameters()]
+    x, references = pairs()
+    with torch.no_grad():  # a caller's mode that forbids gradients does not matter, and stays
+        with pytest.raises(ValueError, match="in the middle") if name == "fails" else contextlib.nullcontext():
+            interior_gradients(model, x, references, steps=4)
+        assert not torch.is_grad_enabled()
+    assert all(torch.equal(before[key], tensor) for key, tensor in model.state_dict().items())
+    assert [m.training for m in model.modules()] == flags
+    assert [set(vars(m)) for m in model.modules()] == attributes
+    assert [p.requires_grad for p in model.parameters()] == needs
+    assert all(p.grad is None for p in model.parameters())
+    assert vars(x) == vars(references) == {}
+
+
+class Custom(nn.Module):
+    def forward(self, h):
+        return StraightThrough.apply(h)
+
+
+class Fails(nn.Module):
+    def forward(self, h):
+        raise ValueError("in the middle of it")
+
+
+def test_the_function_explained_is_that_of_evaluation():
+    model = nn.Sequential(
+        nn.Conv1d(4, 6, 5), nn.BatchNorm1d(6), nn.Dropout(0.5), nn.ReLU(), nn.Flatten(), nn.Linear(6 * (LENGTH - 4), 2)
+    ).double()
+    with torch.no_grad():
+        model(torch.rand(9, 4, LENGTH, dtype=torch.float64))  # running statistics
+    (x, references), _ = pairs(), model.train()
+    result = interior_gradients(model, x, references, target=1, steps=5)
+    average, f, _ = point_by_point(model.eval(), x, references, *quadrature_nodes(5))
+    torch.testing.assert_close(result.path_prediction, f.mean(1))
+    torch.testing.assert_close(result.hypothetical, (average - (average * references).sum(2, keepdim=True)).mean(1))
+
+
+# --- wrong calls ------------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("arguments", "words"),
+    [
+        ({"quadrature": "trapezoid"}, r"`quadrature` \(='trapezoid'\)"),
+        ({"steps": 0}, r"`steps` \(=0\)"),
+        ({"steps": 2.5}, r"`steps` \(=2.5\)"),
+        ({"steps": "many"}, r"`steps` \(='many'\)"),
+        ({"steps": "auto", "tolerance": 0}, r"`tolerance` \(=0\)"),
+        ({"steps": "auto", "max_steps": 0}, r"`max_steps` \(=0\)"),
+        ({"output": "odds"}, r"`output` \(='odds'\)"),
+    ],
+)
+def test_wrong_arguments_are_named(arguments, words):
+    with pytest.raises(SeqliftError, match=words):
+        interior_gradients(build("F.relu"), one_hot(1), **arguments)
