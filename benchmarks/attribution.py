@@ -342,6 +342,8 @@ def main() -> None:
     parser.add_argument("--only", nargs="+", choices=["speed", "precision", "busy", "memory"], metavar="SECTION")
     arguments = parser.parse_args()
 
+    if arguments.device == "cuda" and not torch.cuda.is_available():
+        parser.error("--device cuda: no CUDA GPU can be used here")
     device = torch.device(arguments.device)
     on_card = device.type == "cuda"
     plan = Plan(tuple(5 * 2**k for k in range(4, 13) if on_card) or tuple(5 * 2**k for k in range(9)), 0, 0)
