@@ -201,3 +201,21 @@ def test_an_input_changed_in_place_is_refused():
 
     with pytest.raises(SeqliftError, match="changed in place"):
         deeplift(Net().double(), one_hot(2), one_hot(R, seed=5), rule="reveal-cancel")
+
+
+def test_a_weight_made_of_several_is_not_split_by_their_signs():
+    """W1 W2 has a sign for each pair; as the layer's parts are not known, RevealCancel has nothing to say there."""
+
+    class Net(nn.Module):
+        def __init__(self):
+            super().__init__()
+            self.a, self.b = (nn.Parameter(torch.randn(4, 3)), nn.Parameter(torch.randn(3)))
+
+        def forward(self, x):
+            return F.relu(torch.einsum("ncl,ck,k->nkl", x, self.a, self.b)).flatten(1)
+
+    with torch.random.fork_rng():
+        torch.manual_seed(0)
+        model = Net().double()
+    rescale, reveal = (deeplift(model, one_hot(2), one_hot(R, seed=5), rule=rule) for rule in RULES[:2])
+    torch.testing.assert_close(reveal.hypothetical, rescale.hypothetical)

@@ -170,6 +170,10 @@ def total_parts(x: Tensor, r: Tensor, pairing: Pairing) -> Parts:
     return parts
 
 
+def _flat(value: Any) -> list:
+    return [item for inner in value for item in _flat(inner)] if isinstance(value, tuple | list) else [value]
+
+
 @dataclass(frozen=True)
 class _Call:
     """A call of a linear operation, to be made again with other values for its inputs."""
@@ -196,6 +200,11 @@ class _Call:
         args = (*self.args[:2], None, *self.args[3:]) if takes_bias and len(self.args) > 2 else self.args
         return _Call(self.function, args, kwargs, self.inputs)
 
+    def n_constants(self) -> int:
+        """How many other tensors of numbers there are."""
+        values = [item for value in (*self.args, *self.kwargs.values()) for item in _flat(value)]
+        return sum(isinstance(v, Tensor) and v.is_floating_point() for v in values) - len(self.inputs)
+
     def other_factor(self) -> Any:
         """What a scaling multiplies or divides its one input by."""
         operands = [*self.args[:2], *(self.kwargs[key] for key in ("input", "other") if key in self.kwargs)]
@@ -206,7 +215,9 @@ class _Call:
 def _parts(rule: str, call: _Call, known: list[Parts | None], totals: list[Parts] | None, result: Any) -> Parts | None:
     function = call.function
     if function in _WEIGHTED | _AVERAGING:
-        return None if totals is None else _of_layer(call.without_bias(), totals[0])
+        layer = call.without_bias()
+        # The sign of a weight that is a product of several is not known from theirs alone
+        return None if totals is None or layer.n_constants() > 1 else _of_layer(layer, totals[0])
     if function in _SUMS | _DIFFERENCES | _REVERSED and ("alpha" in call.kwargs or len(call.args) > 2):
         return None
     if not any(known) and (totals is None or rule == "genomics" or function in _JOINING):
@@ -247,11 +258,12 @@ def _of_layer(call: _Call, total: Parts) -> Parts:
 
 
 def _of_sum(call: _Call, known: list[Parts], shape: torch.Size) -> Parts:
+    first = (*call.args, *call.kwargs.values())[0]
     negative = [False] * len(known)
     if call.function in _DIFFERENCES:
-        negative = [value is not call.args[0] for value in call.inputs]
+        negative = [value is not first for value in call.inputs]
     elif call.function in _REVERSED:
-        negative = [value is call.args[0] for value in call.inputs]
+        negative = [value is first for value in call.inputs]
 
     def parts() -> tuple[Tensor, Tensor]:
         summands = [
