@@ -13,6 +13,12 @@ Result = TypeVar("Result")
 _NO_MEMORY = ("not enough memory", "can't allocate memory", "out of memory", "ALLOC_FAILED")
 
 
+def is_out_of_memory(error: Exception) -> bool:
+    """Whether an error says that a device's memory, or the machine's, is used up."""
+    kinds = (MemoryError, torch.OutOfMemoryError)
+    return isinstance(error, kinds) or any(words in str(error) for words in _NO_MEMORY)
+
+
 class Pace:
     """Rows at a time; halved each time that they do not fit.
 
@@ -43,7 +49,7 @@ class Pace:
         try:
             return run()
         except (RuntimeError, MemoryError) as error:
-            if not _is_out_of_memory(error):
+            if not is_out_of_memory(error):
                 raise
             if min(rows, self.rows) == 1:
                 raise SeqliftError(
@@ -54,8 +60,3 @@ class Pace:
         if torch.cuda.is_available():
             torch.cuda.empty_cache()
         return None
-
-
-def _is_out_of_memory(error: Exception) -> bool:
-    kinds = (MemoryError, torch.OutOfMemoryError)
-    return isinstance(error, kinds) or any(words in str(error) for words in _NO_MEMORY)
