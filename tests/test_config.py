@@ -169,6 +169,56 @@ def test_each_mistake_is_named(config, path, value, where, words):
     assert words in mistakes(config)[where]
 
 
+@pytest.mark.parametrize(
+    ("key", "value", "words"),
+    [
+        ("deeplift.n_references", 0, "(=0) must be a whole number of at least 1, or auto"),
+        ("deeplift.n_references", "20", "(='20') must be a whole number"),
+        ("deeplift.error_share", 2, "(=2.0) must be at most 1"),
+        ("deeplift.max_references", 1, "(=1) must be at least 2"),
+        ("deeplift.rule", "reveal_cancel", "one of rescale, reveal-cancel, genomics; did you mean reveal-cancel?"),
+        ("deeplift.references", "klet:7", "(='klet:7') must be dinucleotide, mononucleotide, klet:<1 to 6>, genomic"),
+        ("deeplift.references", "background:0.3,0.3,0.3,0.3", "must be four shares, of A, C, G and T, that sum to 1"),
+        ("deeplift.references", "background:1,..,0,0", "that sum to 1"),
+        ("deeplift.references", "genomic:2", "from 0 to 1"),
+        ("deeplift.references", "fasta:none.fa", "(='none.fa') is missing: there is no file none.fa"),
+        ("deeplift.center_first_layer", True, "(=True) changes nothing with dinucleotide as references"),
+        ("interior_gradients.n_references", "auto", "(='auto') needs references that are drawn at random, but uniform"),
+        ("interior_gradients.steps", 1.5, "(=1.5) must be a whole number"),
+        ("interior_gradients.max_steps", 8, "at least 16"),
+        ("interior_gradients.gradient_correction", True, "(=True) changes nothing with uniform as references"),
+        ("mutagenesis.max_regions", -1, "(=-1) must be at least 0"),
+        ("mutagenesis.references", "zeros", "`attribution.deeplift.references` or `attribution.interior_gradients"),
+    ],
+)
+def test_each_mistake_in_the_settings_of_the_methods_is_named(config, key, value, words):
+    key = f"attribution.{key}"
+    assert words in mistakes(put(config, key, value))[key]
+
+
+def test_references_of_a_file_are_as_many_as_there_are(config, tmp_path):
+    (tmp_path / "my.fa").touch()
+    config = put(config, "attribution.deeplift", {"references": f"fasta:{tmp_path / 'my.fa'}", "n_references": "auto"})
+    assert "as many as in the file" in mistakes(config)["attribution.deeplift.n_references"]
+
+
+def test_settings_of_the_methods_that_are_right(config, tmp_path):
+    (tmp_path / "my refs.fa").touch()
+    chosen = {
+        "deeplift": {"n_references": "auto", "error_share": 0.05, "rule": "genomics", "references": "genomic:0.05"},
+        "interior_gradients": {"steps": "auto", "references": "zeros", "gradient_correction": True},
+        "mutagenesis": {"max_regions": 0},
+    }
+    resolved = resolve_config({**config, "attribution": chosen}, SCHEMA)["attribution"]
+    assert {method: {key: resolved[method][key] for key in chosen[method]} for method in chosen} == chosen
+    for references in ("klet:3", "mononucleotide", "background:0.3,0.2,0.2,0.3", "genomic", "fasta:my refs.fa"):
+        right = put(config, "attribution.deeplift.references", references)
+        resolve_config(right, SCHEMA, directory=tmp_path)
+    # A number is a whole number where the other choice is a word, too
+    stated = put(config, "attribution.interior_gradients", {"steps": 50.0, "n_references": 1.0})
+    assert repr(resolve_config(stated, SCHEMA)) == repr(resolve_config(config, SCHEMA))
+
+
 def test_all_mistakes_come_together_in_the_order_of_the_file(config):
     config = put(put(config, "training.epoch", 3), "genome.fasta", "none.fa")
     config = put(put(config, "regions.top_share", 2), "lengths", ["x", -1])

@@ -10,6 +10,8 @@ import pytest
 import yaml
 from user import SMALL, changed, press_ctrl_c
 
+from seqlift.scores import open_scores
+
 RUN = "results/small/200bp"
 STAGES = {
     "simulate_data": 1,
@@ -17,6 +19,7 @@ STAGES = {
     "make_regions": 1,
     "train_model": 1,
     "attribute_bases": 2,
+    "mutate_bases": 1,
     "write_track": 2,
     "find_motifs": 2,
     "compare_with_truth": 1,
@@ -28,7 +31,7 @@ def test_dry_run_of_a_fresh_copy_is_the_demo(checkout):
     before = checkout.files()
     run = checkout.snakemake("-n", config=None)
     assert run.status == 0, run.screen
-    assert run.jobs == {**STAGES, "attribute_bases": 6, "write_track": 6, "find_motifs": 6}
+    assert run.jobs == {**STAGES, "attribute_bases": 6, "mutate_bases": 3, "write_track": 6, "find_motifs": 6}
     assert checkout.files() == before
 
 
@@ -50,6 +53,7 @@ def test_from_nothing_to_the_report(finished_once):
         files = ("modisco.h5", "patterns.meme", "patterns.tsv", "motifs.json", "seqlets.bed.gz")
         made += [f"motifs/{method}/TAL1/{name}" for name in files]
         assert (folder / "motifs" / method / "TAL1" / "logos").is_dir()
+    made.append("scores/TAL1.mutagenesis.h5")
     assert [name for name in made if not (folder / name).is_file()] == []
     # Nothing is left beside the data that `simulate` promises, and no half-written file anywhere
     data = {path.name for path in (checkout.folder / "my data").iterdir()}
@@ -87,7 +91,7 @@ def test_a_default_that_is_stated_and_another_order_rerun_nothing(finished):
 @pytest.mark.parametrize(
     ("changes", "rerun"),
     [
-        ({"report": {"examples": 2}}, {"write_config": 1, "write_report": 1}),
+        ({"report": {"examples": 2}}, {"write_config": 1, "mutate_bases": 1, "write_report": 1}),
         (
             {"motifs": {"threshold": 0.5}},
             {"write_config": 1, "find_motifs": 2, "compare_with_truth": 1, "write_report": 1},
@@ -95,8 +99,21 @@ def test_a_default_that_is_stated_and_another_order_rerun_nothing(finished):
         ({"tracks": {"overlap": "mean"}}, {"write_config": 1, "write_track": 2, "write_report": 1}),
         (
             {"attribution": {**SMALL["attribution"], "deeplift": {"n_references": 5}}},
-            {name: 1 for name in STAGES if name not in ("simulate_data", "make_regions", "train_model")},
+            {
+                name: 1
+                for name in STAGES
+                if name not in ("simulate_data", "make_regions", "train_model", "mutate_bases")
+            },
         ),
+        (  # has no meaning without `auto`
+            {"attribution": {**SMALL["attribution"], "deeplift": {"n_references": 4, "error_share": 0.5}}},
+            {"write_config": 1, "write_report": 1},
+        ),
+        (
+            {"attribution": {"mutagenesis": {"max_regions": 5}}},
+            {"write_config": 1, "mutate_bases": 1, "write_report": 1},
+        ),
+        ({"attribution": {"mutagenesis": {"max_regions": 0}}}, {"write_config": 1, "write_report": 1}),
         (
             {"training": {"patience": 6}},
             {name: count for name, count in STAGES.items() if name not in ("simulate_data", "make_regions")},
@@ -104,13 +121,47 @@ def test_a_default_that_is_stated_and_another_order_rerun_nothing(finished):
         ({"regions": {"seed": 2}}, {name: count for name, count in STAGES.items() if name != "simulate_data"}),
         ({"simulate": {"seed": 2}}, STAGES),
     ],
-    ids=["report", "motifs", "tracks", "attribution", "training", "regions", "simulate"],
+    ids=[
+        *("report", "motifs", "tracks", "attribution", "limit of auto", "mutagenesis", "no mutagenesis"),
+        *("training", "regions", "simulate"),
+    ],
 )
 def test_a_change_reruns_only_what_it_must(finished, changes, rerun):
     finished.write(changed(SMALL, **changes))
     run = finished.snakemake("-n")
     assert run.status == 0, run.screen
     assert run.jobs == rerun
+
+
+@pytest.mark.slow
+def test_other_settings_of_the_methods(finished):
+    """Each kind of setting reaches its method, and the report says what came of it."""
+    references = finished.folder / "my references.fa"
+    references.write_text("".join(f">{base}\n{base * 200}\n" for base in "ACGT"))
+    settings = {
+        "deeplift": {"n_references": "auto", "error_share": 0.3, "max_references": 30, "rule": "genomics"},
+        "interior_gradients": {
+            **{"references": "fasta:my references.fa", "n_references": 4, "center_first_layer": True},
+            **{"steps": "auto", "step_tolerance": 0.05, "max_steps": 64, "tolerance": 1.0},
+        },
+        "mutagenesis": {"max_regions": 0},
+    }
+    finished.write(changed(SMALL, attribution=settings))
+    run = finished.snakemake("--cores", "2")
+    assert run.status == 0, run.screen
+    assert run.jobs["attribute_bases"] == 2 and "mutate_bases" not in run.jobs
+    with open_scores(finished.folder / RUN / "scores" / "TAL1.deeplift.h5") as scores:
+        assert scores.attributes["rule"] == "genomics" and scores.attributes["n_references"] == "auto"
+        assert 10 <= scores.n_references[:].min() <= scores.n_references[:].max() <= 30
+    with open_scores(finished.folder / RUN / "scores" / "TAL1.interior_gradients.h5") as scores:
+        assert scores.attributes["references"] == "fasta:my references.fa" and scores.attributes["center_first_layer"]
+        assert scores.delta.shape[1] == 4 and 16 <= scores.interior["steps"][:].max() <= 64
+    assert "gainst mutagenesis" not in (finished.folder / RUN / "report.html").read_text()
+
+    # The user's own references are an input
+    references.write_text(references.read_text().lower())
+    run = finished.snakemake("-n")
+    assert run.jobs["attribute_bases"] == 1 and "Nothing" not in run.screen
 
 
 @pytest.mark.slow
