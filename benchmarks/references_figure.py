@@ -41,10 +41,9 @@ def draw_example(axes: list[Axes], data: Data) -> None:
     )
     sites = data.sites[(data.sites["chrom"] == row["chrom"].iloc[0])]
     start = int(row["start"].iloc[0])
-    results = [
-        seqlift.deeplift(data.model, x, reference_kind(kind), n_references=n, target=target) for kind, n, _ in shown
-    ]
-    scores = [result.contributions[0, :, first:last].numpy() for result in results]
+    explain = functools.partial(seqlift.deeplift, data.model, x, target=target)
+    results = [explain(reference_kind(kind), n_references=n).contributions[0] for kind, n, _ in shown]
+    scores = [contributions[:, first:last].numpy() for contributions in results]
     limits = min(each.min() for each in scores), max(each.max() for each in scores)
     for i, (ax, (_, _, title)) in enumerate(zip(axes, shown, strict=True)):
         draw_logo(ax, scores[i], first=first, limits=limits)
@@ -76,14 +75,12 @@ def draw_accuracy(ax: Axes, found: list[Accuracy]) -> None:
             style["ls"] = "none"
         ax.errorbar(used, middle, yerr=[np.zeros(len(some)), high - middle], **style)
     for each, share in zip(auto, SHARES, strict=True):
-        ax.annotate(f"{share:.0%}", (each.used.mean(), np.median(each.rms)), xytext=(-3, -12), textcoords="offset points",
-                    fontsize=7.5, color=ORANGE, ha="right")  # fmt: skip
-    ax.set(
-        xscale="log",
-        yscale="log",
-        xlabel="references for each sequence (mean)",
-        ylabel="error (share of the largest contribution)",
-    )
+        at = (each.used.mean(), np.median(each.rms))
+        ax.annotate(
+            f"{share:.0%}", at, xytext=(-3, -12), textcoords="offset points", fontsize=7.5, color=ORANGE, ha="right"
+        )
+    ax.set(xscale="log", yscale="log", xlabel="references for each sequence (mean)")
+    ax.set_ylabel("error (share of the largest contribution)")
     ax.set_xticks([1, 2, 5, 10, 20, 50, 100, 200], ["1", "2", "5", "10", "20", "50", "100", "200"])
     ax.set_ylim(bottom=0.008)
     ax.set_yticks([0.01, 0.02, 0.05, 0.1, 0.2], ["1 %", "2 %", "5 %", "10 %", "20 %"])
