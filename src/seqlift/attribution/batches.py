@@ -224,6 +224,8 @@ class _Pairs:
         self._round = request.limit if request.error_share is None else min(ROUND, request.limit)
         if batch_size is None:
             batch_size = default_batch_size(predict, *self._on_device(torch.arange(1)))
+            whole = self._round * points  # all that a sequence takes is better not cut in two
+            batch_size = whole if batch_size < whole <= 2 * batch_size else batch_size
         self._pace = Pace(batch_size)
 
     def _on_device(self, rows: Tensor) -> tuple[Tensor, tuple[Tensor, ...]]:

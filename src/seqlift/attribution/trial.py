@@ -13,7 +13,7 @@ from seqlift.errors import SeqliftError
 
 # Bytes of the largest activation of a batch. On a CPU, larger ones fall out of the caches and come from the system
 # page by page; a GPU has to be filled. Chosen by measuring networks of several widths and lengths.
-_CPU_BYTES, _GPU_BYTES = 12 * 2**20, 2**28
+_CPU_BYTES, _GPU_BYTES = 10 * 2**20, 2**28
 _MOST_ROWS = 8192
 
 
