@@ -490,3 +490,42 @@ def test_shapes_of_outputs():
     for wrong in (lambda s: s, lambda s: s.sum(), lambda s: s[:2, :, 0], lambda s: s.flatten()):
         with pytest.raises(SeqliftError, match=r"must be \(N, T\), here \(3, T\)"):
             Explained(wrong)(x)
+
+
+# --- the model on loan ------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("explain", [deeplift, interior_gradients])
+def test_inference_mode_does_not_matter(explain):
+    net, references = small_net(), one_hot(2, seed=3)
+    expected = explain(net, one_hot(3), references)
+    with torch.inference_mode():
+        agree(explain(net, one_hot(3), references), expected)
+        assert torch.is_inference_mode_enabled()
+    assert not any(parameter.is_inference() for parameter in net.parameters())
+
+
+class Counts(nn.Module):
+    """Changes its buffers even in evaluation, and in training mode for good measure."""
+
+    def __init__(self):
+        super().__init__()
+        self.net = small_net()
+        self.register_buffer("calls", torch.zeros(()))
+        self.register_buffer("mean", torch.zeros(4, dtype=torch.float64))
+        self.register_buffer("variance", torch.ones(4, dtype=torch.float64))
+
+    def forward(self, x):
+        self.calls += 1
+        return self.net(F.batch_norm(x, self.mean, self.variance, training=True))
+
+
+def test_buffers_are_put_back_also_after_a_refusal():
+    model = Counts()
+    calls = model.calls
+    with pytest.raises(SeqliftError, match="statistics of the batch"):
+        deeplift(model, one_hot(3), n_references=2)
+    with pytest.raises(SeqliftError, match="depends on the others"):
+        interior_gradients(model, one_hot(3), n_references=2)
+    assert model.calls is calls and float(calls) == 0
+    assert not model.mean.any() and (model.variance == 1).all()

@@ -33,43 +33,83 @@ def borrowed(model: Callable, device: str | torch.device | None, *, look_inside:
     """Put a model in evaluation mode with frozen weights, on `device` (None: where it is); undo all of it at the end.
 
     The train/eval flag is set and put back on each submodule by itself, so that a BatchNorm frozen inside a training
-    model is frozen afterwards too. A callable that is no `nn.Module` is used as it is.
+    model is frozen afterwards too. Buffers are put back as they were, in case that a model changes them. A callable
+    that is no `nn.Module` is used as it is. Inside, the caller's `torch.no_grad()` or `torch.inference_mode()` does not
+    count: gradients are off, and can be turned on.
+
+    Parameters
+    ----------
+    model : torch.nn.Module or callable
+    device : str or torch.device, optional
+    look_inside : bool
+        Whether the method needs to see the model's operations.
+
+    Yields
+    ------
+    torch.device
+        Where to put the model's inputs.
 
     Raises
     ------
     SeqliftError
-        If a submodule is scripted or compiled, so that it hides its operations, and `look_inside` says that the method
-        needs to see them.
+        If `look_inside`, and a submodule is scripted or compiled: it hides its operations. If the model lies on several
+        devices and is wanted on one.
     """
-    if not isinstance(model, nn.Module):
-        yield torch.device("cpu") if device is None else choose_device(device)
-        return
+    with torch.inference_mode(False), torch.no_grad():
+        if isinstance(model, nn.Module):
+            if look_inside:
+                _refuse_hidden(model)
+            with _prepared(model, device) as where:
+                yield where
+        else:
+            yield torch.device("cpu") if device is None else choose_device(device)
+
+
+def _refuse_hidden(model: nn.Module) -> None:
     for name, module in model.named_modules():
-        if look_inside and (isinstance(module, torch.jit.ScriptModule) or hasattr(module, "_orig_mod")):
+        if isinstance(module, torch.jit.ScriptModule) or hasattr(module, "_orig_mod"):
             raise SeqliftError(
                 f"cannot explain `{name or 'the model'}` ({type(module).__name__}): a scripted or compiled module "
                 "hides its operations; pass the module that it was made from"
             )
-    parameters = list(model.parameters())
-    home = next((tensor.device for tensor in (*parameters, *model.buffers())), torch.device("cpu"))
-    target = home if device is None else choose_device(device)
-    flags = [(module, module.training) for module in model.modules()]
-    needs_gradient = [parameter.requires_grad for parameter in parameters]
-    gradients = [parameter.grad for parameter in parameters]
+
+
+@contextlib.contextmanager
+def _prepared(model: nn.Module, device: str | torch.device | None) -> Iterator[torch.device]:
+    parameters, modules = list(model.parameters()), list(model.modules())
+    homes = list(dict.fromkeys(tensor.device for tensor in (*parameters, *model.buffers()))) or [torch.device("cpu")]
+    target = homes[0] if device is None else choose_device(device)
+    moves = device is not None and homes != [target]
+    if moves and len(homes) > 1:
+        raise SeqliftError(
+            f"the model lies on {', '.join(map(str, homes))}; put it on one device, or leave `device` (={device!r}) out"
+        )
+    flags = [module.training for module in modules]
+    kept = [(parameter.requires_grad, parameter.grad) for parameter in parameters]
+    buffers = [
+        (module, name, buffer, buffer.clone())
+        for module in modules
+        for name, buffer in module._buffers.items()
+        if buffer is not None
+    ]
     try:
-        for module, _ in flags:
+        for module in modules:
             module.training = False
         for parameter in parameters:
             parameter.requires_grad_(False)
             parameter.grad = None
-        if target != home:
+        if moves:
             model.to(target)
         yield target
     finally:
-        if target != home:
-            model.to(home)
-        for module, training in flags:
+        if moves:
+            model.to(homes[0])
+        for module, training in zip(modules, flags, strict=True):
             module.training = training
-        for parameter, needed, gradient in zip(parameters, needs_gradient, gradients, strict=True):
+        for parameter, (needed, gradient) in zip(parameters, kept, strict=True):
             parameter.requires_grad_(needed)
             parameter.grad = gradient
+        for module, name, buffer, before in buffers:
+            module._buffers[name] = buffer
+            if not torch.equal(buffer, before):
+                buffer.copy_(before)
