@@ -386,10 +386,6 @@ def test_references_that_sum_to_one_are_complete():
 # --- the output that is explained -------------------------------------------------------------------------------------
 
 
-def logits_of(net):
-    return net[:4]
-
-
 ENDINGS = {
     "nn.Sigmoid": (nn.Sigmoid(), False),
     "torch.sigmoid": (lambda z: torch.sigmoid(z), False),
@@ -402,6 +398,10 @@ ENDINGS = {
     "views": (lambda z: torch.sigmoid(z[:, None]).squeeze(1).reshape(-1, 3).flatten(1)[:, :], False),
     "softmax of views": (lambda z: z.view(-1, 1, 3).softmax(-1).squeeze(1), True),
     "heads": (lambda z: torch.cat([torch.sigmoid(z[:, :1]), torch.sigmoid(z[:, 1:])], 1), False),
+    "by keyword": (
+        lambda z: torch.cat(tensors=[torch.sigmoid(z)[:, :2], torch.flatten(input=z[:, 2:].sigmoid())[:, None]], dim=1),
+        False,
+    ),
     "stacked": (lambda z: torch.stack([torch.sigmoid(z[:, k]) for k in range(3)], 1), False),
 }
 
@@ -431,6 +431,13 @@ def test_logits_and_probabilities(ending):
         result = deeplift(model, x, references, target=target, output="probability")
         torch.testing.assert_close(result.prediction, probabilities(x).detach()[:, target])
         assert result.delta.abs().max() < 1e-12
+
+
+@pytest.mark.filterwarnings("ignore:Implicit dimension choice for softmax")
+def test_softmax_without_a_dim():
+    net, x = small_net(), one_hot(3)
+    with torch.no_grad():
+        torch.testing.assert_close(Explained(nn.Sequential(net, nn.Softmax()))(x), net(x) - net(x).mean(1, True))
 
 
 def test_one_unit_solved_by_hand():

@@ -69,7 +69,8 @@ class _OutputLayer(TorchFunctionMode):
         logits = given.get("input", given.get("self"))
         logits = logits.clone() if getattr(function, "__name__", "") == "sigmoid_" else logits
         result = function(*args, **kwargs)
-        changes = _version(logits)
+        changes, dim = _version(logits), given.get("dim")
+        dim = (0 if logits.ndim in (0, 1, 3) else 1) if dim is None else dim  # as F.softmax takes it
 
         def recall() -> Tensor:
             if _version(logits) != changes:
@@ -77,22 +78,24 @@ class _OutputLayer(TorchFunctionMode):
                     "the model changes its logits in place after its output layer has used them, so they cannot be "
                     'explained; leave them as they are, or ask for output="probability"'
                 )
-            return logits - logits.mean(given["dim"], keepdim=True) if function in _SOFTMAXES else logits
+            return logits - logits.mean(dim, keepdim=True) if function in _SOFTMAXES else logits
 
-        if isinstance(given.get("dim"), int) or function not in _SOFTMAXES:
-            self._known[result] = _Probabilities(recall, function in _LOGARITHMS, _version(result))
+        self._known[result] = _Probabilities(recall, function in _LOGARITHMS, _version(result))
         return result
 
     def _follow(self, function: Callable, args: tuple, kwargs: dict, result: Tensor) -> None:
         """Note what was rearranged, if all of it is probabilities."""
-        together = isinstance(args[0], tuple | list) if args else False
-        parts = [self.find(part) for part in (args[0] if together else args[:1])]
-        if not parts or None in parts or len({part.is_logarithm for part in parts}) > 1:
+        key = None if args else next(iter(kwargs.keys() & {"input", "self", "tensors"}), None)
+        given = args[0] if args else kwargs.get(key)
+        together = isinstance(given, tuple | list)
+        parts = [self.find(part) for part in (given if together else [given])]
+        if None in parts or len({part.is_logarithm for part in parts}) != 1:
             return
 
         def recall() -> Tensor:
             logits = [part.logits() for part in parts]
-            return function(logits if together else logits[0], *args[1:], **kwargs)
+            logits = logits if together else logits[0]
+            return function(logits, *args[1:], **kwargs) if args else function(**(kwargs | {key: logits}))
 
         self._known[result] = _Probabilities(recall, parts[0].is_logarithm, _version(result))
 
