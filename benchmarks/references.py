@@ -142,7 +142,7 @@ class Accuracy:
             f"{np.median(self.rms):.1%} ({np.quantile(self.rms, 0.95):.1%})",
             f"{np.median(self.largest):.0%} ({np.quantile(self.largest, 0.95):.0%})",
             f"{np.median(self.correlation):.3f} ({np.quantile(self.correlation, 0.05):.3f})",
-            *(f"{share:.0%}" if share == share else "" for share in self.within.values()),
+            *(f"{share:.1%}" if share == share else "" for share in self.within.values()),
             f"{self.seconds:.1f}",
         ]
 
@@ -280,7 +280,7 @@ def report(data: Data, n: int, figure: Path | None) -> None:
     header = ["references", "number", "logit", *(f"{m}, {t}" for m in ("DeepLIFT", "interior") for t in names)]
     print(table(header, [each.row() for each in results]) + "\n")
     say(
-        f"""Zeros with `center_first_layer=True` differ from uniform by at most {centring(data, n):.0e} of the largest
+        f"""Zeros with `center_first_layer=True` differ from uniform by at most {centring(data, n):.1g} of the largest
         contribution."""
     )
     if figure:
