@@ -1,6 +1,7 @@
 """Interior gradients: paths solved by hand, captum as oracle, and the short way held against a loop over the points."""
 
 import contextlib
+import functools
 import re
 
 import captum.attr
@@ -277,6 +278,38 @@ def test_what_could_mislead_the_short_way_does_not(name, n):
     torch.testing.assert_close(result.hypothetical, hypothetical, rtol=1e-9, atol=1e-10)
     torch.testing.assert_close(result.path_prediction, f.mean(1), rtol=1e-9, atol=1e-10)
     torch.testing.assert_close(result.path_slope, slope.mean(1), rtol=1e-9, atol=1e-10)
+
+
+@pytest.mark.filterwarnings("ignore:`torch.jit.*` is deprecated:DeprecationWarning")
+@pytest.mark.parametrize(
+    "hide", [torch.jit.script, functools.partial(torch.compile, backend="eager")], ids=["scripted", "compiled"]
+)
+def test_modules_that_hide_their_operations_need_only_gradients(hide):
+    net, (x, references) = build("gelu"), pairs()
+    hidden = hide(nn.Sequential(net.conv, nn.GELU()))
+    model = nn.Sequential(hidden, nn.Flatten(), net.head)
+    assert_same(interior_gradients(model, x, references, steps=6), interior_gradients(net, x, references, steps=6))
+
+
+def test_memory_that_runs_out_is_no_reason_for_the_long_way():
+    """Larger blocks than the memory holds are made smaller, and go the short way all the same."""
+
+    class Small(nn.Module):
+        def __init__(self):
+            super().__init__()
+            self.net, self.longest = build("F.relu"), 0
+
+        def forward(self, x):
+            if len(x) > 64:
+                raise torch.OutOfMemoryError("CUDA out of memory")
+            self.longest = max(self.longest, len(x))
+            return self.net(x)
+
+    model, (x, references) = Small(), pairs()
+    with Convolutions() as counted:
+        result = interior_gradients(model, x, references, steps=20, batch_size=200)
+    assert 32 <= model.longest <= 64 and counted.forward < 0.5 * N * R * 20
+    assert_same(result, interior_gradients(model.net, x, references, steps=20))
 
 
 def test_the_models_own_error_is_the_one_that_is_seen():

@@ -206,7 +206,7 @@ def interior_gradients(
         delta = _change(fx, fr) - _sum_of_contributions(x, r, average)
         return Block(_corrected(x, r, average), fx, fr, path, taken, delta=delta)
 
-    with borrowed(model, device) as where:
+    with borrowed(model, device, look_inside=False) as where:  # gradients also come out of what hides its operations
         fields = explain_pairs(request, where, predict, compute, batch_size, points=levels[0])
     return InteriorGradients(**fields, **_milestones(fields, alphas), alphas=alphas, weights=weights)
 

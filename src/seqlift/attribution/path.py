@@ -24,6 +24,7 @@ from torch import Tensor
 from torch.overrides import TorchFunctionMode
 from torch.utils.weak import WeakTensorKeyDictionary
 
+from seqlift.attribution.pace import is_out_of_memory
 from seqlift.attribution.rules import as_dims, find
 from seqlift.errors import SeqliftError
 
@@ -113,9 +114,8 @@ class PathGradients:
             along = self._try_short_way(x, references, alphas, weights, args)
             if along is not None:
                 return along
-        along = self._long_way(x, references, alphas, weights, args)
-        self._short = False  # not before: if the long way fails too (out of memory), nothing is known
-        return along
+        self._short = False
+        return self._long_way(x, references, alphas, weights, args)
 
     def _ways_agree(self, x: Tensor, references: Tensor, args: tuple) -> bool:
         """Whether both ways give the same for two points between the first and last sequence and their references."""
@@ -138,8 +138,10 @@ class PathGradients:
     def _try_short_way(self, x, references, alphas, weights, args) -> Along | None:
         try:
             return self._short_way(x, references, alphas, weights, args)
-        except Exception:  # the model's own errors come again, where they belong, on the long way, which needs no trick
-            return None
+        except Exception as error:
+            if is_out_of_memory(error):  # smaller blocks will do
+                raise
+            return None  # the model's own errors come again, where they belong, on the long way, which needs no trick
 
     def _long_way(self, x, references, alphas, weights, args, keep=False) -> Along:
         """Point by point."""
