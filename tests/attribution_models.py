@@ -208,6 +208,7 @@ MODELS = {
     "ReLU reused": in_the_middle(nn.ReLU, reused),
     "ReLU subclassed": in_the_middle(type("Mine", (nn.ReLU,), {})),
     "changed in place": elementwise(changed_in_place),
+    "called by keyword": elementwise(lambda h: torch.sigmoid(input=F.max_pool1d(input=F.relu(input=h), kernel_size=2))),
     "relu6": elementwise(F.relu6),
     "leaky_relu": elementwise(lambda h: F.leaky_relu(h, 0.2)),
     "prelu": in_the_middle(lambda: nn.PReLU(CHANNELS)),

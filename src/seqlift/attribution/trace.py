@@ -169,6 +169,8 @@ class _Walk(TorchFunctionMode):
             raise self._refuse(function, str(reason) or "it has no DeepLIFT rule") from None
 
     def _explain(self, function: Callable, tracked: list[Tensor], args: tuple, kwargs: dict) -> Any:
+        if not args and "input" in kwargs and function not in rules.CHOICES:
+            args, kwargs = (kwargs["input"],), {key: value for key, value in kwargs.items() if key != "input"}
         name = getattr(function, "__name__", "")
         in_place = name.endswith("_") and not name.endswith("__")
         if "out" in kwargs and kwargs["out"] is not None:
