@@ -24,7 +24,7 @@ import numpy as np
 from seqlift.errors import SeqliftError
 
 N_CODE = 4
-MAX_K = 6  # 4,096 edges: a table of them still is small beside a sequence that has any choice left
+MAX_K = 6  # a word of six comes once in 4,096 bp: with longer ones there is next to nothing to choose
 _BASES_WORTH_A_THREAD = 250_000  # below some 2 ms of work a second thread costs more than it saves
 
 
@@ -54,8 +54,8 @@ def klet_shuffle(sequences, n: int, *, k: int, seed: int, start: int = 0) -> np.
     n : int
         Shuffles of each sequence.
     k : int
-        1 to 6. 1 keeps the counts of the bases, 2 those of the dinucleotides, which imply those of the bases up to the
-        last one, and so on.
+        1 to 6. 1 keeps the counts of the bases; 2 those of the dinucleotides, and with them those of the bases; and
+        so on.
     seed : int
         0 to 2**64 - 1.
     start : int
