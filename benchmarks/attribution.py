@@ -206,7 +206,7 @@ def best_batch(contestant: Contestant, plan: Plan) -> int:
             rates[rows] = contestant.rate(rows, plan.seconds)
         except torch.OutOfMemoryError:
             break
-        if max(list(rates.values())[-2:]) < 0.95 * max(rates.values()) or rows / rates[rows] > 5 * plan.seconds:
+        if max(list(rates.values())[-2:]) < 0.95 * max(rates.values()) or rows / rates[rows] > 3 * plan.seconds:
             break
     return max(rates, key=rates.get)
 
