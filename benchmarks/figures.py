@@ -35,7 +35,7 @@ DPI = 160
 # Okabe and Ito's, told apart by all kinds of colour vision
 BLUE, ORANGE = "#0072b2", "#d55e00"
 INK = "#1c2733"
-LOOK = STYLE | {"axes.titlesize": 9.5, "figure.facecolor": "white"}
+LOOK = STYLE | {"axes.titlesize": 9.5, "axes.titleweight": "normal", "figure.facecolor": "white"}
 
 # The hand-made networks: weights and biases of Linear layers with a ReLU after all but the last; inputs; their name
 NETWORKS = {
@@ -222,7 +222,7 @@ def draw_example(result: seqlift.DeepLift, start: int, end: int, sites: list[tup
             )
     for motif, first, last in sites:
         above.annotate(
-            f"{motif} planted here",
+            motif,
             ((first + last - 1) / 2, above.get_ylim()[1]),
             (0, -3),
             textcoords="offset points",
@@ -239,9 +239,7 @@ def main() -> None:
     parser.add_argument("--cache", type=Path, help="that of paper_table.py")
     arguments = parser.parse_args()
     torch.set_num_threads(1)
-    with matplotlib.rc_context(
-        STYLE | {"figure.facecolor": "white", "axes.titlesize": 9.5, "axes.titleweight": "bold"}
-    ):
+    with matplotlib.rc_context(LOOK):
         save(draw_idea(), "deeplift_idea")
         found = rules_of_networks()
         save(draw_rules(found), "deeplift_rules")
