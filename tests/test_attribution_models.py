@@ -182,6 +182,22 @@ def test_compiled_rules_by_hand(n_threads, monkeypatch):
     torch.testing.assert_close(given, torch.tensor([[[0, 1.0, 0]], [[0, 3.0, 0]]]))
 
 
+@pytest.mark.parametrize("length", [7, 24])
+@pytest.mark.parametrize(
+    "options", [(2,), (3, 1), (5, 2, 2), (3, 2, 1, 2), (4, 3, 0, 1, True), (3, 3, 1, 1, True), ((3,), (2,), (1,))]
+)
+def test_compiled_max_pooling_is_pytorchs(options, length):
+    names = ["kernel_size", "stride", "padding", "dilation", "ceil_mode"]
+    options = dict(zip(names, options, strict=False))
+    values = torch.randn(2, 3, length, generator=torch.Generator().manual_seed(0)).round(decimals=1)  # with ties
+    for values_of_a_type in (values, values.double(), values[0]):
+        ours, theirs = (f(values_of_a_type, **options) for f in (kernels.max_pool1d, F.max_pool1d_with_indices))
+        assert torch.equal(ours[0], theirs[0]) and torch.equal(ours[1], theirs[1])
+    values[0, 0, 3] = torch.nan
+    ours, _ = kernels.max_pool1d(values, **options)
+    torch.testing.assert_close(ours, F.max_pool1d(values, **options), rtol=0, atol=0, equal_nan=True)
+
+
 def test_top_k_by_hand():
     # The two largest of (5, 1, 4) from (2, 3, 0): 5 rises from 3 by the first element (2/3 of that one's change);
     # 4 rises from 2 by the lowest of those two on the reference, the third element (0 to 4), a share of 1/2.

@@ -118,6 +118,55 @@ def _quotient(first, last, x, r, fx, fr, multiplier, near, least, found):
         found[row] = n_near > 0
 
 
+def max_pool1d(
+    values: Tensor, kernel_size, stride=None, padding=0, dilation=1, ceil_mode: bool = False
+) -> tuple[Tensor, Tensor]:
+    """`torch.nn.functional.max_pool1d` with places: a loop beside which PyTorch's, made for images, takes its time.
+
+    Parameters
+    ----------
+    values : torch.Tensor, shape (..., C, L)
+
+    Returns
+    -------
+    maxima, places : torch.Tensor, shape (..., C, K)
+    """
+    window, padding, dilation = (n[0] if isinstance(n, tuple | list) else n for n in (kernel_size, padding, dilation))
+    stride = stride[0] if isinstance(stride, tuple | list) and stride else (stride or window)
+    length = values.shape[-1]
+    room = length + 2 * padding - dilation * (window - 1) - 1
+    if min(window, stride, dilation) < 1 or not 0 <= 2 * padding <= window or room < 0 or not values.numel():
+        raise NotImplementedError  # PyTorch says what is wrong
+    n = (room + (stride - 1 if ceil_mode else 0)) // stride + 1
+    if ceil_mode and (n - 1) * stride >= length + padding:
+        n -= 1  # a window that would begin in the padding on the right
+    values = values.detach().contiguous()
+    maxima = values.new_empty(*values.shape[:-1], n)
+    places = torch.empty(maxima.shape, dtype=torch.int64)
+    arrays = [t.numpy().reshape(-1, t.shape[-1]) for t in (values, maxima, places)]
+    _run(_max_pool1d, len(arrays[0]), values.numel(), *arrays, window, stride, padding, dilation)
+    return maxima, places
+
+
+@compiled
+def _max_pool1d(first, last, values, maxima, places, window, stride, padding, dilation):
+    length = values.shape[1]
+    for row in range(first, last):
+        for k in range(maxima.shape[1]):
+            begin = k * stride - padding
+            end = min(begin + dilation * (window - 1) + 1, length)
+            while begin < 0:
+                begin += dilation
+            place = begin
+            best = values[row, begin]
+            for j in range(begin + dilation, end, dilation):
+                if values[row, j] > best or values[row, j] != values[row, j]:
+                    best = values[row, j]
+                    place = j
+            maxima[row, k] = best
+            places[row, k] = place
+
+
 def select(
     x: Tensor, r: Tensor, best_x: Tensor, best_r: Tensor, place_x: Tensor, place_r: Tensor, sign: int
 ) -> tuple[Tensor, Tensor]:

@@ -26,7 +26,7 @@ from torch import Tensor, nn
 from torch.overrides import TorchFunctionMode, resolve_name
 from torch.utils.checkpoint import CheckpointFunction
 
-from seqlift.attribution import reveal_cancel, rules
+from seqlift.attribution import kernels, reveal_cancel, rules
 from seqlift.errors import SeqliftError
 
 _MARK = "_seqlift_depends_on_input"
@@ -276,6 +276,8 @@ class _Walk(TorchFunctionMode):
         given = dict(zip(names, args, strict=False)) | kwargs
         x = given.pop("input")
         with_places = given.pop("return_indices", False) or "indices" in function.__name__
+        if pool is nn.functional.max_pool1d_with_indices and kernels.can_take(x):
+            pool = kernels.max_pool1d
         values = self._nonlinear(rules.Select(n_axes), lambda t: pool(t, **given), [x], (x,), {})
         return (values, _mark(pool(x.detach(), **given)[1])) if with_places else values
 
