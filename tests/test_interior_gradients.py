@@ -12,8 +12,9 @@ from torch import nn
 from torch.utils._python_dispatch import TorchDispatchMode
 from torch.utils.checkpoint import checkpoint
 
-from attribution_models import LENGTH, MODELS, N, R, StraightThrough, build, one_hot, pairs
+from attribution_models import CHANNELS, LENGTH, MODELS, N, R, StraightThrough, build, one_hot, pairs
 from seqlift import SeqliftError, interior_gradients
+from seqlift.attribution import path
 from seqlift.attribution.interior_gradients import FIRST_STEPS, quadrature_nodes
 from seqlift.attribution.references import uniform, zeros
 
@@ -135,9 +136,15 @@ def point_by_point(model, x, references, alphas, weights, target=1):
     return average, torch.stack(f, 2), torch.stack(slope, 2)
 
 
+@pytest.fixture(params=[False, True], ids=["", "channels last"])
+def layout(request, monkeypatch):
+    """Both orders in memory, in double precision, where nothing can hide behind rounding."""
+    monkeypatch.setattr(path, "serves", lambda value: request.param)
+
+
 @pytest.mark.filterwarnings("ignore:LSTM with projections", "ignore:None of the inputs have requires_grad")
 @pytest.mark.parametrize("name", MODELS)
-def test_every_model_is_explained_as_point_by_point(name):
+def test_every_model_is_explained_as_point_by_point(name, layout):
     model, (x, references) = build(name).eval(), pairs()
     oracle = point_by_point(model, x, references, *quadrature_nodes(5))
     if isinstance(oracle, str):  # an error, never a wrong score; PyTorch's own where it knows the reason
@@ -229,6 +236,23 @@ def unseen_and_detached(net, x):
     return net.head((h * scale).flatten(1))
 
 
+def one_memory(rearrange, write, read=lambda h, other: h.flatten(1) + other.flatten(1)):
+    """Two names of one memory: `rearrange` makes the second, `write` changes either, `read` uses what is there then."""
+
+    def forward(net, x):
+        h = F.gelu(net.conv(x))
+        other = rearrange(h)
+        write(h, other)
+        return net.head(read(h, other))
+
+    return forward
+
+
+def strided(net, x):
+    h = torch.tanh(net.conv(x))
+    return net.head(h.as_strided((len(h), CHANNELS * LENGTH), (h.stride(0), 1)))
+
+
 def swallows_errors(net, x):
     h = net.conv(x)
     first = h[:, :1]
@@ -261,6 +285,18 @@ AGAINST_IT = {
     "divided by an end": lambda net, x: net.head((1 / (9 + net.conv(x))).flatten(1)),
     "weights of the input": lambda net, x: net(x) + F.linear(x.new_ones(1, 4), x.mean(-1))[0, :, None],
     "whole numbers": lambda net, x: net(x) * (1 + x.int().double().mean((1, 2))[:, None]),
+    "viewed": lambda net, x: (lambda h: net.head(h.view(h.size(0), -1)))(torch.tanh(net.conv(x))),
+    "viewed and written to": one_memory(lambda h: h.view(len(h), -1), lambda h, v: v.mul_(2)),
+    "viewed and its base written to": one_memory(lambda h: h.view(len(h), -1), lambda h, v: h.mul_(2)),
+    "flattened and written to": one_memory(lambda h: h.flatten(1), lambda h, v: v.relu_()),
+    "flattened and written to alone": one_memory(lambda h: h.flatten(1), lambda h, v: v.relu_(), lambda h, v: v),
+    "contiguous and written to": one_memory(lambda h: h.contiguous(), lambda h, v: v.exp_()),
+    "half of it written to": one_memory(lambda h: h[:, :3], lambda h, v: v.mul_(-1), lambda h, v: h.flatten(1)),
+    "strides asked for": strided,
+    "channels and positions swapped": lambda net, x: net.head(F.gelu(net.conv(x).mT).contiguous().mT.flatten(1)),
+    "channels concatenated": lambda net, x: (lambda h: net.head(torch.cat([h.relu(), h.tanh()], 1)[:, ::2].flatten(1)))(
+        net.conv(x)
+    ),
     "hidden": unseen,
     "hidden from autograd": unseen_and_detached,
 }  # fmt: skip
@@ -268,7 +304,7 @@ AGAINST_IT = {
 
 @pytest.mark.parametrize("n", [1, N])
 @pytest.mark.parametrize("name", AGAINST_IT)
-def test_what_could_mislead_the_short_way_does_not(name, n):
+def test_what_could_mislead_the_short_way_does_not(name, n, layout):
     model = wrapped(AGAINST_IT[name]).eval()
     x, references = (values[:n] for values in pairs())
     references = references[:, : 1 if n == 1 else R]
@@ -338,6 +374,32 @@ def test_further_inputs_go_with_their_sequence():
         )
         torch.testing.assert_close(together.hypothetical[i], alone.hypothetical[0], rtol=1e-9, atol=1e-11)
         torch.testing.assert_close(together.path_slope[i], alone.path_slope[0], rtol=1e-9, atol=1e-11)
+
+
+def test_channels_last_is_used_and_leaves_nothing_behind():
+    """float32 on a CPU: convolutions are done as those of images, and the weights of a plain function get no hooks."""
+    net, (x, references) = build("residual", torch.float32), pairs(torch.float32)
+    weight = torch.randn(6, 6, 2, generator=torch.Generator().manual_seed(0)).mT.contiguous().mT.requires_grad_()
+
+    def model(s):
+        return net.head((F.pad(F.conv1d(F.gelu(net.conv(s)), weight.contiguous()), (0, 1)) + net.conv(s)).flatten(1))
+
+    class Images(TorchDispatchMode):
+        seen = 0
+
+        def __torch_dispatch__(self, function, types, args=(), kwargs=None):
+            if str(function).startswith("aten.convolution."):
+                self.seen += args[0].ndim == 4 and args[0].is_contiguous(memory_format=torch.channels_last)
+            return function(*args, **(kwargs or {}))
+
+    with Images() as images:
+        result = interior_gradients(model, x, references, steps=6)
+    assert images.seen > 4 or not torch.backends.mkldnn.is_available()
+    assert weight._backward_hooks is None and weight.grad is None
+    average, f, _ = point_by_point(model, x, references, *(v.float() for v in quadrature_nodes(6)), target=0)
+    hypothetical = (average - (average * references).sum(2, keepdim=True)).mean(1)
+    torch.testing.assert_close(result.hypothetical, hypothetical, rtol=1e-4, atol=1e-6)
+    torch.testing.assert_close(result.path_prediction, f.mean(1), rtol=1e-5, atol=1e-6)
 
 
 def test_the_callers_tensors_stay_as_they_are():

@@ -24,6 +24,7 @@ from torch import Tensor
 from torch.overrides import TorchFunctionMode
 from torch.utils.weak import WeakTensorKeyDictionary
 
+from seqlift.attribution.layout import ChannelsLast, is_channels_last, serves
 from seqlift.attribution.pace import is_out_of_memory
 from seqlift.attribution.rules import as_dims, find
 from seqlift.errors import SeqliftError
@@ -169,7 +170,8 @@ class PathGradients:
         """The ends of the paths through the linear part, and the points through the rest."""
         shape = (*references.shape[:2], len(alphas))
         leaf = references.flatten(0, 1).detach().clone().requires_grad_()
-        ends = _Ends(references.shape[1], alphas, weights)
+        layout = ChannelsLast() if serves(leaf) else None
+        ends = _Ends(references.shape[1], alphas, weights, layout)
         args = tuple(arg.repeat_interleave(shape[1] * shape[2], 0) for arg in args)
         with torch.enable_grad():
             start = leaf.clone()
@@ -201,23 +203,34 @@ class _Points(torch.autograd.Function):
 
     @staticmethod
     def forward(ctx, start: Tensor, end: Tensor, ends: "_Ends") -> Tensor:
-        n = len(end)
+        n, n_pairs, n_steps = len(end), len(start), len(ends.alphas)
+        ctx.ends, ctx.turned = ends, is_channels_last(start)
+        if ctx.turned:
+            start, end = start.mT, end.mT
+        ctx.shape = (-1, *end.shape[1:])
         start = start.reshape(n, -1, 1, start[0].numel())  # (B, R, 1, F)
         stop = end.reshape(n, 1, 1, -1)
-        ctx.ends, ctx.shape = ends, (-1, *end.shape[1:])
         ctx.difference = (stop - start).flatten(0, 1).transpose(1, 2)  # (B·R, F, 1)
-        points = start.new_empty(start.shape[0] * start.shape[1] * len(ends.alphas), *end.shape[1:])
-        out = points.view(*start.shape[:2], len(ends.alphas), -1)  # (B, R, K, F); a model may change `points` in place,
-        torch.lerp(start, stop, ends.alphas.to(start.dtype)[:, None], out=out)  # so they must not be a view themselves
+        size = (n_pairs * n_steps, *end.shape[1:])
+        # A model may change the points in place, so they must not be a view; `out` is one of them.
+        if ctx.turned:
+            points = start.new_empty_strided((size[0], size[2], size[1]), (size[1] * size[2], 1, size[2]))
+            out = points.mT.view(n, -1, n_steps, start.shape[-1])
+        else:
+            points = start.new_empty(size)
+            out = points.view(n, -1, n_steps, start.shape[-1])
+        torch.lerp(start, stop, ends.alphas.to(start.dtype)[:, None], out=out)
         return points
 
     @staticmethod
     def backward(ctx, gradient: Tensor):
         ends = ctx.ends
+        gradient = gradient.mT if ctx.turned else gradient
         gradient = gradient.reshape(len(ctx.difference), len(ends.alphas), -1)  # (B·R, K, F)
         weights = ends.weights.to(gradient.dtype).expand(len(gradient), 1, -1)
         ends.slope = ends.slope + torch.bmm(gradient, ctx.difference).squeeze(-1)
-        return torch.bmm(weights, gradient).view(ctx.shape), None, None
+        summed = torch.bmm(weights, gradient).view(ctx.shape)
+        return summed.mT if ctx.turned else summed, None, None
 
 
 class _Ends(TorchFunctionMode):
@@ -226,8 +239,9 @@ class _Ends(TorchFunctionMode):
     Rows of the points are ordered by sequence, reference, step.
     """
 
-    def __init__(self, n_references: int, alphas: Tensor, weights: Tensor):
+    def __init__(self, n_references: int, alphas: Tensor, weights: Tensor, layout: ChannelsLast | None):
         super().__init__()
+        self._layout = layout
         self.alphas, self.weights = alphas, weights
         self.slope: Tensor | int = 0  # (B·R, K) after the way back: Σ gradient · (T(x) - T(r)) over all that is linear
         self._n_references = n_references
@@ -248,6 +262,8 @@ class _Ends(TorchFunctionMode):
         """Raise `_UnfitError` if the output is not of the points, or the input reached it by an unseen way."""
         if self._why_not is not None:  # raised before, and caught by the model
             raise self._unfit(self._why_not)
+        if self._layout is not None:
+            self._layout.check()
         if f.shape != (n_points,) or not f.requires_grad:
             raise self._unfit("not a row with a gradient for each point")
         seen, open_nodes = set(), [f.grad_fn]
@@ -279,7 +295,7 @@ class _Ends(TorchFunctionMode):
         kwargs = kwargs or {}
         followed = [tensor for tensor in _tensors((args, kwargs)) if tensor in self._followed]
         if not followed:
-            return function(*args, **kwargs)
+            return self._run(function, *args, **kwargs)
         if all(map(self._is_end, followed)):
             if function in _SHAPES:
                 shape = torch.Size((len(args[0]) * len(self.alphas), *args[0].shape[1:]))
@@ -291,6 +307,9 @@ class _Ends(TorchFunctionMode):
             if result is not None:
                 return result
         return self._of_points(function, followed, args, kwargs)
+
+    def _run(self, function: Callable, *args, **kwargs) -> Any:
+        return function(*args, **kwargs) if self._layout is None else self._layout(function, *args, **kwargs)
 
     def _linear_form(self, function: Callable, followed: list[Tensor], args: tuple, kwargs: dict) -> Callable | None:
         """The operation, to be done to both ends, where it is known to be linear in each of their rows by itself."""
@@ -336,10 +355,10 @@ class _Ends(TorchFunctionMode):
 
     def _linear(self, form: Callable, args: tuple, kwargs: dict) -> Any:
         with torch.no_grad():
-            ends = form(*_replaced(args, self._sequences), **_replaced(kwargs, self._sequences))
+            ends = self._run(form, *_replaced(args, self._sequences), **_replaced(kwargs, self._sequences))
         if not all(tensor.is_floating_point() for tensor in _tensors(ends)):
             return None  # a conversion to whole numbers
-        starts = form(*args, **kwargs)
+        starts = self._run(form, *args, **kwargs)
         if isinstance(starts, Tensor):
             return self.follow(starts, ends)
         return type(starts)(self.follow(start, end) for start, end in zip(starts, ends, strict=True))
@@ -350,7 +369,7 @@ class _Ends(TorchFunctionMode):
     def _of_points(self, function: Callable, followed: list[Tensor], args: tuple, kwargs: dict) -> Any:
         """Any operation, done to all points."""
         versions = [(start, self._points(start)._version) for start in followed]
-        result = function(*self.all_points(args), **self.all_points(kwargs))
+        result = self._run(function, *self.all_points(args), **self.all_points(kwargs))
         for start, version in versions:
             end = self._followed[start]
             if end.points._version != version and not end.changed:

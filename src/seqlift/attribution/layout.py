@@ -1,0 +1,95 @@
+"""Activations with the channels of a position side by side in memory, for convolutions on a CPU.
+
+PyTorch keeps an activation (N, C, L) channel by channel. oneDNN, which computes its convolutions on a CPU, works on the
+channels of a position together, so each convolution rearranges its input and its output, forward and back; and `conv1d`
+insists on that order. Taken as `conv2d` over images one pixel high, with the other order kept between the layers, the
+same numbers need no rearranging.
+"""
+
+from collections.abc import Callable
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor
+
+from seqlift.attribution.rules import find
+
+
+def is_channels_last(value: Tensor) -> bool:
+    """Whether (N, C, L) lies in memory as (N, L, C)."""
+    if value.ndim != 3 or value.stride(1) != 1:
+        return False
+    _, channels, length = value.shape
+    return channels > 1 and length > 1 and value.stride() == (channels * length, 1, channels)
+
+
+def _as_channels_last(gradient: Tensor) -> Tensor:
+    return gradient if is_channels_last(gradient) else gradient.mT.contiguous().mT
+
+
+class LayoutError(Exception):
+    """A model asks where its activations lie in memory."""
+
+
+def serves(value: Tensor) -> bool:
+    """Whether the other order is worth it for a model's input of this kind."""
+    onednn = torch.backends.mkldnn
+    return value.device.type == "cpu" and value.dtype == torch.float32 and onednn.is_available() and onednn.enabled
+
+
+class ChannelsLast:
+    """Runs a model's operations one by one, `conv1d` among them as `conv2d` on activations with channels last."""
+
+    def __init__(self):
+        self._copies: list[
+            tuple[Tensor, int, Tensor]
+        ] = []  # what would be the same memory: one, its version, the other
+
+    def __call__(self, function: Callable, *args, **kwargs):
+        """The result of an operation that the model asks for.
+
+        Raises
+        ------
+        LayoutError
+            If it asks where an activation lies in memory.
+        """
+        first = args[0] if args and isinstance(args[0], Tensor) else None
+        if function in _CONVOLUTIONS:
+            result = _conv1d(*args, **kwargs)
+        elif first is not None and is_channels_last(first) and function in _SPECIAL:
+            if function in _OF_MEMORY:
+                raise LayoutError
+            if function is F.batch_norm:
+                result = function(first.unsqueeze(2), *args[1:], **kwargs).squeeze(2)
+            else:
+                copy = first.contiguous()
+                self._copies.append((first, first._version, copy))
+                result = function(copy, *args[1:], **kwargs)
+        else:
+            result = function(*args, **kwargs)
+        made_here = isinstance(result, Tensor) and result.grad_fn is not None and all(result is not arg for arg in args)
+        if made_here and is_channels_last(result):
+            result.register_hook(_as_channels_last)  # so that the layers before meet one order
+        return result
+
+    def check(self) -> None:
+        """Raise `LayoutError` if memory that became two was written to on either side since."""
+        if any(value._version != version or copy._version for value, version, copy in self._copies):
+            raise LayoutError
+
+
+def _conv1d(input, weight, bias=None, stride=1, padding=0, dilation=1, groups=1):
+    if input.ndim != 3:
+        return torch.conv1d(input, weight, bias, stride, padding, dilation, groups)
+    image = input.unsqueeze(2).contiguous(memory_format=torch.channels_last)
+    kernel = weight.unsqueeze(2).contiguous(memory_format=torch.channels_last)
+    stride, padding, dilation = (
+        value if isinstance(value, str) else (first, *(value if isinstance(value, tuple | list) else (value,)))
+        for first, value in ((1, stride), (0, padding), (1, dilation))
+    )
+    return torch.conv2d(image, kernel, bias, stride, padding, dilation, groups).squeeze(2)
+
+
+_CONVOLUTIONS = find("conv1d")
+_OF_MEMORY = find("stride is_contiguous as_strided data_ptr storage_offset untyped_storage storage")
+_SPECIAL = _OF_MEMORY | {F.batch_norm} | find("view reshape flatten ravel contiguous")
