@@ -88,7 +88,8 @@ def main() -> None:
     import torch
     from printing import machine, table, versions
 
-    print(f"# Shuffles\n\n{machine(torch.device('cpu'))}. {versions('numpy', 'numba', 'seqlift', 'tangermeme')}.\n")
+    print(f"# Shuffles\n\n{machine(torch.device('cpu'))}. {versions('numpy', 'numba', 'seqlift', 'tangermeme')}.")
+    print(f"Load average of the machine before the start: {os.getloadavg()[0]:.1f}.\n")
     print(f"Dinucleotide shuffles a second, {N_SHUFFLES} of each of {N_SEQUENCES} sequences, one-hot to one-hot:")
     print("Medians over rounds, in brackets the smallest and the largest. The last three columns: other shuffles.\n")
     rows = []

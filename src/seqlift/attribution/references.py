@@ -48,18 +48,30 @@ def base_codes(sequences: Tensor) -> np.ndarray:
     SeqliftError
         If a column is neither one-hot nor zeros.
     """
-    there = sequences == 1
-    wrong = ~(there | (sequences == 0)).all(1) | (there.sum(1) > 1)
+    values = sequences.detach().cpu()
+    values = (values.float() if values.dtype == torch.bfloat16 else values).numpy()  # numpy has no bfloat16
+    there = values == 1
+    a, c, g, t = there.view(np.uint8).swapaxes(0, 1)  # adding them up is several times faster than sum or argmax
+    wrong = ~(there | (values == 0)).all(1) | (a + c + g + t > 1)
     if wrong.any():
-        row, position = (int(i) for i in wrong.nonzero()[0])
-        column = [round(float(value), 4) for value in sequences[row, :, position]]
+        row, position = (int(i) for i in np.argwhere(wrong)[0])
+        column = [round(float(value), 4) for value in values[row, :, position]]
         raise SeqliftError(
             f"{int(wrong.sum())} columns are not one-hot, the first at sequence {row}, position {position}: {column}; "
             "references made from a sequence need it one-hot (zeros for N): pass `references` yourself"
         )
-    # argmax over the bases would be several times slower
-    there = there.to(torch.uint8)
-    return (4 - 4 * there[:, 0] - 3 * there[:, 1] - 2 * there[:, 2] - there[:, 3]).cpu().numpy()
+    return 4 - 4 * a - 3 * c - 2 * g - t
+
+
+def one_hot(codes: np.ndarray, like: Tensor) -> Tensor:
+    """Codes (N, R, L), uint8, as one-hot references (N, R, 4, L) of the type and on the device of `like`."""
+    if like.device.type == "cpu":
+        # By numpy: torch would share this among threads, which on a busy machine wait for each other longer than it takes
+        n, r, length = codes.shape
+        return torch.from_numpy(one_hot_batch(codes.reshape(-1, length)).reshape(n, r, 4, length)).to(like)
+    moved = torch.from_numpy(codes).to(like.device)[:, :, None]  # one byte for a base
+    bases = torch.arange(4, dtype=torch.uint8, device=like.device)[:, None]
+    return torch.eq(moved, bases).to(like.dtype)
 
 
 def klet_shuffles(k: int) -> Kind:
@@ -80,12 +92,7 @@ def klet_shuffles(k: int) -> Kind:
         raise SeqliftError(f"`k` (={k}) of k-let shuffles must be from 1 to {MAX_K}")
 
     def draw(sequences: Tensor, n_references: int, seed: int, start: int = 0) -> Tensor:
-        shuffled = klet_shuffle(base_codes(sequences), n_references, k=k, seed=seed, start=start)
-        shuffled = torch.from_numpy(shuffled).to(sequences.device)[:, :, None]  # (N, R, 1, L)
-        bases = torch.arange(4, dtype=torch.uint8, device=sequences.device)[:, None]
-        # Written at once in the type wanted: through `torch.nn.functional.one_hot` this would outlast the shuffling.
-        n, length = len(sequences), sequences.shape[2]
-        return torch.eq(shuffled, bases, out=sequences.new_empty(n, n_references, 4, length))
+        return one_hot(klet_shuffle(base_codes(sequences), n_references, k=k, seed=seed, start=start), sequences)
 
     return draw
 
@@ -211,8 +218,7 @@ def genomic_windows(
             for k, place in enumerate(list(chosen)[start:]):
                 at = int(starts[place])
                 drawn[i, k] = codes(genome.fetch(chroms[place], at, at + length))
-        encoded = torch.from_numpy(one_hot_batch(drawn.reshape(-1, length))).to(sequences)
-        return encoded.view(*drawn.shape[:2], 4, length) * _known(sequences)[:, None]
+        return one_hot(drawn, sequences) * _known(sequences)[:, None]
 
     return draw
 
