@@ -196,6 +196,11 @@ def negative_set_to_zero(h):
     return h
 
 
+def view_changed_in_place(h):
+    h.view(len(h), -1)[:, ::2].relu_()
+    return h
+
+
 MODELS = {
     # activations
     "nn.ReLU": in_the_middle(nn.ReLU),
@@ -362,6 +367,9 @@ MODELS = {
     "profile head": ProfileHead,
     "checkpointed": elementwise(lambda h: checkpoint(lambda t: F.gelu(t.exp()), h, use_reentrant=False)),
     "checkpointed, reentrant": elementwise(lambda h: checkpoint(lambda t: F.gelu(t.exp()), h, use_reentrant=True)),
+    "view of a convolution": elementwise(lambda h: F.relu(h.view(len(h), 2, -1)).view(len(h), -1)),
+    "view changed in place": elementwise(view_changed_in_place),
+    "strides asked for": elementwise(lambda h: F.relu(h.as_strided(h.shape, h.stride())) if h.is_contiguous() else -h),
     "loops and slices": elementwise(lambda h: torch.stack([F.relu(h[..., i::3]).sum(-1) for i in range(3)], -1)),
     "buffer filled": elementwise(lambda h: torch.zeros(len(h), 2, LENGTH, dtype=h.dtype).copy_(h[:, :2].tanh())),
     "detached statistics": elementwise(detached),

@@ -46,6 +46,28 @@ def _run(kernel: Callable, n_rows: int, n_elements: int, *arrays: np.ndarray) ->
             part.result()
 
 
+def is_channels_last(value: Tensor) -> bool:
+    """Whether (N, C, L) lies in memory as (N, L, C)."""
+    if value.ndim != 3 or value.stride(1) != 1:
+        return False
+    _, channels, length = value.shape
+    return channels > 1 and length > 1 and value.stride() == (channels * length, 1, channels)
+
+
+def _in_one_order(*tensors: Tensor) -> list[Tensor]:
+    """All with their elements in the same order in memory, that of the second of them where it has no gaps."""
+    like = tensors[1]
+    if is_channels_last(like):
+        return [t.detach().mT.contiguous().mT for t in tensors]
+    return [t.detach().contiguous() for t in tensors]
+
+
+def _rows(*tensors: Tensor) -> list[np.ndarray]:
+    """(N, elements) of each, in the order in which they lie in memory."""
+    turned = is_channels_last(tensors[1])
+    return [(t.mT if turned else t).numpy().reshape(len(t), -1) for t in tensors]
+
+
 def relu(x: Tensor, r: Tensor) -> tuple[Tensor, Tensor]:
     """max(0, r), and the multiplier (max(0, x) - max(0, r)) / (x - r), or the slope at r where x = r.
 
@@ -59,10 +81,9 @@ def relu(x: Tensor, r: Tensor) -> tuple[Tensor, Tensor]:
     -------
     output, multiplier : torch.Tensor, shape (B · R, ...)
     """
-    x, r = x.detach().contiguous(), r.detach().contiguous()
+    x, r = _in_one_order(x, r)
     output, multiplier = torch.empty_like(r), torch.empty_like(r)
-    arrays = [t.numpy().reshape(len(t), -1) for t in (x, r, output, multiplier)]
-    _run(_relu, len(r), r.numel(), *arrays)
+    _run(_relu, len(r), r.numel(), *_rows(x, r, output, multiplier))
     return output, multiplier
 
 
@@ -95,9 +116,9 @@ def quotient(x: Tensor, r: Tensor, fx: Tensor, fr: Tensor, least: float) -> tupl
     multiplier : torch.Tensor, shape (B · R, ...)
     near : torch.Tensor of bool, shape (B · R, ...), or None if there is no such place
     """
-    tensors = [t.detach().contiguous() for t in (x, r, fx, fr)]
-    multiplier, near = torch.empty_like(tensors[1]), torch.empty(r.shape, dtype=torch.bool)
-    arrays = [t.numpy().reshape(len(t), -1) for t in (*tensors, multiplier, near)]
+    tensors = _in_one_order(x, r, fx, fr)
+    multiplier, near = torch.empty_like(tensors[1]), torch.empty_like(tensors[1], dtype=torch.bool)
+    arrays = _rows(*tensors, multiplier, near)
     found = np.zeros(len(r), dtype=np.bool_)
     _run(_quotient, len(r), r.numel(), *arrays, arrays[0].dtype.type(least), found)
     return multiplier, near if found.any() else None

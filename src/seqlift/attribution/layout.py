@@ -12,15 +12,8 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
+from seqlift.attribution.kernels import is_channels_last
 from seqlift.attribution.rules import find
-
-
-def is_channels_last(value: Tensor) -> bool:
-    """Whether (N, C, L) lies in memory as (N, L, C)."""
-    if value.ndim != 3 or value.stride(1) != 1:
-        return False
-    _, channels, length = value.shape
-    return channels > 1 and length > 1 and value.stride() == (channels * length, 1, channels)
 
 
 def _as_channels_last(gradient: Tensor) -> Tensor:

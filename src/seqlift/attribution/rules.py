@@ -210,11 +210,9 @@ def _compiled_smooth(function, x: Tensor, r: Tensor, fx: Tensor) -> tuple[Tensor
     fr = function(r)
     multiplier, near = kernels.quotient(x, r, fx, fr, torch.finfo(r.dtype).eps ** (1 / 3))
     if near is not None:
-        places = near.flatten().nonzero().squeeze(1)
-        per_reference, per_row = len(r) // len(x), x[0].numel()
-        of_x = places // (per_reference * per_row) * per_row + places % per_row
-        middle = (x.flatten()[of_x] + r.flatten()[places]) / 2
-        multiplier.view(-1)[places] = _steepness(function, middle)
+        row, *place = near.nonzero(as_tuple=True)
+        middle = (x[row // (len(r) // len(x)), *place] + r[row, *place]) / 2
+        multiplier[row, *place] = _steepness(function, middle)
     return fr, multiplier
 
 

@@ -26,7 +26,7 @@ from torch import Tensor, nn
 from torch.overrides import TorchFunctionMode, resolve_name
 from torch.utils.checkpoint import CheckpointFunction
 
-from seqlift.attribution import kernels, reveal_cancel, rules
+from seqlift.attribution import kernels, layout, reveal_cancel, rules
 from seqlift.errors import SeqliftError
 
 _MARK = "_seqlift_depends_on_input"
@@ -119,8 +119,9 @@ def _check_evaluation(function: Callable, args: tuple, kwargs: dict) -> None:
 class _Walk(TorchFunctionMode):
     """What both walks share: telling operations apart."""
 
-    def __init__(self, model: Callable, rule: str):
+    def __init__(self, model: Callable, rule: str, channels_last: bool):
         super().__init__()
+        self._layout = layout.ChannelsLast() if channels_last else None
         model = getattr(model, "module", model)  # inside of what `seqlift.attribution.output` wraps around it
         self._names = {module: name for name, module in model.named_modules()} if isinstance(model, nn.Module) else {}
         self._rule = rule
@@ -160,13 +161,21 @@ class _Walk(TorchFunctionMode):
                 return function(*args, **kwargs)
         self._check_followed(function, tracked)
         if function in rules.VALUELESS:
-            return function(*args, **kwargs)
+            return self._run(function, *args, **kwargs)
         if function in rules.IDENTITY:
             return args[0]
         try:
             return self._explain(function, tracked, args, kwargs)
         except NotImplementedError as reason:
             raise self._refuse(function, str(reason) or "it has no DeepLIFT rule") from None
+
+    def _run(self, function: Callable, *args, **kwargs) -> Any:
+        return function(*args, **kwargs) if self._layout is None else self._layout(function, *args, **kwargs)
+
+    def end(self) -> None:
+        """Called when the model has run."""
+        if self._layout is not None:
+            self._layout.check()
 
     def _explain(self, function: Callable, tracked: list[Tensor], args: tuple, kwargs: dict) -> Any:
         if not args and "input" in kwargs and function not in rules.CHOICES:
@@ -237,7 +246,7 @@ class _Walk(TorchFunctionMode):
                 raise NotImplementedError("an index, a mask, a condition or a weight in it depends on the input")
         _check_evaluation(function, args, kwargs)
         with self._gradients():
-            result = function(*args, **kwargs)
+            result = self._run(function, *args, **kwargs)
         if any(not (t.is_floating_point() or t.is_complex()) for t in _tensors(result)):
             raise NotImplementedError("it makes whole numbers of an activation")
         if self._rule != "rescale" and not any(result is tensor for tensor in tracked):
@@ -406,8 +415,8 @@ class _Walk(TorchFunctionMode):
 class _Record(_Walk):
     """The walk of the sequences."""
 
-    def __init__(self, model: Callable, rule: str):
-        super().__init__(model, rule)
+    def __init__(self, model: Callable, rule: str, channels_last: bool):
+        super().__init__(model, rule, channels_last)
         self.records: list[list] = []
 
     def _gradients(self):
@@ -439,8 +448,8 @@ class _Record(_Walk):
 class _Replay(_Walk):
     """The walk of the references; takes the records in the order in which they were made."""
 
-    def __init__(self, model: Callable, rule: str, records: list[list], pairing: rules.Pairing):
-        super().__init__(model, rule)
+    def __init__(self, model: Callable, rule: str, channels_last: bool, records: list[list], pairing: rules.Pairing):
+        super().__init__(model, rule, channels_last)
         self._records, self._next, self._pairing = records, 0, pairing
 
     def _gradients(self):
@@ -554,43 +563,44 @@ def multipliers(
 def _multipliers(model, sequences, references, target, args, rule):
     n, n_references = references.shape[:2]
     repeated = tuple(arg.repeat_interleave(n_references, 0) for arg in args)
-    try:
-        return _walk(model, sequences, references, target, args, repeated, rule, rules.Pairing(n, n_references))
-    except rules.PairingError:
-        # Rows moved to where a shape does not tell which sequence they belong to (strands stacked along the batch,
-        # batch second): give every reference a sequence row of its own, at the price of more forward rows.
-        return _walk(
-            model,
-            sequences.repeat_interleave(n_references, 0),
-            references,
-            target,
-            repeated,
-            repeated,
-            rule,
-            rules.Pairing(n * n_references, 1),
-        )
+    channels_last = layout.serves(sequences)
+    pairing = rules.Pairing(n, n_references)
+    while True:
+        try:
+            return _walk(model, sequences, references, target, args, repeated, rule, pairing, channels_last)
+        except rules.PairingError:
+            # Rows moved to where a shape does not tell which sequence they belong to (strands stacked along the batch,
+            # batch second): give every reference a sequence row of its own, at the price of more forward rows.
+            if pairing.n_references == 1 and pairing.n_sequences > n:
+                raise
+            pairing = rules.Pairing(n * n_references, 1)
+            sequences, args = sequences.repeat_interleave(n_references, 0), repeated
+        except layout.LayoutError:
+            channels_last = False
 
 
-def _walk(model, sequences, references, target, args, reference_args, rule, pairing):
+def _walk(model, sequences, references, target, args, reference_args, rule, pairing, channels_last):
     n, n_references = references.shape[:2]
-    record = _Record(model, rule)
+    record = _Record(model, rule, channels_last)
     followed = record._follow(sequences.detach().clone())
     with torch.enable_grad(), record:
         prediction = target(_output(model(followed, *args)))
+    record.end()
     prediction = prediction.detach()
     leaf = references.flatten(0, 1).detach().requires_grad_()
-    replay = _Replay(model, rule, record.records, pairing)
+    replay = _Replay(model, rule, channels_last, record.records, pairing)
     with torch.enable_grad():
         followed = _mark(leaf.clone())
     with torch.no_grad(), replay:
         reference_prediction = target(_output(model(followed, *reference_args)))
+    replay.end()
     if replay._next != len(record.records):
         raise SeqliftError("the model takes another way for references than for sequences; it cannot be explained")
     (gradient,) = torch.autograd.grad(reference_prediction, leaf, torch.ones_like(reference_prediction))
     if len(prediction) != n:
         prediction = prediction[::n_references]
     return (
-        gradient.view(references.shape),
+        gradient.reshape(references.shape),
         prediction,
         reference_prediction.detach().view(n, n_references),
     )
