@@ -144,7 +144,7 @@ def interior_gradients(
     max_steps : int
         Of "auto": no more than so many; the delta then says what is left.
     keep_path : bool
-        Keep the gradient of every position at every step, N × K × L numbers. Takes the first layer's work at each.
+        Keep the gradient of every position at every step: N × K × L numbers, and the work of the first layer at each.
     gradient_correction : bool
         Subtract from the average gradient its mean over the four bases, wherever the reference does not sum to what the
         sequence sums to, as zeros do not (Majdandzic et al., Genome Biology 24:109, 2023). It has no effect elsewhere.

@@ -13,6 +13,7 @@ of costs time, not correctness. What would escape the mode is looked for in the 
 call are held against the computation point by point, and where anything is amiss that computation takes over.
 """
 
+import contextlib
 import math
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
@@ -85,7 +86,7 @@ class PathGradients:
         n_points : int
             Rows that the model is given at a time (at least one of each path).
         keep : bool
-            Keep the gradients of all points, which takes the long way.
+            Keep the gradients of all points, which takes the first layer's work at each of them.
 
         Raises
         ------
@@ -107,16 +108,19 @@ class PathGradients:
         )
 
     def _part(self, x, references, alphas, weights, args, keep) -> Along:
-        if keep or len(alphas) == 1:
+        if len(alphas) == 1:
             return self._long_way(x, references, alphas, weights, args, keep)
         if self._short is None:
             self._short = self._ways_agree(x, references, args)
         if self._short:
-            along = self._try_short_way(x, references, alphas, weights, args)
+            if keep:
+                along = self._attempt(self._long_way, x, references, alphas, weights, args, keep, _layout(references))
+            else:
+                along = self._attempt(self._short_way, x, references, alphas, weights, args)
             if along is not None:
                 return along
         self._short = False
-        return self._long_way(x, references, alphas, weights, args)
+        return self._long_way(x, references, alphas, weights, args, keep)
 
     def _ways_agree(self, x: Tensor, references: Tensor, args: tuple) -> bool:
         """Whether both ways give the same for two points between the first and last sequence and their references."""
@@ -125,7 +129,7 @@ class PathGradients:
         rows = [0, -1] if len(x) > 1 else [0]
         few = x[rows], references[rows][:, [0]], *(references.new_tensor(v) for v in ((0.3, 0.8), (0.6, 0.4)))
         few_args = tuple(arg[rows] for arg in args)
-        short = self._try_short_way(*few, few_args)
+        short = self._attempt(self._short_way, *few, few_args)
         if short is None:
             return False
         long = self._long_way(*few, few_args)
@@ -136,22 +140,27 @@ class PathGradients:
             for name, tolerance in (("prediction", 10 * eps**0.5), ("average", eps**0.2), ("slope", eps**0.2))
         )
 
-    def _try_short_way(self, x, references, alphas, weights, args) -> Along | None:
+    @staticmethod
+    def _attempt(way: Callable[..., Along], *arguments) -> Along | None:
         try:
-            return self._short_way(x, references, alphas, weights, args)
+            return way(*arguments)
         except Exception as error:
             if is_out_of_memory(error):  # smaller blocks will do
                 raise
             return None  # the model's own errors come again, where they belong, on the long way, which needs no trick
 
-    def _long_way(self, x, references, alphas, weights, args, keep=False) -> Along:
+    def _long_way(self, x, references, alphas, weights, args, keep=False, layout=None) -> Along:
         """Point by point."""
         difference = x[:, None] - references
         points = references[:, :, None] + alphas[:, None, None] * difference[:, :, None]  # (B, R, K, 4, L)
         leaf = points.flatten(0, 2).requires_grad_()
+        args = tuple(arg.repeat_interleave(len(leaf) // len(x), 0) for arg in args)
         with torch.enable_grad():
-            # a model may change its input in place: a copy
-            f = self._predict(leaf.clone(), *(arg.repeat_interleave(len(leaf) // len(x), 0) for arg in args))
+            start = leaf.clone()  # a model may change its input in place
+            with contextlib.nullcontext() if layout is None else _Ends(1, alphas, weights, layout):
+                f = self._predict(start, *args)
+            if layout is not None:
+                layout.check()
             if f.shape != (len(leaf),):
                 raise SeqliftError(
                     f"the model returns {len(f)} rows for {len(leaf)} sequences; it must be one for each"
@@ -170,8 +179,7 @@ class PathGradients:
         """The ends of the paths through the linear part, and the points through the rest."""
         shape = (*references.shape[:2], len(alphas))
         leaf = references.flatten(0, 1).detach().clone().requires_grad_()
-        layout = ChannelsLast() if serves(leaf) else None
-        ends = _Ends(references.shape[1], alphas, weights, layout)
+        ends = _Ends(references.shape[1], alphas, weights, _layout(leaf))
         args = tuple(arg.repeat_interleave(shape[1] * shape[2], 0) for arg in args)
         with torch.enable_grad():
             start = leaf.clone()
@@ -182,6 +190,10 @@ class PathGradients:
             ends.check(f, leaf, math.prod(shape))
             (average,) = torch.autograd.grad(f.sum(), leaf)
         return Along(average.view(references.shape), f.detach().view(shape), ends.slope.view(shape))
+
+
+def _layout(rows: Tensor) -> ChannelsLast | None:
+    return ChannelsLast() if serves(rows) else None
 
 
 class _UnfitError(Exception):
