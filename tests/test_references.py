@@ -96,6 +96,14 @@ def test_reference_k_depends_on_sequence_seed_and_k_alone(kind):
     assert torch.equal(kind(x, 2, 3, start=4), whole[:, 4:])
 
 
+@pytest.mark.skipif(not torch.cuda.is_available(), reason="needs a GPU")
+@pytest.mark.parametrize("kind", TEXTS, indirect=True)
+def test_on_a_gpu_every_kind_is_the_same(kind):
+    x = sequences()
+    drawn = kind(x.cuda(), 4, 0)
+    assert drawn.is_cuda and torch.equal(drawn.cpu(), kind(x, 4, 0))
+
+
 @pytest.mark.parametrize("kind", ["dinucleotide", "mononucleotide", "klet:3", "genomic"], indirect=True)
 def test_random_kinds_differ_by_seed_sequence_and_number(kind):
     x = sequences()

@@ -66,7 +66,7 @@ def base_codes(sequences: Tensor) -> np.ndarray:
 def one_hot(codes: np.ndarray, like: Tensor) -> Tensor:
     """Codes (N, R, L), uint8, as one-hot references (N, R, 4, L) of the type and on the device of `like`."""
     if like.device.type == "cpu":
-        # By numpy: torch would share this among threads, which on a busy machine wait for each other longer than it takes
+        # By numpy: torch would share it among threads, which on a busy machine wait for each other longer than it takes
         n, r, length = codes.shape
         return torch.from_numpy(one_hot_batch(codes.reshape(-1, length)).reshape(n, r, 4, length)).to(like)
     moved = torch.from_numpy(codes).to(like.device)[:, :, None]  # one byte for a base
