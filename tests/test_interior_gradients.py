@@ -284,6 +284,7 @@ AGAINST_IT = {
     "products of ends": lambda net, x: net.head((net.conv(x) * net.conv(x.flip(2))).flatten(1)),
     "divided by an end": lambda net, x: net.head((1 / (9 + net.conv(x))).flatten(1)),
     "weights of the input": lambda net, x: net(x) + F.linear(x.new_ones(1, 4), x.mean(-1))[0, :, None],
+    "its type asked for": lambda net, x: net(x.double()) * (2 if x.type() == "torch.DoubleTensor" else 3),
     "whole numbers": lambda net, x: net(x) * (1 + x.int().double().mean((1, 2))[:, None]),
     "viewed": lambda net, x: (lambda h: net.head(h.view(h.size(0), -1)))(torch.tanh(net.conv(x))),
     "viewed and written to": one_memory(lambda h: h.view(len(h), -1), lambda h, v: v.mul_(2)),

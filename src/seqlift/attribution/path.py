@@ -224,7 +224,7 @@ class _Points(torch.autograd.Function):
         stop = end.reshape(n, 1, 1, -1)
         ctx.difference = (stop - start).flatten(0, 1).transpose(1, 2)  # (B·R, F, 1)
         size = (n_pairs * n_steps, *end.shape[1:])
-        # A model may change the points in place, so they must not be a view; `out` is one of them.
+        # A model may change the points in place, so they must not be a view themselves; `out` is one of them.
         if ctx.turned:
             points = start.new_empty_strided((size[0], size[2], size[1]), (size[1] * size[2], 1, size[2]))
             out = points.mT.view(n, -1, n_steps, start.shape[-1])
@@ -368,7 +368,8 @@ class _Ends(TorchFunctionMode):
     def _linear(self, form: Callable, args: tuple, kwargs: dict) -> Any:
         with torch.no_grad():
             ends = self._run(form, *_replaced(args, self._sequences), **_replaced(kwargs, self._sequences))
-        if not all(tensor.is_floating_point() for tensor in _tensors(ends)):
+        made = list(_tensors(ends))
+        if not made or not all(tensor.is_floating_point() for tensor in made):
             return None  # a conversion to whole numbers
         starts = self._run(form, *args, **kwargs)
         if isinstance(starts, Tensor):
@@ -449,7 +450,7 @@ _ROW_BY_ROW: dict[Callable, Callable[..., bool]] = {
         "adaptive_avg_pool1d adaptive_avg_pool2d adaptive_avg_pool3d": lambda *_, **__: True,
         "dropout dropout1d dropout2d dropout3d": lambda h, p=0.5, training=True, inplace=False: not training,
         "pad": lambda h, pad, mode="constant", value=None: len(pad) // 2 < h.ndim,
-        "neg negative positive clone contiguous to type float double half bfloat16 cpu cuda": lambda *_, **__: True,
+        "neg negative positive clone contiguous to float double half bfloat16 cpu cuda": lambda *_, **__: True,
         "unsqueeze": lambda h, dim: 0 not in as_dims(dim, h.ndim + 1),
         "squeeze": lambda h, dim=None: _spares_rows(h, dim),
         "transpose swapaxes swapdims": lambda h, dim0, dim1: _spares_rows(h, (dim0, dim1)),
