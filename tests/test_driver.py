@@ -141,6 +141,7 @@ def test_memory_does_not_grow_with_the_number_of_references():
     [
         ({"references": one_hot(3), "n_references": "auto"}, "a callable or None"),
         ({"n_references": "all"}, r"`n_references` \(='all'\)"),
+        ({"n_references": 2.5}, r"`n_references` \(=2.5\)"),
         ({"n_references": "auto", "error_share": 0.0}, "`error_share`"),
         ({"n_references": "auto", "max_references": 1}, "`max_references`"),
         ({"batch_size": 0}, "`batch_size`"),

@@ -4,6 +4,7 @@ import functools
 import inspect
 from collections.abc import Callable
 from dataclasses import dataclass
+from numbers import Integral
 
 import torch
 from torch import Tensor
@@ -116,9 +117,9 @@ class Request:
         if auto:
             if not error_share > 0:
                 raise SeqliftError(f"`error_share` (={error_share}) must be positive")
-            if max_references < 2:
-                raise SeqliftError(f"`max_references` (={max_references}) must be at least 2: one has no error")
-        elif isinstance(n_references, str) or n_references < 1:
+            if not isinstance(max_references, Integral) or max_references < 2:
+                raise SeqliftError(f"`max_references` (={max_references!r}) must be at least 2: one has no error")
+        elif not isinstance(n_references, Integral) or n_references < 1:
             raise SeqliftError(f'`n_references` (={n_references!r}) must be at least 1, or "auto"')
         references = reference_kinds.dinucleotide_shuffles if references is None else references
         limit, share = (max_references, error_share) if auto else (n_references, None)
