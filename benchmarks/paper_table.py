@@ -21,7 +21,6 @@ import time
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
-from unittest.mock import patch
 
 import numpy as np
 import pandas as pd
@@ -36,7 +35,6 @@ from seqlift.dataset import load_codes, one_hot
 from seqlift.genome import Genome
 from seqlift.metrics import auroc_auprc
 from seqlift.models.checkpoint import load_model
-from seqlift.models.paper import Paper
 from seqlift.simulate import CLASSES, TARGETS, Simulation, read_simulation, simulate
 from seqlift.training import train_model
 from seqlift.truth import likelihood_ratios
@@ -48,15 +46,21 @@ PSEUDOCOUNT = 0.001  # HOMER's
 PATH_STEPS = 10
 MARGINS = (0, 10)  # bp; two convolutions of 11 see 21 bp, so 10 bp more than a site
 
-# The paper's data are 8,000 sequences. With as many ours do not tell GATA1 as well as can be told, and a site that the
-# network does not know cannot be found by any method; so there are more.
+# The average over all positions makes this network hard to train: one site among 180 positions moves it little, and
+# until some filter has found a motif there is next to no gradient to follow. What was tried:
+# - The 8,000 sequences of the paper: GATA1 is told less well than it can be. A site that the network does not know
+#   cannot be found by any method, so there are more.
+# - Half the epochs: one network in three has not found GATA1 in the end, only TAL1.
+# - A learning rate of 0.001: hardly a motif in the first epochs.
+# - First weights with which filters of the second convolution answer to rare matches only, and larger ones in the dense
+#   layer: motifs are found within two epochs, but the networks end below those that begin as PyTorch's do.
 SEQUENCES = 32000
 TRAINING = {
-    "epochs": 8,
+    "epochs": 16,
     "batch_size": 64,
-    "learning_rate": 0.004,  # below 0.003 the motifs are not found in the first epochs, see the constants of Paper
+    "learning_rate": 0.004,
     "weight_decay": 0.0,
-    "patience": 8,
+    "patience": 16,
     "jitter": 0,
     "reverse_complement": True,
 }
@@ -107,28 +111,25 @@ class Experiment:
         return {name: auroc_auprc(ratio, test[f"target:{name}"].to_numpy() == 1)[0] for name, ratio in ratios.items()}
 
 
-def trained(experiment: Experiment, settings: dict, seed: int, folder: Path, *, first_weights: bool = True):
+def trained(experiment: Experiment, settings: dict, seed: int, folder: Path) -> tuple[torch.nn.Module, dict]:
     """A trained network and what its training said; taken from `folder` where it has been trained before."""
-    key = json.dumps([settings, seed, len(experiment.regions), first_weights, seqlift.__version__])
+    key = json.dumps([settings, seed, len(experiment.regions), seqlift.__version__])
     folder = folder / f"model_{seed}_{hashlib.sha256(key.encode()).hexdigest()[:8]}"
     if not (folder / "cpu_minutes").exists():  # written last
         start = time.process_time()
-        without = patch.object(Paper, "_draw_weights", lambda self: None)
-        with contextlib.nullcontext() if first_weights else without:
-            train_model(
-                experiment.regions,
-                experiment.genome,
-                architecture={"type": "paper"},
-                seed=seed,
-                device="cpu",
-                output_dir=folder,
-                **settings,
-            )
+        train_model(
+            experiment.regions,
+            experiment.genome,
+            architecture={"type": "paper"},
+            seed=seed,
+            device="cpu",
+            output_dir=folder,
+            **settings,
+        )
         (folder / "cpu_minutes").write_text(f"{(time.process_time() - start) / 60}")
     metrics = json.loads((folder / "metrics.json").read_text())
-    return load_model(folder / "model.ckpt").model, metrics | {
-        "cpu_minutes": float((folder / "cpu_minutes").read_text())
-    }
+    metrics["cpu_minutes"] = float((folder / "cpu_minutes").read_text())
+    return load_model(folder / "model.ckpt").model, metrics
 
 
 @dataclass(frozen=True)
@@ -256,7 +257,6 @@ def report(experiment: Experiment, settings: dict, arguments: argparse.Namespace
         aurocs.append([metrics["targets"][name]["auroc"] for name in targets])
         minutes.append(metrics["cpu_minutes"])
         runs.append(measure(experiment, model, arguments.explained))
-    _, plain = trained(experiment, settings, arguments.seeds[0], cache, first_weights=False)
 
     n_train, n_test = (len(experiment.of_split(split)) for split in ("train", "test"))
     print("# The experiment of the DeepLIFT paper\n")
@@ -271,11 +271,7 @@ def report(experiment: Experiment, settings: dict, arguments: argparse.Namespace
     )
     best = experiment.best_aurocs()
     rows = [
-        ["the paper's network, as the package builds it", *(spread(column, 4) for column in zip(*aurocs, strict=True))],
-        [
-            f"with PyTorch's own first weights (seed {arguments.seeds[0]})",
-            *(f"{plain['targets'][name]['auroc']:.4f}" for name in targets),
-        ],
+        ["the paper's network", *(spread(column, 4) for column in zip(*aurocs, strict=True))],
         ["best possible: ratio of likelihoods", *(f"{best[name]:.4f}" for name in targets)],
     ]
     print(table(["", *targets], rows))
