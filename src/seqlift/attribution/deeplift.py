@@ -5,6 +5,7 @@ up to the difference of the two predictions. The sequence is run once, its refer
 through the references gathers the multipliers of all pairs: R + 1 rows forward and R back for R references.
 """
 
+import warnings
 from collections.abc import Callable
 from dataclasses import dataclass
 
@@ -15,7 +16,7 @@ from seqlift.attribution.batches import References, Request, explain_pairs
 from seqlift.attribution.borrow import borrowed
 from seqlift.attribution.output import Explained, select
 from seqlift.attribution.rules import RULES
-from seqlift.attribution.totals import Block
+from seqlift.attribution.totals import Block, broken_completeness
 from seqlift.attribution.trace import multipliers
 from seqlift.errors import SeqliftError
 
@@ -122,6 +123,11 @@ def deeplift(
     SeqliftError
         If an argument is wrong, the model uses an operation that cannot be explained (named with its place), its output
         for a sequence depends on the others in the batch or is random, or a single pair does not fit in the memory.
+
+    Warns
+    -----
+    UserWarning
+        If contributions miss the change in prediction by more than rounding can.
     """
     if rule not in RULES:
         raise SeqliftError(f"`rule` (={rule!r}) must be one of {', '.join(RULES)}")
@@ -147,4 +153,20 @@ def deeplift(
         return Block(*multipliers(explained, x, r, chosen, extra, rule))
 
     with borrowed(model, device) as where:
-        return DeepLift(**explain_pairs(request, where, predict, compute, batch_size))
+        result = DeepLift(**explain_pairs(request, where, predict, compute, batch_size))
+    _warn_if_broken(result, sequences.dtype)
+    return result
+
+
+def _warn_if_broken(result: DeepLift, dtype: torch.dtype) -> None:
+    """The rules add up for every model that they accept: where they did not, something is wrong that nobody foresaw."""
+    broken = broken_completeness(result, max(0.01, 4 * torch.finfo(dtype).eps ** 0.5))
+    if broken.any():
+        row, column = (int(i) for i in broken.nonzero()[0])
+        warnings.warn(
+            f"the contributions do not add up for {int(broken.sum())} of {int(result.n_references.sum())} pairs of "
+            f"sequence and reference, the first being sequence {row} and reference {column}, where they miss the "
+            f"change in prediction by {float(result.delta[row, column]):.4g} (`delta`): values so large, or of so low "
+            "a precision, that rounding is most of them, or else an error in seqlift, which please report",
+            stacklevel=3,
+        )

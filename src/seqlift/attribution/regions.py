@@ -21,6 +21,7 @@ from seqlift.attribution.deeplift import DeepLift, deeplift
 from seqlift.attribution.interior_gradients import InteriorGradients, interior_gradients
 from seqlift.attribution.mutagenesis import Mutagenesis, mutagenesis
 from seqlift.attribution.references import reference_kind
+from seqlift.attribution.totals import broken_completeness
 from seqlift.dataset import load_one_hot
 from seqlift.errors import SeqliftError
 from seqlift.genome import Genome
@@ -105,21 +106,6 @@ def choose_sample(
     others = np.setdiff1d(np.arange(len(regions)), rows)
     more = np.random.default_rng(seed).choice(others, min(sample - len(rows), len(others)), replace=False)
     return regions.iloc[np.sort(np.r_[rows, more].astype(int))].reset_index(drop=True)
-
-
-def broken_completeness(result: DeepLift | InteriorGradients, tolerance: float) -> Tensor:
-    """Which pairs of sequence and reference have scores that do not add up: (N, R), bool.
-
-    The delta is held against what it is the rest of: |f(x) - f(reference)|, or the sum of the sequence's absolute
-    contributions where these cancel in a small change. Where there is next to nothing to explain, a thousandth of the
-    predictions takes their place: the rest is their own rounding. Of the references only those that were used count.
-    """
-    change = (result.prediction[:, None] - result.reference_prediction).abs()
-    size = result.contributions.abs().sum((1, 2))[:, None]
-    rounding = torch.maximum(result.prediction.abs()[:, None], result.reference_prediction.abs()) / 1000
-    explained = torch.maximum(torch.maximum(change, size), rounding).clamp(min=1e-6)
-    used = torch.arange(result.delta.shape[1]) < result.n_references[:, None]
-    return used & ((result.delta.abs() > tolerance * explained) | ~result.delta.isfinite())
 
 
 def attribute_regions(

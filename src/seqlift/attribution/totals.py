@@ -6,6 +6,7 @@ result does not depend on how the pairs were cut into blocks.
 """
 
 from dataclasses import dataclass, field
+from typing import Any
 
 import torch
 from torch import Tensor
@@ -174,3 +175,24 @@ class Totals:
         fields = {name: f.to("cpu", dtype if f.is_floating_point() else f.dtype) for name, f in fields.items()}
         contributions = fields["hypothetical"] * self._sequences.to("cpu", dtype)
         return fields | {"contributions": contributions, "n_references": self._count}
+
+
+def broken_completeness(result: Any, tolerance: float) -> Tensor:
+    """Which pairs of sequence and reference have scores that do not add up: (N, R), bool.
+
+    The delta is held against what it is the rest of: |f(x) - f(reference)|, or the sum of the sequence's absolute
+    contributions where these cancel in a small change. Where there is next to nothing to explain, a thousandth of the
+    predictions takes their place: the rest is their own rounding. Of the references only those that were used count.
+
+    Parameters
+    ----------
+    result : DeepLift or InteriorGradients
+    tolerance : float
+        Largest accepted share.
+    """
+    change = (result.prediction[:, None] - result.reference_prediction).abs()
+    size = result.contributions.abs().sum((1, 2))[:, None]
+    rounding = torch.maximum(result.prediction.abs()[:, None], result.reference_prediction.abs()) / 1000
+    explained = torch.maximum(torch.maximum(change, size), rounding).clamp(min=1e-6)
+    used = torch.arange(result.delta.shape[1]) < result.n_references[:, None]
+    return used & ((result.delta.abs() > tolerance * explained) | ~result.delta.isfinite())
