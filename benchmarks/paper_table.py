@@ -44,7 +44,6 @@ GOOD_HIT = 7.0  # log-odds, natural logarithm
 BEST_HITS = 5
 PSEUDOCOUNT = 0.001  # HOMER's
 PATH_STEPS = 10
-MARGINS = (0, 10)  # bp; two convolutions of 11 see 21 bp, so 10 bp more than a site
 
 # The average over all positions makes this network hard to train: one site among 180 positions moves it little, and
 # until some filter has found a motif there is next to no gradient to follow. What was tried:
@@ -134,11 +133,10 @@ def trained(experiment: Experiment, settings: dict, seed: int, folder: Path) -> 
 
 @dataclass(frozen=True)
 class Hits:
-    """The best hits of a motif: where they start (N, 5), log-odds (N, 5), bp to the nearest end (N, 5), the width."""
+    """The best hits of a motif: where they start (N, 5), their log-odds (N, 5), and the motif's width."""
 
     starts: np.ndarray
     log_odds: np.ndarray
-    to_end: np.ndarray
     width: int
 
     @classmethod
@@ -151,17 +149,17 @@ class Hits:
         strands = [w[windows, np.arange(width)].sum(-1) for w in (weights, weights[::-1, ::-1])]
         scores = np.maximum(*strands)
         starts = np.argsort(-scores, axis=1, kind="stable")[:, :BEST_HITS]
-        to_end = np.minimum(starts, codes.shape[1] - width - starts)
-        return cls(starts, np.take_along_axis(scores, starts, 1), to_end, width)
+        return cls(starts, np.take_along_axis(scores, starts, 1), width)
 
-    def good(self, margin: int) -> np.ndarray:
-        return (self.log_odds >= GOOD_HIT) & (self.to_end >= margin)
+    @property
+    def good(self) -> np.ndarray:
+        return self.log_odds >= GOOD_HIT
 
-    def false_negatives(self, contributions: np.ndarray, margin: int = 0) -> float:
-        """Share of the good hits `margin` bp inside the sequence whose contributions (N, L) add up to 0 or less, %."""
+    def false_negatives(self, contributions: np.ndarray) -> float:
+        """Share of the good hits under which the contributions (N, L) add up to 0 or less, %."""
         sums = np.pad(np.cumsum(contributions.astype(np.float64), axis=1), ((0, 0), (1, 0)))
         under = np.take_along_axis(sums, self.starts + self.width, 1) - np.take_along_axis(sums, self.starts, 1)
-        return 100 * float((under[self.good(margin)] <= 0).mean())
+        return 100 * float((under[self.good] <= 0).mean())
 
 
 def gradients(model: torch.nn.Module, sequences: Tensor, target: int) -> Tensor:
@@ -193,10 +191,10 @@ def contributions(method: str, model: torch.nn.Module, sequences: Tensor, refere
 
 @dataclass(frozen=True)
 class Measured:
-    """What one network gave; keys are method, kind of references and, of the shares, the margin."""
+    """What one network gave; keys are method and kind of references."""
 
-    good_hits: dict[int, list[int]]  # for each margin, of each motif
-    false_negatives: dict[tuple[str, str, int], list[float]]  # %, of each motif
+    good_hits: list[int]  # of each motif
+    false_negatives: dict[tuple[str, str], list[float]]  # %, of each motif
     seconds: dict[tuple[str, str], float]
 
 
@@ -205,7 +203,7 @@ def measure(experiment: Experiment, model: torch.nn.Module, n_explained: int) ->
     codes = experiment.codes(test[test["class"] == "both"].head(n_explained))
     sequences = one_hot(torch.from_numpy(codes))
     hits = [Hits.find(codes, motif.probabilities, simulation.background) for motif in simulation.motifs.values()]
-    measured = Measured({margin: [int(of.good(margin).sum()) for of in hits] for margin in MARGINS}, {}, {})
+    measured = Measured([int(of.good.sum()) for of in hits], {}, {})
     for kind, (references, n) in references_of(simulation).items():
         for method in METHODS:
             if method == "gradient × input" and kind != "background":  # needs no reference
@@ -213,8 +211,7 @@ def measure(experiment: Experiment, model: torch.nn.Module, n_explained: int) ->
             start = time.perf_counter()
             scores = contributions(method, model, sequences, references, n)
             measured.seconds[method, kind] = time.perf_counter() - start
-            for margin in MARGINS:
-                measured.false_negatives[method, kind, margin] = [of.false_negatives(scores, margin) for of in hits]
+            measured.false_negatives[method, kind] = [of.false_negatives(scores) for of in hits]
     return measured
 
 
@@ -277,33 +274,25 @@ def report(experiment: Experiment, settings: dict, arguments: argparse.Namespace
     print(table(["", *targets], rows))
 
     print("\n## False negatives, %\n")
+    good = ", ".join(f"{n:,} of {name}" for n, name in zip(runs[0].good_hits, motifs, strict=True))
     print(
         f"Target `{TARGET}`, its logit; {arguments.explained} test sequences that hold both motifs; of the {BEST_HITS} "
         f"best hits of a motif in each, on either strand, those with log-odds (natural, pseudocount {PSEUDOCOUNT}) of "
-        f"at least {GOOD_HIT:g}. Background: one reference, the expected frequencies of the bases, as in the paper. "
-        f"Interior gradients: {PATH_STEPS} steps, midpoints. The paper's numbers are those of its own network and "
-        "data, for all hits."
+        f"at least {GOOD_HIT:g}: {good}. Background: one reference, the expected frequencies of the bases, as in the "
+        f"paper. Interior gradients: {PATH_STEPS} steps, midpoints. The paper's numbers are those of its own network "
+        "and data.\n"
     )
     kinds = list(references_of(experiment.simulation))
-    for margin in MARGINS:
-        counts = ", ".join(f"{n:,} of {name}" for n, name in zip(runs[0].good_hits[margin], motifs, strict=True))
-        where = f"Hits at least {margin} bp from both ends" if margin else "All hits"
-        print(f"\n### {where}: {counts}\n")
-        header = ["method", *([] if margin else [f"paper, {name}" for name in motifs])]
-        header += [f"{kind}, {name}" for kind in kinds for name in motifs]
-        rows = []
-        for method in METHODS:
-            row = [method] if margin else [method, *(f"{value:.2f}" for value in PAPER.get(method, ())), "", ""][:3]
-            for kind in kinds:
-                values = [run.false_negatives.get((method, kind, margin)) for run in runs]
-                row += [spread(shares) for shares in zip(*values, strict=True)] if values[0] else ["", ""]
-            rows.append(row)
-        print(table(header, rows))
-    print(
-        "\nWithout padding, the second convolution has fewer windows for a site near an end, and a filter that knows "
-        "the motif at another place in its window never sees that site. From "
-        f"{MARGINS[1]} bp on, all windows that can hold a site are there."
-    )
+    header = ["method", *(f"paper, {name}" for name in motifs)]
+    header += [f"{kind}, {name}" for kind in kinds for name in motifs]
+    rows = []
+    for method in METHODS:
+        row = [method, *(f"{value:.2f}" for value in PAPER.get(method, ())), "", ""][:3]
+        for kind in kinds:
+            values = [run.false_negatives.get((method, kind)) for run in runs]
+            row += [spread(shares) for shares in zip(*values, strict=True)] if values[0] else ["", ""]
+        rows.append(row)
+    print(table(header, rows))
 
     print("\n## Seconds for them\n")
     rows = []

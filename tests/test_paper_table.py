@@ -30,19 +30,17 @@ def test_hits_are_the_best_windows_of_either_strand():
     perfect = 4 * np.log((0.97 + 0.001) / 1.004 / 0.25)
     np.testing.assert_allclose(hits.log_odds[0, :2], perfect)
     assert (np.diff(hits.log_odds[0]) <= 0).all()
-    assert sorted(hits.to_end[0, :2]) == [3, 4]  # of 21 bp, 18 to 21 lie behind the second
 
 
 def test_a_false_negative_is_a_good_hit_without_a_positive_sum():
     from paper_table import Hits
 
     starts = np.array([[2, 10, 6]])
-    hits = Hits(starts, log_odds=np.array([[9.0, 7.0, 6.99]]), to_end=np.array([[2, 7, 6]]), width=3)
+    hits = Hits(starts, log_odds=np.array([[9.0, 7.0, 6.99]]), width=3)
     contributions = np.zeros((1, 20), np.float32)
     contributions[0, [1, 2, 4, 5]] = [-9, 1, 0.5, -9]  # around the first hit, which is [2, 5)
     contributions[0, [6, 10, 11]] = [-1, 1, -1]  # the second adds up to 0; the third is not good enough to count
     assert hits.false_negatives(contributions) == pytest.approx(50)
-    assert hits.false_negatives(contributions, margin=3) == 100
     contributions[0, 11] = -0.9
     assert hits.false_negatives(contributions) == 0
 
