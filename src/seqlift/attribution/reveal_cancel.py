@@ -28,7 +28,8 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from seqlift.attribution.rules import DIVISIONS, PRODUCTS, Pairing, Rescale, attach, find, getters
+from seqlift.attribution import kernels
+from seqlift.attribution.rules import COMPILED, DIVISIONS, PRODUCTS, Pairing, Rescale, attach, find, getters
 
 _PARTS = "_seqlift_parts"
 
@@ -73,12 +74,19 @@ class RevealCancel(Rescale):
         x, fx = (pairing.expand(value, r) for value in saved)
 
         def compute(plus: Tensor, minus: Tensor):
-            fr, above, below = function(r), r + plus, r + minus
+            above, below = r + plus, r + minus
             f_above, f_below = function(above), function(below)
-            of_plus = self.multiplier(function, above, r, f_above, fr)
-            of_plus = (of_plus + self.multiplier(function, x, below, fx, f_below)) / 2
-            of_minus = self.multiplier(function, below, r, f_below, fr)
-            of_minus = (of_minus + self.multiplier(function, x, above, fx, f_above)) / 2
+
+            def chord(a: Tensor, b: Tensor, fa: Tensor) -> tuple[Tensor, Tensor]:
+                """f(b), and the multiplier between b and a."""
+                if self.multiplier in COMPILED and kernels.can_take(a, b):
+                    return COMPILED[self.multiplier](function, a, b, fa)
+                fb = function(b)
+                return fb, self.multiplier(function, a, b, fa, fb)
+
+            fr, of_plus = chord(above, r, f_above)
+            of_plus = (of_plus + chord(x, below, fx)[1]).div_(2)
+            of_minus = (chord(below, r, f_below)[1] + chord(x, above, fx)[1]).div_(2)
             return fr, lambda gradient: (gradient * of_plus, gradient * of_minus)
 
         return attach(compute, *parts())
@@ -112,6 +120,7 @@ def wants_inputs(rule: str, function: Callable, n_tracked: int, result: Any) -> 
 
 def note_parts(
     rule: str,
+    run: Callable,
     function: Callable,
     args: tuple,
     kwargs: dict,
@@ -124,6 +133,8 @@ def note_parts(
     Parameters
     ----------
     rule : "reveal-cancel" or "genomics"
+    run : callable
+        Makes a call: `run(function, *args, **kwargs)`.
     function, args, kwargs, result
         The call, on the references, and what it gave.
     inputs : list of torch.Tensor
@@ -132,7 +143,7 @@ def note_parts(
         For each of them the parts of its total change (`total_parts`), if `wants_inputs`.
     """
     known = [parts_of(value) for value in inputs]
-    parts = _parts(rule, _Call(function, args, kwargs, inputs), known, totals, result)
+    parts = _parts(rule, _Call(run, function, args, kwargs, inputs), known, totals, result)
     if parts is None:
         return
     if isinstance(result, Tensor):
@@ -178,6 +189,7 @@ def _flat(value: Any) -> list:
 class _Call:
     """A call of a linear operation, to be made again with other values for its inputs."""
 
+    run: Callable
     function: Callable
     args: tuple
     kwargs: dict
@@ -192,13 +204,13 @@ class _Call:
                 return chosen.get(id(value), constant(value) if value.is_floating_point() else value)
             return type(value)(map(put, value)) if type(value) in (tuple, list) else value
 
-        return self.function(*map(put, self.args), **{key: put(value) for key, value in self.kwargs.items()})
+        return self.run(self.function, *map(put, self.args), **{key: put(value) for key, value in self.kwargs.items()})
 
     def without_bias(self) -> "_Call":
         kwargs = {key: value for key, value in self.kwargs.items() if key != "bias"}
         takes_bias = self.function.__name__ == "linear" or self.function.__name__.startswith("conv")
         args = (*self.args[:2], None, *self.args[3:]) if takes_bias and len(self.args) > 2 else self.args
-        return _Call(self.function, args, kwargs, self.inputs)
+        return _Call(self.run, self.function, args, kwargs, self.inputs)
 
     def n_constants(self) -> int:
         """How many other tensors of numbers there are."""

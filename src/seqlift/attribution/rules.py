@@ -183,8 +183,8 @@ class Rescale:
 
         def compute(r: Tensor):
             paired = pairing(x, r)
-            if self.multiplier in _COMPILED and kernels.can_take(x, r, fx):
-                fr, multiplier = _COMPILED[self.multiplier](function, x, r, fx)
+            if self.multiplier in COMPILED and kernels.can_take(x, r, fx):
+                fr, multiplier = COMPILED[self.multiplier](function, x, r, fx)
                 return fr, multiplier.mul_  # one backward pass, so its memory can hold the product
 
             def in_shape(values: Tensor) -> Tensor:  # functions with a parameter for each channel need their axes
@@ -217,7 +217,7 @@ def _compiled_smooth(function, x: Tensor, r: Tensor, fx: Tensor) -> tuple[Tensor
 
 
 # The same on a CPU, in one pass over memory: the output on the references, and the multiplier.
-_COMPILED: dict[Callable, Callable] = {
+COMPILED: dict[Callable, Callable] = {
     rescale_relu: lambda function, x, r, fx: kernels.relu(x, r),
     rescale_kinked: _compiled_kinked,
     rescale_smooth: _compiled_smooth,

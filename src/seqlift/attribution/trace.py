@@ -479,7 +479,7 @@ class _Replay(_Walk):
         if reveal_cancel.wants_inputs(self._rule, function, len(tracked), result):
             saved = self._take(reveal_cancel.Inputs())
             totals = [reveal_cancel.total_parts(x, r, self._pairing) for x, r in zip(saved, tracked, strict=True)]
-        reveal_cancel.note_parts(self._rule, function, args, kwargs, tracked, result, totals)
+        reveal_cancel.note_parts(self._rule, self._run, function, args, kwargs, tracked, result, totals)
 
 
 def _output(value: Any) -> Tensor:
