@@ -9,7 +9,7 @@ SOURCE = Path(__file__).parents[1] / "src" / "seqlift"
 
 # A module may import what stands above it. Those in one line do not know each other.
 ORDER = [
-    {"errors", "files"},
+    {"compiled", "errors", "files"},
     {"config", "intervals", "progress"},
     {"fetch", "genome", "shuffle"},
     {"negatives"},

@@ -274,7 +274,7 @@ def test_works_where_no_cache_can_be_written(tmp_path):
     package = Path(seqlift.__file__).parent
     copy = tmp_path / "seqlift"
     copy.mkdir()
-    for name in ("errors.py", "shuffle.py"):
+    for name in ("compiled.py", "errors.py", "shuffle.py"):
         shutil.copy(package / name, copy)
     (copy / "__init__.py").write_text("")
     # A file where numba would make its folder keeps even root from writing there.

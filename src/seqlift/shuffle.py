@@ -15,25 +15,15 @@ Shuffle number i of a sequence is a pure function of (seed, content of the seque
 other sequences, their order, the number of shuffles asked for or the number of threads.
 """
 
-import itertools
-from concurrent.futures import ThreadPoolExecutor
-
 import numba
 import numpy as np
 
+from seqlift.compiled import compiled, over_rows
 from seqlift.errors import SeqliftError
 
 N_CODE = 4
 MAX_K = 6  # a word of six comes once in 4,096 bp: with longer ones there is next to nothing to choose
 _BASES_WORTH_A_THREAD = 250_000  # below some 2 ms of work a second thread costs more than it saves
-
-
-def compiled(function):
-    """Compile `function` with numba, released from the interpreter's lock, cached on disk where a folder allows it."""
-    try:
-        return numba.njit(cache=True, nogil=True)(function)
-    except RuntimeError:  # numba found no folder to write to: a read-only installation and no home folder
-        return numba.njit(nogil=True)(function)
 
 
 def dinucleotide_shuffle(sequences, n: int, *, seed: int, start: int = 0) -> np.ndarray:
@@ -87,20 +77,9 @@ def klet_shuffle(sequences, n: int, *, k: int, seed: int, start: int = 0) -> np.
             raise SeqliftError(f"`{name}` (={value}) must be at least 0 and below {limit}")
     sequences = np.ascontiguousarray(sequences, dtype=np.uint8)
     shuffled = np.empty((len(sequences), n, sequences.shape[1]), dtype=np.uint8)
-    # Threads live only as long as the call, so that a process forked afterwards (a data loader) inherits none.
     threads = min(numba.config.NUMBA_NUM_THREADS, len(sequences), shuffled.size // _BASES_WORTH_A_THREAD)
     keys, start = sequence_keys(sequences, seed), np.uint64(start)
-    if threads <= 1:
-        _shuffle_all(sequences, k, keys, start, shuffled)
-    else:
-        edges = np.linspace(0, len(sequences), threads + 1).astype(int)
-        with ThreadPoolExecutor(threads) as pool:
-            parts = [
-                pool.submit(_shuffle_all, sequences[a:b], k, keys[a:b], start, shuffled[a:b])
-                for a, b in itertools.pairwise(edges)
-            ]
-            for part in parts:
-                part.result()
+    over_rows(lambda a, b: _shuffle_all(sequences[a:b], k, keys[a:b], start, shuffled[a:b]), len(sequences), threads)
     return shuffled
 
 

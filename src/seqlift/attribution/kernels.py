@@ -6,25 +6,15 @@ operations themselves. `seqlift.attribution.rules` defines what they compute and
 types.
 """
 
-import itertools
 from collections.abc import Callable
-from concurrent.futures import ThreadPoolExecutor
 
-import numba
 import numpy as np
 import torch
 from torch import Tensor
 
+from seqlift.compiled import compiled, over_rows
+
 _WORTH_A_THREAD = 2**19  # elements: below a millisecond of work a second thread costs more than it saves
-
-
-def compiled(function):
-    """Compile with numba, cached on disk where a folder allows it; a division by zero is not an error."""
-    options = {"nogil": True, "error_model": "numpy"}
-    try:
-        return numba.njit(cache=True, **options)(function)
-    except RuntimeError:  # numba found no folder to write to: a read-only installation and no home folder
-        return numba.njit(**options)(function)
 
 
 def can_take(*tensors: Tensor) -> bool:
@@ -35,15 +25,7 @@ def can_take(*tensors: Tensor) -> bool:
 def _run(kernel: Callable, n_rows: int, n_elements: int, *arrays: np.ndarray) -> None:
     """`kernel(first, last, *arrays)` over all rows, on as many threads as PyTorch uses."""
     threads = min(torch.get_num_threads(), n_rows, n_elements // _WORTH_A_THREAD)
-    if threads <= 1:
-        kernel(0, n_rows, *arrays)
-        return
-    edges = np.linspace(0, n_rows, threads + 1).astype(int)
-    with ThreadPoolExecutor(threads - 1) as pool:
-        parts = [pool.submit(kernel, a, b, *arrays) for a, b in itertools.pairwise(edges[1:])]
-        kernel(edges[0], edges[1], *arrays)
-        for part in parts:
-            part.result()
+    over_rows(lambda first, last: kernel(first, last, *arrays), n_rows, threads)
 
 
 def is_channels_last(value: Tensor) -> bool:
