@@ -15,7 +15,7 @@ call are held against the computation point by point, and where anything is amis
 
 import contextlib
 import math
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
@@ -27,7 +27,7 @@ from torch.utils.weak import WeakTensorKeyDictionary
 
 from seqlift.attribution.layout import ChannelsLast, is_channels_last, serves
 from seqlift.attribution.pace import is_out_of_memory
-from seqlift.attribution.rules import as_dims, find
+from seqlift.attribution.rules import as_dims, find, tensors_in
 from seqlift.errors import SeqliftError
 
 
@@ -305,7 +305,7 @@ class _Ends(TorchFunctionMode):
 
     def __torch_function__(self, function, types, args=(), kwargs=None):
         kwargs = kwargs or {}
-        followed = [tensor for tensor in _tensors((args, kwargs)) if tensor in self._followed]
+        followed = [tensor for tensor in tensors_in((args, kwargs)) if tensor in self._followed]
         if not followed:
             return self._run(function, *args, **kwargs)
         if all(map(self._is_end, followed)):
@@ -368,7 +368,7 @@ class _Ends(TorchFunctionMode):
     def _linear(self, form: Callable, args: tuple, kwargs: dict) -> Any:
         with torch.no_grad():
             ends = self._run(form, *_replaced(args, self._sequences), **_replaced(kwargs, self._sequences))
-        made = list(_tensors(ends))
+        made = tensors_in(ends)
         if not made or not all(tensor.is_floating_point() for tensor in made):
             return None  # a conversion to whole numbers
         starts = self._run(form, *args, **kwargs)
@@ -396,14 +396,6 @@ class _Ends(TorchFunctionMode):
         for other in list(self._followed):
             if other is not start and other.untyped_storage().data_ptr() == memory:
                 raise self._unfit("a view was changed in place")
-
-
-def _tensors(value: Any) -> Iterator[Tensor]:
-    if isinstance(value, Tensor):
-        yield value
-    elif isinstance(value, tuple | list | dict):
-        for item in value.values() if isinstance(value, dict) else value:
-            yield from _tensors(item)
 
 
 def _replaced(value: Any, put: Callable[[Tensor], Tensor]) -> Any:

@@ -544,6 +544,17 @@ MAX_POOLS.update({getattr(torch, f"max_pool{n}d"): (getattr(F, f"max_pool{n}d_wi
 EXTREMA = {**dict.fromkeys(find("max", "amax"), 1), **dict.fromkeys(find("min", "amin"), -1)}
 
 
+def tensors_in(value: Any) -> list[Tensor]:
+    """All tensors in the arguments or the result of an operation: in lists, tuples and dicts, to any depth."""
+    if isinstance(value, Tensor):
+        return [value]
+    if isinstance(value, dict):
+        value = value.values()
+    elif not isinstance(value, tuple | list):
+        return []
+    return [tensor for item in value for tensor in tensors_in(item)]
+
+
 def as_dims(dim, ndim: int) -> list[int]:
     """The axes that a `dim` argument names, from 0 up; all of them for None."""
     dims = range(ndim) if dim is None or dim == () else (dim if isinstance(dim, tuple | list) else (dim,))

@@ -67,16 +67,6 @@ def _came_from_input(value: Tensor) -> bool:
     return False
 
 
-def _tensors(value: Any) -> list[Tensor]:
-    if isinstance(value, Tensor):
-        return [value]
-    if isinstance(value, tuple | list):
-        return [tensor for item in value for tensor in _tensors(item)]
-    if isinstance(value, dict):
-        return [tensor for item in value.values() for tensor in _tensors(item)]
-    return []
-
-
 _without_override: dict[Callable, Callable] = {}
 
 
@@ -148,14 +138,14 @@ class _Walk(TorchFunctionMode):
     def __torch_function__(self, function, types, args=(), kwargs=None):
         kwargs = kwargs or {}
         if function not in rules.VALUELESS and any(
-            not _is_tracked(t) and _came_from_input(t) for t in _tensors((args, kwargs))
+            not _is_tracked(t) and _came_from_input(t) for t in rules.tensors_in((args, kwargs))
         ):
             raise self._refuse(
                 function,
                 "its input was computed where operations cannot be seen "
                 "(a scripted or compiled function, a custom autograd.Function that calls no PyTorch operation)",
             )
-        tracked = [tensor for tensor in _tensors((args, kwargs)) if _is_tracked(tensor)]
+        tracked = [tensor for tensor in rules.tensors_in((args, kwargs)) if _is_tracked(tensor)]
         if not tracked:
             with torch.no_grad():
                 return function(*args, **kwargs)
@@ -235,19 +225,19 @@ class _Walk(TorchFunctionMode):
         """How many of the factors of a product depend on the input (the bias of a layer is none)."""
         positional = args if function in _EINSUM else args[:2]
         factors = [*positional, *(value for key, value in kwargs.items() if key != "bias")]
-        return sum(_is_tracked(tensor) for tensor in _tensors(factors))
+        return sum(_is_tracked(tensor) for tensor in rules.tensors_in(factors))
 
     def _linear(self, function: Callable, tracked: list[Tensor], args: tuple, kwargs: dict) -> Any:
         if function in rules.LINEAR:
             places = rules.LINEAR[function]
-            if any(any(map(_is_tracked, _tensors(a))) for i, a in enumerate(args) if i not in places) or any(
-                any(map(_is_tracked, _tensors(a))) for k, a in kwargs.items() if k not in rules.LINEAR_KEYWORDS
+            if any(any(map(_is_tracked, rules.tensors_in(a))) for i, a in enumerate(args) if i not in places) or any(
+                any(map(_is_tracked, rules.tensors_in(a))) for k, a in kwargs.items() if k not in rules.LINEAR_KEYWORDS
             ):
                 raise NotImplementedError("an index, a mask, a condition or a weight in it depends on the input")
         _check_evaluation(function, args, kwargs)
         with self._gradients():
             result = self._run(function, *args, **kwargs)
-        if any(not (t.is_floating_point() or t.is_complex()) for t in _tensors(result)):
+        if any(not (t.is_floating_point() or t.is_complex()) for t in rules.tensors_in(result)):
             raise NotImplementedError("it makes whole numbers of an activation")
         if self._rule != "rescale" and not any(result is tensor for tensor in tracked):
             self._split_change(function, tracked, args, kwargs, result)
@@ -423,7 +413,7 @@ class _Record(_Walk):
         return torch.no_grad()
 
     def _follow(self, value):
-        for tensor in _tensors(_mark(value)):
+        for tensor in rules.tensors_in(_mark(value)):
             if tensor.is_floating_point():
                 tensor.requires_grad_()
         return value

@@ -2,13 +2,12 @@
 
 import math
 from collections.abc import Callable
-from typing import Any
 
 import torch
 from torch import Tensor
 from torch.utils._python_dispatch import TorchDispatchMode
-from torch.utils._pytree import tree_leaves
 
+from seqlift.attribution.rules import tensors_in
 from seqlift.errors import SeqliftError
 
 # Bytes of the largest activation of a batch. On a CPU, larger ones fall out of the caches and come from the system
@@ -26,15 +25,11 @@ class _LargestActivation(TorchDispatchMode):
 
     def __torch_dispatch__(self, function, types, args=(), kwargs=None):
         result = function(*args, **(kwargs or {}))
-        given = {tensor.untyped_storage().data_ptr() for tensor in _tensors((args, kwargs))}
-        for tensor in _tensors(result):
+        given = {tensor.untyped_storage().data_ptr() for tensor in tensors_in((args, kwargs))}
+        for tensor in tensors_in(result):
             if tensor.untyped_storage().data_ptr() not in given:
                 self.bytes = max(self.bytes, tensor.numel() * tensor.element_size())
         return result
-
-
-def _tensors(value: Any) -> list[Tensor]:
-    return [leaf for leaf in tree_leaves(value) if isinstance(leaf, Tensor)]
 
 
 def default_batch_size(predict: Callable[..., Tensor], sequences: Tensor, args: tuple[Tensor, ...] = ()) -> int:
