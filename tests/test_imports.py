@@ -10,11 +10,12 @@ SOURCE = Path(__file__).parents[1] / "src" / "seqlift"
 # A module may import what stands above it. Those in one line do not know each other.
 ORDER = [
     {"compiled", "errors", "files"},
-    {"intervals", "progress"},
-    {"targets"},
+    {"chromosomes", "intervals", "progress"},
+    {"region_table", "targets"},
     {"config"},
     {"fetch", "genome", "shuffle"},
     {"negatives", "signal", "splits"},
+    {"peaks"},
     {"regions"},
     {"dataset", "metrics", "models"},
     {"objectives"},

@@ -6,32 +6,57 @@ neighbouring or overlapping windows share bases, and a model must be judged on s
 """
 
 import fnmatch
-import gzip
-import io
-import json
 import os
 import re
 import zlib
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
 import pandas as pd
 
 from seqlift.errors import SeqliftError
-from seqlift.files import replacing
 from seqlift.genome import Genome
-from seqlift.intervals import read_lines, read_peaks
+from seqlift.intervals import read_peaks
 from seqlift.negatives import draw_negatives, gc_histogram, window_content
+from seqlift.region_table import (
+    COLUMNS,
+    FORMAT,
+    KINDS,
+    SIGNAL_PREFIX,
+    SPLITS,
+    TARGET_PREFIX,
+    Regions,
+    assign_fold,
+    fold_names,
+    labels_of,
+    read_regions,
+    target_names,
+    write_regions,
+)
+from seqlift.targets import Target
 
-FORMAT = "seqlift regions 1"
-SPLITS = ("train", "valid", "test")
-KINDS = ("peak", "genome", "shuffled", "bed")
+__all__ = [
+    "COLUMNS",
+    "DROPPED",
+    "FORMAT",
+    "KINDS",
+    "NEGATIVES",
+    "SIGNAL_PREFIX",
+    "SPLITS",
+    "TARGET_PREFIX",
+    "Regions",
+    "assign_fold",
+    "fold_names",
+    "labels_of",
+    "make_regions",
+    "read_regions",
+    "target_names",
+    "write_regions",
+]
+
 NEGATIVES = ("genome", "shuffled")
-COLUMNS = ["chrom", "start", "end", "name", "strand", "summit", "kind", "split", "score", "gc", "source"]
-TARGET_PREFIX = "target:"
 
 # Why a peak is not the centre of a region. In this order: the first that holds is counted.
 DROPPED = {
@@ -44,39 +69,9 @@ DROPPED = {
 }
 
 
-@dataclass(frozen=True)
-class TargetPeaks:
-    """The peaks of one target: its name, the path of its file, and chromosomes to rename (old -> new)."""
-
-    name: str
-    path: str | os.PathLike
-    rename: Mapping[str, str] | None = None
-
-
-@dataclass(frozen=True)
-class Regions:
-    """What `make_regions` made.
-
-    Attributes
-    ----------
-    table : pandas.DataFrame
-        One row a region, columns as in `regions.tsv.gz`.
-    summary : dict
-        What was kept, what was dropped and why, and the settings: the content of `regions.json`.
-    """
-
-    table: pd.DataFrame
-    summary: dict
-
-
-def target_names(table: pd.DataFrame) -> list[str]:
-    """Names of the targets of a table of regions, in the order of its columns."""
-    return [column.removeprefix(TARGET_PREFIX) for column in table.columns if column.startswith(TARGET_PREFIX)]
-
-
 def make_regions(
     genome_path: str | os.PathLike,
-    targets: Sequence[TargetPeaks],
+    targets: Sequence[Target],
     *,
     length: int,
     valid: Sequence[str],
@@ -114,7 +109,7 @@ def make_regions(
     Parameters
     ----------
     genome_path : path of a FASTA file
-    targets : sequence of TargetPeaks
+    targets : sequence of Target
     length : int
         Of each window (bp).
     valid, test : sequences of str
@@ -204,12 +199,14 @@ def make_regions(
             },
             "negatives": _describe_negatives(table, negatives, ratio, min_distance),
             "seed": seed,
+            "signal": None,
+            "folds": 0,
             "kept": _count(table, names),
             "regions": {split: int((table["split"] == split).sum()) for split in SPLITS},
             "dropped": {reason: int((peaks["dropped"] == reason).sum()) for reason in DROPPED},
             "peaks": {
                 target.name: {
-                    "path": str(target.path),
+                    "path": str(target.peaks),
                     "read": int((peaks["target"] == number).sum()),
                     "used": int(used.get(number, 0)),
                 }
@@ -270,18 +267,18 @@ def _split_chromosomes(genome: Genome, valid: Sequence[str], test: Sequence[str]
     return {chrom: splits.get(chrom, "train") for chrom in genome.sizes if chrom not in excluded}
 
 
-def _read_all(targets: Sequence[TargetPeaks], genome: Genome, exclude_chromosomes: Sequence[str]) -> pd.DataFrame:
+def _read_all(targets: Sequence[Target], genome: Genome, exclude_chromosomes: Sequence[str]) -> pd.DataFrame:
     """The peaks of all targets, with `target` (number of it) and `file`, by chromosome and summit."""
     tables = []
     for number, target in enumerate(targets):
-        peaks = read_peaks(target.path, rename=target.rename)
+        peaks = read_peaks(target.peaks)
         present = list(dict.fromkeys(peaks["chrom"]))
         unknown = set(present) - set(genome.sizes) - _matching(present, exclude_chromosomes)
         missing = [chrom for chrom in present if chrom in unknown]
         if missing:
             rows = peaks[peaks["chrom"].isin(missing)]
             raise SeqliftError(
-                f"{target.path}:{rows['line'].iloc[0]}: {len(rows)} of {len(peaks)} peaks lie on chromosomes that the "
+                f"{target.peaks}:{rows['line'].iloc[0]}: {len(rows)} of {len(peaks)} peaks lie on chromosomes that the "
                 f"FASTA file lacks: {_some(missing)}; {genome.path} has {_some(genome.sizes)}"
                 f"{_naming_hint(missing, genome.sizes)}"
             )
@@ -290,11 +287,11 @@ def _read_all(targets: Sequence[TargetPeaks], genome: Genome, exclude_chromosome
         if len(off):
             first = off.iloc[0]
             raise SeqliftError(
-                f"{target.path}:{first['line']}: summit {first['summit']} lies past the end of {first['chrom']} "
+                f"{target.peaks}:{first['line']}: summit {first['summit']} lies past the end of {first['chrom']} "
                 f"({genome.sizes[first['chrom']]} bp in {genome.path}), as do {len(off)} in all; the peaks come from "
                 "another assembly: use the FASTA file of theirs"
             )
-        tables.append(peaks.assign(target=number, file=Path(target.path).name))
+        tables.append(peaks.assign(target=number, file=Path(target.peaks).name))
     peaks = pd.concat(tables, ignore_index=True)
     order = {chrom: number for number, chrom in enumerate(genome.sizes)}
     place = peaks["chrom"].map(order).fillna(len(order))
@@ -323,7 +320,7 @@ def _naming_hint(missing: Sequence[str], known: Mapping[str, int]) -> str:
     return ". Use the FASTA file of the assembly the peaks were called on, or list the others in exclude_chromosomes"
 
 
-def _rank(peaks: pd.DataFrame, targets: Sequence[TargetPeaks], top_share: float) -> tuple[pd.Series, pd.Series]:
+def _rank(peaks: pd.DataFrame, targets: Sequence[Target], top_share: float) -> tuple[pd.Series, pd.Series]:
     """Share of its target's peaks that score higher (0: the best), and whether a peak is below the share kept."""
     rank = pd.Series(0.0, index=peaks.index)
     weak = pd.Series(False, index=peaks.index)
@@ -333,13 +330,13 @@ def _rank(peaks: pd.DataFrame, targets: Sequence[TargetPeaks], top_share: float)
             without = peaks.loc[scores.index[scores.isna()], "line"]
             if len(without):
                 raise SeqliftError(
-                    f"{target.path}:{without.min()}: no score in column 5, as in {len(without)} of {len(scores)} peaks "
+                    f"{target.peaks}:{without.min()}: no score in column 5, as in {len(without)} of {len(scores)} peaks "
                     f"of target {target.name!r}; top_share ({top_share}) keeps the best by score: add scores or set it "
                     "to 1"
                 )
             if len(scores) > 1 and scores.nunique() == 1:
                 raise SeqliftError(
-                    f"{target.path}: all peaks of target {target.name!r} have the same score ({scores.iloc[0]:g}, "
+                    f"{target.peaks}: all peaks of target {target.name!r} have the same score ({scores.iloc[0]:g}, "
                     f"column 5); top_share ({top_share}) keeps the best by score: add scores or set it to 1"
                 )
         if not scores.isna().any() and len(scores):
@@ -408,11 +405,12 @@ def _region_rows(
     rows["summit"] = centres["summit"]
     rows["kind"] = "peak"
     rows["split"] = centres["chrom"].map(splits)
+    rows["set"] = 0
     rows["score"] = centres["score"]
     rows["gc"] = centres["gc"]
     rows["source"] = centres["file"] + ":" + centres["line"].astype(str)
     for number, name in enumerate(names):
-        rows[TARGET_PREFIX + name] = labels[:, number].astype(np.int64)
+        rows[TARGET_PREFIX + name] = labels[:, number].astype(np.float64)
     return rows.reset_index(drop=True)
 
 
@@ -433,7 +431,7 @@ def _shuffled_rows(positives: pd.DataFrame, names: Sequence[str], ratio: float, 
         number = copy.groupby(level=0).cumcount()
         copies.append(copy.assign(name=copy["name"] + "_shuffle" + number.astype(str)))
     shuffled = pd.concat(copies, ignore_index=True) if copies else positives.iloc[:0]
-    return shuffled.assign(kind="shuffled", score=np.nan, **{TARGET_PREFIX + name: 0 for name in names})
+    return shuffled.assign(kind="shuffled", score=np.nan, **{TARGET_PREFIX + name: 0.0 for name in names})
 
 
 def _around(peaks: pd.DataFrame, length: int) -> pd.DataFrame:
@@ -450,7 +448,7 @@ def _around(peaks: pd.DataFrame, length: int) -> pd.DataFrame:
 def _genome_rows(drawn: pd.DataFrame, names: Sequence[str], length: int) -> pd.DataFrame:
     """Rows of kind `genome`."""
     rows = drawn.assign(name=_name(drawn), strand=".", summit=drawn["start"] + length // 2)
-    rows = rows.assign(kind="genome", score=np.nan, source="", **{TARGET_PREFIX + name: 0 for name in names})
+    rows = rows.assign(kind="genome", set=0, score=np.nan, source="", **{TARGET_PREFIX + name: 0.0 for name in names})
     return rows[[*COLUMNS, *(TARGET_PREFIX + name for name in names)]]
 
 
@@ -509,78 +507,3 @@ def _describe_negatives(table: pd.DataFrame, kind: str, ratio: float, min_distan
         # Mean difference between the sorted GC contents of positives and negatives (first Wasserstein distance).
         "gc_distance": {split: round(value, 6) for split, value in distance.items()},
     }
-
-
-def write_regions(regions: Regions, tsv_path: str | os.PathLike, json_path: str | os.PathLike) -> None:
-    """Write `regions.tsv.gz` and `regions.json`, both whole or neither. The same regions give the same bytes."""
-    text = regions.table.to_csv(sep="\t", index=False, float_format="%.6g", lineterminator="\n")
-    try:
-        with replacing(tsv_path) as tsv, replacing(json_path) as summary:
-            with open(tsv, "wb") as raw, gzip.GzipFile(filename="", mode="wb", fileobj=raw, mtime=0) as packed:
-                packed.write(text.encode())
-            summary.write_text(json.dumps(regions.summary, indent=1) + "\n")
-    except OSError as error:
-        raise SeqliftError(f"{tsv_path}, {json_path}: cannot be written: {error.strerror or error}") from None
-
-
-def read_regions(tsv_path: str | os.PathLike) -> pd.DataFrame:
-    """Read a table of regions, plain or gzipped, and check it.
-
-    Returns
-    -------
-    pandas.DataFrame
-        Columns as in `regions.tsv.gz`: `start`, `end`, `summit` int64 (bp, 0-based, end exclusive), `score`, `gc`
-        float64 (NaN if there is none), `target:<name>` int64 (0 or 1), the others str.
-
-    Raises
-    ------
-    SeqliftError
-        If the file is missing or breaks a rule; names file and line.
-    """
-    path = Path(tsv_path)
-    lines = read_lines(path)
-    _, header = next(lines, (0, ""))
-    columns = header.split("\t")
-    if columns[: len(COLUMNS)] != COLUMNS:
-        raise SeqliftError(f"{path}:1: not a table of regions: columns must be {' '.join(COLUMNS)}, then the targets")
-    wrong = [column for column in columns[len(COLUMNS) :] if not column.startswith(TARGET_PREFIX)]
-    if wrong:
-        raise SeqliftError(f"{path}:1: column {wrong[0]!r} must be a target, named '{TARGET_PREFIX}<name>'")
-    if len(set(columns)) < len(columns):
-        raise SeqliftError(f"{path}:1: a target is named twice")
-    body = []
-    for number, line in lines:
-        if line.count("\t") != len(columns) - 1:
-            raise SeqliftError(f"{path}:{number}: {line.count(chr(9)) + 1} columns, must be {len(columns)}")
-        body.append(line)
-    if not body:
-        raise SeqliftError(f"{path}: holds no region; make the regions again")
-    table = pd.read_csv(
-        io.StringIO("\n".join(body)), sep="\t", header=None, names=columns, dtype=str, keep_default_na=False, quoting=3
-    )
-
-    def require(good: pd.Series, rule: str, column: str) -> None:
-        if not good.all():
-            row = int(np.argmin(good.to_numpy()))
-            raise SeqliftError(
-                f"{path}:{row + 2}: {column} is {table[column].iloc[row]!r}, {rule} ({(~good).sum()} such lines)"
-            )
-
-    for column in ("start", "end", "summit"):
-        require(table[column].str.fullmatch(r"\d{1,12}"), "must be a whole number", column)
-        table[column] = table[column].astype(np.int64)
-    for column in ("score", "gc"):
-        value = pd.to_numeric(table[column], errors="coerce").astype(np.float64)
-        require(value.notna() | (table[column] == ""), "must be a number or empty", column)
-        table[column] = value
-    for column in columns[len(COLUMNS) :]:
-        require(table[column].isin(["0", "1"]), "must be 0 or 1", column)
-        table[column] = table[column].astype(np.int64)
-    require(table["end"] > table["start"], "must be larger than start", "end")
-    length = table["end"] - table["start"]
-    require(length == length.iloc[0], f"must make the region {length.iloc[0]} bp long as the first is", "end")
-    require(table["strand"].isin(["+", "-", "."]), "must be '+', '-' or '.'", "strand")
-    require(table["kind"].isin(KINDS), f"must be one of {', '.join(KINDS)}", "kind")
-    require(table["split"].isin(SPLITS), f"must be one of {', '.join(SPLITS)}", "split")
-    require(~table["name"].duplicated(), "which an earlier line has too; names must be unique", "name")
-    return table

@@ -62,14 +62,15 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(arguments: argparse.Namespace) -> None:
     """Make and write the regions, and say what was kept and dropped."""
-    from seqlift.regions import DROPPED, TargetPeaks, make_regions, write_regions
+    from seqlift.regions import DROPPED, make_regions, write_regions
+    from seqlift.targets import Target
 
     targets = []
     for text in arguments.target:
         name, separator, path = text.partition("=")
         if not (name and separator and path):
             raise SeqliftError(f"--target {text!r} must be NAME=PEAKS, as in --target Reb1=Reb1.narrowPeak")
-        targets.append(TargetPeaks(name, path))
+        targets.append(Target(name, path))
     regions = make_regions(
         arguments.genome,
         targets,
