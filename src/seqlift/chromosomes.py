@@ -1,0 +1,113 @@
+"""Names of chromosomes: UCSC writes chr1, Ensembl 1, yeast has Roman numerals, and the mitochondrion many names.
+
+Files of one assembly often differ in nothing but these names. Here the names of two files are compared by what they
+mean, so that an error can print the mapping from one to the other.
+"""
+
+import re
+from collections.abc import Iterable, Mapping
+
+_MITOCHONDRION = {"m", "mt", "mito", "mtdna", "mitochondrion", "mitochondria"}
+_ROMAN = {"I": 1, "V": 5, "X": 10, "L": 50}
+
+
+def name_mapping(found: Iterable[str], known: Iterable[str]) -> dict[str, str]:
+    """Names that a file has and a genome lacks -> names of the genome that mean the same chromosome.
+
+    `chr1`, `Chr1` and `1` mean the same, so do `chrM`, `MT` and `Mito`; and `chrIV` and `chr4` where one side counts in
+    Roman numerals (then `chrX` is 10 only beside a `chrIX`, so that a sex chromosome stays one).
+
+    Parameters
+    ----------
+    found, known : iterables of str
+
+    Returns
+    -------
+    dict of str to str
+        In the order of `found`, without names that are known and without those that fit none or several.
+    """
+    found, known = list(dict.fromkeys(found)), list(dict.fromkeys(known))
+    here, there = _meanings(found), _meanings(known)
+    by_meaning: dict[str, list[str]] = {}
+    for name in known:
+        by_meaning.setdefault(there[name], []).append(name)
+    mapping = {}
+    for name in found:
+        meant = by_meaning.get(here[name], [])
+        if name not in there and len(meant) == 1:
+            mapping[name] = meant[0]
+    # Two names of the file for one of the genome would lay different sequences on each other
+    taken = [*mapping.values(), *(name for name in found if name in there)]
+    return {old: new for old, new in mapping.items() if taken.count(new) == 1}
+
+
+def mapping_text(mapping: Mapping[str, str]) -> str:
+    """A mapping as a config writes it: `rename_chromosomes: {1: chr1, MT: chrM}`."""
+    return f"rename_chromosomes: {{{', '.join(f'{old}: {new}' for old, new in mapping.items())}}}"
+
+
+def sed_command(mapping: Mapping[str, str]) -> str:
+    """The sed command that renames the first column of a text file."""
+    if all(new == "chr" + old for old, new in mapping.items()):
+        return "sed 's/^/chr/'"
+    if all(old == "chr" + new for old, new in mapping.items()):
+        return "sed 's/^chr//'"
+    # The tab keeps chr1 from being found in chr10
+    edits = " ".join(f"-e 's/^{re.escape(old)}\\t/{new}\\t/'" for old, new in mapping.items())
+    return f"sed {edits}"
+
+
+def naming_advice(missing: Iterable[str], found: Iterable[str], known: Iterable[str]) -> str:
+    """What to do about names that the genome lacks, as the end of a message.
+
+    Parameters
+    ----------
+    missing : iterable of str
+        Names that the genome lacks.
+    found : iterable of str
+        All names of the file: one numeral says little about how a file counts.
+    known : iterable of str
+        Names of the genome.
+    """
+    missing = list(missing)
+    mapping = {old: new for old, new in name_mapping(found, known).items() if old in missing}
+    if not mapping:
+        return "Use the FASTA file of the assembly the file was made on, or list the others in exclude_chromosomes"
+    advice = (
+        f"They are written in another way: rename them, by {mapping_text(mapping)} of a download, or by "
+        f"{sed_command(mapping)} on the file"
+    )
+    others = [name for name in missing if name not in mapping]
+    if others:
+        advice += f"; {some(others)} fit no chromosome of the FASTA file: list them in exclude_chromosomes"
+    return advice
+
+
+def some(names: Iterable[str]) -> str:
+    """The first five of some names, and how many there are."""
+    names = list(names)
+    return ", ".join(names[:5]) + (f", ... ({len(names)} in all)" if len(names) > 5 else "")
+
+
+def _meanings(names: Iterable[str]) -> dict[str, str]:
+    """What each name stands for: without 'chr', in lower case, numerals as Arabic numbers."""
+    bare = {name: re.sub(r"^(chromosome|chrom|chr)[_.]?(?=.)", "", name, flags=re.IGNORECASE) for name in names}
+    numerals = set(bare.values())
+    roman = len(numerals & {"I", "II", "III", "IV"}) >= 2 or bool(numerals & {"II", "III", "IV", "VI", "VII", "VIII"})
+
+    def meaning(name: str) -> str:
+        if name.lower() in _MITOCHONDRION:
+            return "mitochondrion"
+        if roman and re.fullmatch(r"[IVXL]+", name) and (name != "X" or "IX" in numerals):
+            return str(_value(name))
+        return name.lower()
+
+    return {name: meaning(text) for name, text in bare.items()}
+
+
+def _value(numeral: str) -> int:
+    """Value of a Roman numeral: a smaller one before a larger one is taken away."""
+    values = [_ROMAN[letter] for letter in numeral]
+    return sum(
+        -value if value < following else value for value, following in zip(values, [*values[1:], 0], strict=True)
+    )
