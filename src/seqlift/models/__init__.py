@@ -1,109 +1,82 @@
-"""Sequence CNNs: one-hot DNA (N, 4, L) in, one logit for each target (N, T) out.
+"""Sequence models: one-hot DNA (N, 4, L) in, and for each target a logit, a log count, or a profile and a log count.
 
-Every network is built of layers whose contributions are exact under DeepLIFT's Rescale rule (linear layers,
-elementwise nonlinearities, residual additions; max pooling by its own rule), so completeness holds to rounding. An
-architecture is a plain dict, `{"type": "basset", "filters": [32, 32], ...}`, which is also what the config and the
-checkpoint hold.
+`seqlift.models.architecture` says what there is to choose from, `seqlift.models.outputs` what comes out.
 """
 
-import inspect
-
-from torch import nn
+import torch
+from torch import Tensor, nn
 
 from seqlift.errors import SeqliftError
-from seqlift.models.basset import Basset
-from seqlift.models.dilated import Dilated
+from seqlift.models.architecture import CLASSES, MODEL_TYPES, PROFILE_CLASSES, resolve_architecture
+from seqlift.models.custom import build_custom
 from seqlift.models.ensemble import Ensemble
-from seqlift.models.paper import Paper
+from seqlift.models.outputs import HEADS, Output, ProfileOutput, outputs_of
+from seqlift.models.shape import Shape
+from seqlift.models.trial import check_output
 
-_CLASSES = {"basset": Basset, "dilated": Dilated, "paper": Paper}
-
-
-def _defaults(model_class: type) -> dict:
-    parameters = inspect.signature(model_class.__init__).parameters.values()
-    return {p.name: p.default for p in parameters if p.default is not inspect.Parameter.empty} | {"replicates": 1}
-
-
-MODEL_TYPES = {name: _defaults(model_class) for name, model_class in _CLASSES.items()}
-"""Type -> hyperparameters with their defaults."""
-
-
-def resolve_architecture(architecture: dict) -> dict:
-    """Fill in the defaults of a model type and check names and types of the hyperparameters.
-
-    Parameters
-    ----------
-    architecture : dict
-        "type" (a key of `MODEL_TYPES`) and any of that type's hyperparameters; "replicates": how many such networks
-        make an `Ensemble`.
-
-    Returns
-    -------
-    dict
-        "type" and every hyperparameter, plain Python values.
-
-    Raises
-    ------
-    SeqliftError
-        Unknown type, unknown hyperparameter, or a value of the wrong type.
-    """
-    kind = architecture.get("type")
-    if kind not in MODEL_TYPES:
-        raise SeqliftError(f"model type {kind!r} does not exist; choose one of {', '.join(MODEL_TYPES)}")
-    given = {name: value for name, value in architecture.items() if name != "type"}
-    defaults = MODEL_TYPES[kind]
-    unknown = [name for name in given if name not in defaults]
-    if unknown:
-        raise SeqliftError(
-            f"model type {kind!r} has no hyperparameter {unknown[0]!r} ({len(unknown)} unknown in all); "
-            f"it has {', '.join(defaults) or 'none'}"
-        )
-    for name, value in given.items():
-        _check_type(f"model.{name}", value, defaults[name])
-    # Lists, not tuples: that is what JSON and YAML give back
-    resolved = {name: list(value) if isinstance(value, tuple) else value for name, value in (defaults | given).items()}
-    return {"type": kind, **resolved}
+__all__ = [
+    "HEADS",
+    "MODEL_TYPES",
+    "Ensemble",
+    "Output",
+    "ProfileOutput",
+    "Shape",
+    "build_model",
+    "outputs_of",
+    "resolve_architecture",
+    "start_at",
+]
 
 
-def _check_type(name: str, value, default) -> None:
-    def positive_integer(number):
-        return isinstance(number, int) and not isinstance(number, bool) and number > 0
-
-    if isinstance(default, tuple):
-        rule = "a list of positive integers"
-        good = isinstance(value, list | tuple) and all(map(positive_integer, value))
-    elif isinstance(default, float):
-        rule = "a number from 0 up to, but not including, 1"
-        good = isinstance(value, int | float) and not isinstance(value, bool) and 0 <= value < 1
-    else:
-        good, rule = positive_integer(value), "a positive integer"
-    if not good:
-        raise SeqliftError(f"{name} (={value!r}) must be {rule}")
-
-
-def build_model(architecture: dict, *, length: int, n_targets: int) -> nn.Module:
-    """Build an untrained network; its first weights come from torch's global random state.
+def build_model(architecture: dict, shape: Shape) -> nn.Module:
+    """Build an untrained model; its first weights come from torch's global random state.
 
     Parameters
     ----------
     architecture : dict
-        "type" and hyperparameters, see `resolve_architecture`.
-    length : int
-        Input length in bp.
-    n_targets : int
-        Number of outputs T.
+        "type", "head" and hyperparameters, see `resolve_architecture`.
+    shape : Shape
 
     Returns
     -------
     torch.nn.Module
-        Takes (N, 4, length) and gives logits (N, T).
+        Takes (N, 4, length) and gives (N, T); with a profile head it takes the control (N, C, window) too, where there
+        is one, and gives a `ProfileOutput`. An `Ensemble` if there are replicates or both strands are read.
 
     Raises
     ------
     SeqliftError
-        A wrong architecture, or a length too short for it.
+        A wrong architecture, a length too short for it, a custom model that cannot be used.
     """
-    resolved = resolve_architecture(architecture)
-    model_class, replicates = _CLASSES[resolved.pop("type")], resolved.pop("replicates")
-    members = [model_class(length=length, n_targets=n_targets, **resolved) for _ in range(replicates)]
-    return Ensemble(members) if replicates > 1 else members[0]
+    options = resolve_architecture(architecture)
+    kind, head = options.pop("type"), options.pop("head")
+    both_strands, replicates = options.pop("both_strands"), options.pop("replicates")
+    if head == "profile" and not shape.window:
+        raise SeqliftError("model.head (='profile') needs targets with signal; give them `signal`, or choose classes")
+    members = [_member(kind, head, shape, options) for _ in range(replicates)]
+    return Ensemble(members, both_strands) if replicates > 1 or both_strands else members[0]
+
+
+def _member(kind: str, head: str, shape: Shape, options: dict) -> nn.Module:
+    if ":" in kind:
+        member = build_custom(kind, options["arguments"], head, shape)
+        check_output(member, kind, head, shape)
+        return member
+    known = {"length": shape.length, "n_targets": shape.n_targets}
+    if head == "profile":
+        known |= {"strands": shape.strands, "window": shape.window, "control_channels": shape.control_channels}
+        return PROFILE_CLASSES[kind](**known, **options)
+    options.pop("profile_kernel", None)
+    return CLASSES[kind](**known, **options)
+
+
+def start_at(model: nn.Module, log_counts: Tensor) -> None:
+    """Let an untrained model of counts begin at the mean log counts (T,), which are far from 0 where it would begin.
+
+    A model of the user's has to see to that itself, or have a property `output_bias` as those here do.
+    """
+    for member in model.members if isinstance(model, Ensemble) else [model]:
+        bias = getattr(getattr(member, "network", member), "output_bias", None)
+        if bias is not None:
+            with torch.no_grad():
+                bias.copy_(log_counts)

@@ -24,7 +24,7 @@ class Basset(nn.Module):
     length : int
         Input length, bp.
     n_targets : int
-        Number of logits T.
+        Number of outputs T.
     filters : sequence of int
         Filters of each convolution block.
     kernels : sequence of int
@@ -72,6 +72,11 @@ class Basset(nn.Module):
         layers.append(nn.Linear(channels, n_targets))
         self.layers = nn.Sequential(*layers)
 
+    @property
+    def output_bias(self) -> nn.Parameter:
+        """Of the last layer, (T,)."""
+        return self.layers[-1].bias
+
     def forward(self, sequences: Tensor) -> Tensor:
-        """Logits (N, T) of one-hot `sequences` (N, 4, L)."""
+        """Outputs (N, T) of one-hot `sequences` (N, 4, L)."""
         return self.layers(sequences)

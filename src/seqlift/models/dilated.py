@@ -1,13 +1,12 @@
-"""A dilated residual CNN: every position sees its wide surroundings at single-base resolution.
+"""A dilated residual CNN for one number a target: the trunk of BPNet, averaged over positions.
 
-The trunk of BPNet (Avsec et al., Nature Genetics 53:354, 2021): one wide convolution finds motifs, then residual
-convolutions of width 3 and doubling dilation bring in context without pooling. The mean over positions is read by a
-dense layer, so the attributions are spared the jumps of max pooling.
+The mean over positions is read by a dense layer, so the attributions are spared the jumps of max pooling. The same
+trunk with a prediction for every base is in `seqlift.models.profile`.
 """
 
 from torch import Tensor, nn
 
-from seqlift.errors import SeqliftError
+from seqlift.models.trunk import Trunk
 
 
 class Dilated(nn.Module):
@@ -18,7 +17,7 @@ class Dilated(nn.Module):
     length : int
         Input length, bp.
     n_targets : int
-        Number of logits T.
+        Number of outputs T.
     filters : int
         Channels throughout.
     kernel : int
@@ -43,22 +42,7 @@ class Dilated(nn.Module):
         dropout: float = 0.3,
     ):
         super().__init__()
-        if 2**layers >= length:
-            raise SeqliftError(
-                f"model.layers (={layers}) reach {2**layers} bp to either side, beyond the length of {length} bp; "
-                "take fewer layers"
-            )
-        self.scanner = nn.Sequential(
-            nn.Conv1d(4, filters, kernel, padding="same", bias=False), nn.BatchNorm1d(filters), nn.ReLU()
-        )
-        self.residuals = nn.ModuleList(
-            nn.Sequential(
-                nn.Conv1d(filters, filters, 3, padding="same", dilation=2**i, bias=False),
-                nn.BatchNorm1d(filters),
-                nn.ReLU(),
-            )
-            for i in range(1, layers + 1)
-        )
+        self.trunk = Trunk(length=length, filters=filters, kernel=kernel, layers=layers, normalised=True)
         self.pool = nn.AdaptiveAvgPool1d(1)
         self.head = nn.Sequential(
             nn.Flatten(),
@@ -70,9 +54,11 @@ class Dilated(nn.Module):
             nn.Linear(dense, n_targets),
         )
 
+    @property
+    def output_bias(self) -> nn.Parameter:
+        """Of the last layer, (T,)."""
+        return self.head[-1].bias
+
     def forward(self, sequences: Tensor) -> Tensor:
-        """Logits (N, T) of one-hot `sequences` (N, 4, L)."""
-        positions = self.scanner(sequences)  # (N, filters, L)
-        for residual in self.residuals:
-            positions = positions + residual(positions)
-        return self.head(self.pool(positions))
+        """Outputs (N, T) of one-hot `sequences` (N, 4, L)."""
+        return self.head(self.pool(self.trunk(sequences)))

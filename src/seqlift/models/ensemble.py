@@ -1,31 +1,61 @@
-"""Networks of one architecture side by side, read on both strands: what they agree on is less a matter of chance.
+"""Networks of one kind side by side, read on one strand or both: what they agree on is less a matter of chance.
 
 With a thousand regions the first weights decide how well a network ends; the mean of several varies less and is better
 than most of them. They see the same batches but are trained for themselves, each with a loss of its own, because
 networks that are trained for their mean grow alike. The mean over both strands makes prediction and attribution the
-same for a sequence and its reverse complement.
+same for a sequence and its reverse complement; in training, strands are exchanged by augmentation instead.
 """
 
 import torch
 from torch import Tensor, nn
 
+from seqlift.models.outputs import ProfileOutput
+
+
+def mean(outputs: list[Tensor | ProfileOutput]) -> Tensor | ProfileOutput:
+    """The mean of several predictions; of profiles, that of the logits and that of the log counts."""
+    if isinstance(outputs[0], ProfileOutput):
+        return ProfileOutput(*(mean(list(parts)) for parts in zip(*outputs, strict=True)))
+    return torch.stack(outputs).mean(0) if len(outputs) > 1 else outputs[0]
+
+
+def other_strand(control: Tensor, n_targets: int) -> Tensor:
+    """Control tracks (N, C, W) as the reverse complement has them: positions and strands exchanged."""
+    n, channels, window = control.shape
+    return control.reshape(n, n_targets, channels // n_targets, window).flip(2, 3).reshape(n, channels, window)
+
 
 class Ensemble(nn.Module):
-    """The mean of the logits of several networks over both strands.
+    """The mean of what several networks say, of one strand or of both.
 
     Parameters
     ----------
-    members : list of torch.nn.Module, (N, 4, L) -> (N, T)
+    members : list of torch.nn.Module
+        (N, 4, L) -> (N, T), or (N, 4, L), control -> ProfileOutput.
+    both_strands : bool
+        Whether the mean is over the sequence and its reverse complement too.
     """
 
-    def __init__(self, members: list[nn.Module]):
+    def __init__(self, members: list[nn.Module], both_strands: bool = False):
         super().__init__()
         self.members = nn.ModuleList(members)
+        self.both_strands = both_strands
 
-    def each(self, sequences: Tensor) -> Tensor:
-        """Logits of each member (M, N, T) of the strand that is given: what training needs."""
-        return torch.stack([member(sequences) for member in self.members])
+    def each(self, sequences: Tensor, control: Tensor | None = None) -> list[Tensor | ProfileOutput]:
+        """The prediction of each member for the strand that is given: what training needs."""
+        given = (sequences,) if control is None else (sequences, control)
+        return [member(*given) for member in self.members]
 
-    def forward(self, sequences: Tensor) -> Tensor:
-        """Logits (N, T) of one-hot `sequences` (N, 4, L)."""
-        return (self.each(sequences) + self.each(sequences.flip(1, 2))).mean(0) / 2
+    def forward(self, sequences: Tensor, control: Tensor | None = None) -> Tensor | ProfileOutput:
+        """The mean for one-hot `sequences` (N, 4, L): (N, T), or a profile."""
+        found = mean(self.each(sequences, control))
+        return mean([found, self._reverse(sequences, control, found)]) if self.both_strands else found
+
+    def _reverse(self, sequences: Tensor, control: Tensor | None, found: Tensor | ProfileOutput):
+        """What the members say of the other strand, laid on this one."""
+        if control is not None:
+            control = other_strand(control, found.log_counts.shape[1])
+        reverse = mean(self.each(sequences.flip(1, 2), control))
+        if isinstance(reverse, ProfileOutput):
+            return reverse._replace(logits=reverse.logits.flip(2, 3))
+        return reverse

@@ -13,7 +13,7 @@ class Paper(nn.Module):
     length : int
         Input length, bp.
     n_targets : int
-        Number of logits T.
+        Number of outputs T.
     filters : int
         Filters of both convolutions.
     kernel : int
@@ -50,6 +50,11 @@ class Paper(nn.Module):
             nn.Linear(dense, n_targets),
         )
 
+    @property
+    def output_bias(self) -> nn.Parameter:
+        """Of the last layer, (T,)."""
+        return self.layers[-1].bias
+
     def forward(self, sequences: Tensor) -> Tensor:
-        """Logits (N, T) of one-hot `sequences` (N, 4, L)."""
+        """Outputs (N, T) of one-hot `sequences` (N, 4, L)."""
         return self.layers(sequences)

@@ -1,0 +1,61 @@
+"""A DeepBind-like network: motif scanners, of whose hits the strongest and the mean are read by a dense layer.
+
+After Alipanahi et al., Nature Biotechnology 33:831 (2015): one convolution, ReLU, pooling over the whole sequence by
+maximum and by mean, a dense layer. The maximum asks whether there is a good match anywhere, the mean how many there
+are; where they lie does not matter.
+"""
+
+import torch
+from torch import Tensor, nn
+
+
+class DeepBind(nn.Module):
+    """Convolution, ReLU, global maximum and mean, a dense layer.
+
+    Parameters
+    ----------
+    length : int
+        Input length, bp; any, as both poolings take the whole sequence.
+    n_targets : int
+        Number of outputs T.
+    filters : int
+        Motif scanners.
+    kernel : int
+        Their width, bp.
+    dense : int
+        Units of the dense layer.
+    dropout : float
+        Share of the pooled scanners and of the dense units dropped in training.
+    """
+
+    def __init__(
+        self,
+        *,
+        length: int,
+        n_targets: int,
+        filters: int = 64,
+        kernel: int = 21,
+        dense: int = 32,
+        dropout: float = 0.3,
+    ):
+        super().__init__()
+        self.scanner = nn.Sequential(nn.Conv1d(4, filters, kernel, padding="same"), nn.ReLU())
+        self.strongest, self.mean = nn.AdaptiveMaxPool1d(1), nn.AdaptiveAvgPool1d(1)
+        self.head = nn.Sequential(
+            nn.Flatten(),
+            nn.Dropout(dropout),
+            nn.Linear(2 * filters, dense),
+            nn.ReLU(),
+            nn.Dropout(dropout),
+            nn.Linear(dense, n_targets),
+        )
+
+    @property
+    def output_bias(self) -> nn.Parameter:
+        """Of the last layer, (T,)."""
+        return self.head[-1].bias
+
+    def forward(self, sequences: Tensor) -> Tensor:
+        """Outputs (N, T) of one-hot `sequences` (N, 4, L)."""
+        hits = self.scanner(sequences)  # (N, filters, L)
+        return self.head(torch.cat([self.strongest(hits), self.mean(hits)], 1))

@@ -1,0 +1,54 @@
+"""What a model predicts, whatever its layers: its head, and the names of its outputs.
+
+A head says what is predicted for each target: `classes` (a logit), `counts` (log(1 + count of the signal window)), or
+`profile` (the same log count, and a logit for each base of the signal window, whose softmax over strands and positions
+is the expected shape of the signal).
+"""
+
+from typing import NamedTuple
+
+from torch import Tensor
+
+HEADS = ("classes", "counts", "profile")
+
+
+class ProfileOutput(NamedTuple):
+    """What a profile head predicts for N sequences, T targets, S strands and a signal window of W bp.
+
+    Attributes
+    ----------
+    logits : torch.Tensor, shape (N, T, S, W)
+        Their softmax over S and W together is the share of the signal that each base is expected to have.
+    log_counts : torch.Tensor, shape (N, T)
+        log(1 + total signal in the window).
+    """
+
+    logits: Tensor
+    log_counts: Tensor
+
+
+class Output(NamedTuple):
+    """A number that a model says of a sequence and that can be explained.
+
+    Attributes
+    ----------
+    name : str
+        Unique in its model: the target, for a profile head `<target>.counts` or `<target>.profile`.
+    target : str
+    index : int
+        Of the target.
+    quantity : "class", "counts" or "profile"
+    """
+
+    name: str
+    target: str
+    index: int
+    quantity: str
+
+
+def outputs_of(head: str, targets: list[str]) -> list[Output]:
+    """All outputs of a model, in the order of its targets."""
+    kinds = {"classes": [("", "class")], "counts": [("", "counts")]}.get(
+        head, [(".counts", "counts"), (".profile", "profile")]
+    )
+    return [Output(name + end, name, i, quantity) for i, name in enumerate(targets) for end, quantity in kinds]

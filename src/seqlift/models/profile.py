@@ -1,0 +1,84 @@
+"""BPNet: the signal at every base, and its total (Avsec et al., Nature Genetics 53:354, 2021).
+
+Shape and size of the signal are predicted apart. One wide convolution over the trunk gives a logit for each base of the
+signal window, target and strand; the mean of the trunk over positions gives the log of the total count. A control track
+(input DNA, enzyme bias) is an input to both, so that the sequence has only to explain what the control does not: the
+wide convolution is given its log at each base as further channels, the count its log total. As a convolution is
+linear, the control has one of its own and the two are added. There is no batch normalisation: the sizes of regions
+differ by orders of magnitude, and statistics of a batch would carry them from one region to another.
+"""
+
+import torch
+from torch import Tensor, nn
+
+from seqlift.models.outputs import ProfileOutput
+from seqlift.models.trunk import Trunk
+
+
+class DilatedProfile(nn.Module):
+    """The BPNet trunk, a wide convolution for the profile, the mean over positions for the counts.
+
+    Parameters
+    ----------
+    length, n_targets, strands, window, control_channels : int
+        See `seqlift.models.shape.Shape`.
+    filters, kernel, layers : int
+        Of the trunk (`seqlift.models.trunk.Trunk`).
+    dense : int
+        Units of the dense layer between the mean over positions and the counts.
+    dropout : float
+        Share of the averaged channels and of the dense units dropped in training.
+    profile_kernel : int
+        Width of the convolution that makes the profile, bp.
+    """
+
+    def __init__(
+        self,
+        *,
+        length: int,
+        n_targets: int,
+        strands: int,
+        window: int,
+        control_channels: int = 0,
+        filters: int = 64,
+        kernel: int = 21,
+        layers: int = 4,
+        dense: int = 32,
+        dropout: float = 0.3,
+        profile_kernel: int = 75,
+    ):
+        super().__init__()
+        self.shape = (n_targets, strands, window)
+        self.start = (length - window) // 2
+        channels = n_targets * strands
+        self.trunk = Trunk(length=length, filters=filters, kernel=kernel, layers=layers, normalised=False)
+        self.profile = nn.Conv1d(filters, channels, profile_kernel, padding="same")
+        self.counts = nn.Sequential(
+            nn.Dropout(dropout),
+            nn.Linear(filters + control_channels, dense),
+            nn.ReLU(),
+            nn.Dropout(dropout),
+            nn.Linear(dense, n_targets),
+        )
+        self.control = None
+        if control_channels:
+            self.control = nn.Conv1d(control_channels, channels, profile_kernel, padding="same", bias=False)
+
+    @property
+    def output_bias(self) -> nn.Parameter:
+        """Of the last layer of the counts, (T,)."""
+        return self.counts[-1].bias
+
+    def forward(self, sequences: Tensor, control: Tensor | None = None) -> ProfileOutput:
+        """Profile logits (N, T, S, W) and log counts (N, T) of one-hot `sequences` (N, 4, L).
+
+        `control` (N, C, W) holds counts; it is needed if the model was made for control tracks.
+        """
+        positions = self.trunk(sequences)  # (N, filters, L)
+        _, _, window = self.shape
+        logits = self.profile(positions)[:, :, self.start : self.start + window]  # (N, T * S, W)
+        pooled = positions.mean(2)  # (N, filters)
+        if self.control is not None:
+            logits = logits + self.control(torch.log1p(control))
+            pooled = torch.cat([pooled, torch.log1p(control.sum(2))], 1)
+        return ProfileOutput(logits.unflatten(1, self.shape[:2]), self.counts(pooled))

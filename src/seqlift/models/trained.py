@@ -1,0 +1,83 @@
+"""A model with all that is needed to use it, as it comes out of its file (`seqlift.models.checkpoint`)."""
+
+import hashlib
+from dataclasses import dataclass
+
+import torch
+from torch import nn
+
+from seqlift.errors import SeqliftError
+from seqlift.models.outputs import Output, outputs_of
+from seqlift.models.shape import Shape
+
+
+@dataclass(frozen=True)
+class TrainedModel:
+    """A model read from its file.
+
+    Attributes
+    ----------
+    model : torch.nn.Module
+        In evaluation mode, on the CPU; see `seqlift.models.build_model`.
+    architecture, training : dict
+        What it is and how it was trained.
+    targets : list of str
+        Names of the targets, in order.
+    shape : Shape
+        Sizes of what goes in and comes out.
+    fingerprint : str
+        sha256 of the weights (`fingerprint`), the same wherever the model is loaded.
+    package_version : str
+        Version of seqlift that wrote the file.
+    """
+
+    model: nn.Module
+    architecture: dict
+    targets: list[str]
+    shape: Shape
+    training: dict
+    fingerprint: str
+    package_version: str
+
+    @property
+    def head(self) -> str:
+        """classes, counts or profile."""
+        return self.architecture["head"]
+
+    @property
+    def length(self) -> int:
+        """Of the input, bp."""
+        return self.shape.length
+
+    @property
+    def learned(self) -> bool:
+        """Whether validation was better than always saying the base rate; True where training did not ask."""
+        return bool(self.training.get("learned", True))
+
+    @property
+    def outputs(self) -> list[str]:
+        """Names of what can be explained: the targets, or `<target>.counts` and `<target>.profile` of each."""
+        return [output.name for output in outputs_of(self.head, self.targets)]
+
+    def output(self, name: str) -> Output:
+        """One of `outputs` by its name.
+
+        Raises
+        ------
+        SeqliftError
+            If there is none of that name.
+        """
+        for output in outputs_of(self.head, self.targets):
+            if output.name == name:
+                return output
+        raise SeqliftError(f"the model has no output {name!r}; it has: {', '.join(self.outputs)}")
+
+
+def fingerprint(state_dict: dict[str, torch.Tensor]) -> str:
+    """sha256 over the names, types, shapes and bytes of all weights and buffers."""
+    digest = hashlib.sha256()
+    for name in sorted(state_dict):
+        values = state_dict[name].detach().cpu().contiguous().numpy()
+        digest.update(f"{name} {values.dtype} {values.shape}\n".encode())
+        digest.update(values.tobytes())
+    return digest.hexdigest()
