@@ -18,7 +18,7 @@ from printing import table
 
 from seqlift.attribution.regions import attribute_regions
 from seqlift.genome import Genome
-from seqlift.models import build_model
+from seqlift.models import Shape, build_model
 from seqlift.models.checkpoint import save_checkpoint
 
 LENGTH, SPACING, N_REFERENCES = 200, 50, 20
@@ -31,8 +31,9 @@ def write_inputs(folder: Path, n_regions: int) -> None:
     genome = np.random.default_rng(0).choice(bases, n_regions * SPACING + LENGTH)
     (folder / "genome.fa").write_bytes(b">chr1\n" + genome.tobytes() + b"\n")
     torch.manual_seed(0)
-    model = build_model(ARCHITECTURE, length=LENGTH, n_targets=1)
-    save_checkpoint(folder / "model.ckpt", model, architecture=ARCHITECTURE, targets=["t"], length=LENGTH, training={})
+    shape = Shape(LENGTH, n_targets=1)
+    model = build_model(ARCHITECTURE, shape)
+    save_checkpoint(folder / "model.ckpt", model, architecture=ARCHITECTURE, targets=["t"], shape=shape, training={})
 
 
 def explain(folder: Path, n_regions: int, device: str) -> dict[str, float]:

@@ -6,7 +6,7 @@ import torch.nn.functional as F
 
 from seqlift import deeplift, interior_gradients, mutagenesis
 from seqlift.attribution.rules import RULES
-from seqlift.models import build_model
+from seqlift.models import Shape, build_model
 
 pytestmark = pytest.mark.skipif(not torch.cuda.is_available(), reason="needs a CUDA GPU")
 
@@ -20,12 +20,12 @@ def full_precision(monkeypatch):
     monkeypatch.setattr(torch.backends.cuda.matmul, "allow_tf32", False)
 
 
-@pytest.mark.parametrize("kind", ["basset", "dilated", "paper"])
+@pytest.mark.parametrize("kind", ["deepbind", "basset", "dilated", "paper"])
 @pytest.mark.parametrize("explain", [deeplift, interior_gradients])
 def test_gpu_and_cpu_agree(kind, explain):
     with torch.random.fork_rng():
         torch.manual_seed(0)
-        model = build_model({"type": kind}, length=LENGTH, n_targets=2)
+        model = build_model({"type": kind}, Shape(LENGTH, 2))
         sequences = F.one_hot(torch.randint(0, 4, (6, LENGTH)), 4).mT.float()
     on_cpu = explain(model, sequences, n_references=4, target=1)
     on_gpu = explain(model, sequences, n_references=4, target=1, device="cuda")
@@ -36,7 +36,7 @@ def test_gpu_and_cpu_agree(kind, explain):
 
 
 def test_a_model_on_the_gpu_stays_there():
-    model = build_model({"type": "paper"}, length=LENGTH, n_targets=1).cuda()
+    model = build_model({"type": "paper"}, Shape(LENGTH, 1)).cuda()
     sequences = F.one_hot(torch.randint(0, 4, (3, LENGTH)), 4).mT.float()
     result = deeplift(model, sequences, n_references=2)
     assert next(model.parameters()).device.type == "cuda" and result.hypothetical.device.type == "cpu"
@@ -45,7 +45,7 @@ def test_a_model_on_the_gpu_stays_there():
 def random_model_and_sequences(kind="basset", n=6):
     with torch.random.fork_rng():
         torch.manual_seed(0)
-        model = build_model({"type": kind}, length=LENGTH, n_targets=2)
+        model = build_model({"type": kind}, Shape(LENGTH, 2))
         return model, F.one_hot(torch.randint(0, 4, (n, LENGTH)), 4).mT.float()
 
 
