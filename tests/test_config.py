@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 import yaml
 
-from seqlift.config import data_path, downloads, resolve_config
+from seqlift.config import custom_source, data_path, downloads, model_outputs, resolve_config, target_list
 from seqlift.errors import SeqliftError
 from seqlift.models import MODEL_TYPES
 
@@ -118,7 +118,7 @@ def test_order_of_targets_lengths_and_methods_does_not_matter(config):
         ("epochs", 3, "epochs", "is an unknown key; the key is `training.epochs`"),
         ("training.epoch", 3, "training.epoch", "is an unknown key; did you mean `epochs`?"),
         ("training.batch-size", 3, "training.batch-size", "did you mean `batch_size`?"),
-        ("targets.0.colour", 3, "targets[0].colour", "the keys here are name, peaks, download"),
+        ("targets.0.colour", 3, "targets[0].colour", "the keys here are name, peaks, signal"),
         ("genome.fasta", ..., "genome.fasta", "is missing; add it: FASTA file, plain, gzip or bgzip"),
         ("regions", ..., "regions", "is missing"),
         ("name", "a/b", "name", "(='a/b') must be made of letters, digits and . _ + - only"),
@@ -139,10 +139,48 @@ def test_order_of_targets_lengths_and_methods_does_not_matter(config):
         ("regions.valid", [4], "regions.valid[0]", "(=4) must be text; put it in quotes"),
         ("regions.valid", ["chr3", "chr2"], "regions.test[0]", "(='chr2') is in regions.valid, too"),
         ("regions.test", ["chr2", "chr2"], "regions.test", "holds (='chr2') twice"),
+        ("regions.test", ..., "regions.test", "is missing; add it, as in test: [chr8], or folds: 5"),
+        ("regions.folds", 5, "regions.folds", "(=5) cannot stand beside regions.valid and regions.test"),
+        ("regions", {"folds": 2}, "regions.folds", "(=2) must be at least 3"),
+        ("regions.test", ["chr1:5-"], "regions.test[0]", "(='chr1:5-') overlaps regions.valid[0] (='chr1')"),
+        ("regions.test", ["chr?"], "regions.test[0]", "overlaps regions.valid[0]"),
+        ("regions.test", ["chr2:9-8"], "regions.test[0]", "must be a chromosome, a shell pattern, or a part"),
+        ("regions.test", ["chr2:1M-2M"], "regions.test[0]", "as chr20:1-40000000 or chr20:40000001-"),
+        ("regions.test", ["chr1:1,000-"], "regions.test[0]", "overlaps regions.valid[0]"),
+        ("regions.test", ["chr2:0-10"], "regions.test[0]", "the first base is 1"),
+        ("regions.negatives", "bed", "regions.negatives_file", "is missing; regions.negatives (='bed')"),
+        ("regions.negatives_file", "b.bed", "regions.negatives_file", "changes nothing with regions.negatives"),
+        ("regions.exclude_regions", "b.bed", "regions.exclude_regions", "must be a list; write [b.bed]"),
+        ("regions.exclude_regions", ["b.bed", "no.bed"], "regions.exclude_regions[1]", "there is no file"),
+        ("targets", "no.tsv", "targets", "(='no.tsv') is missing: there is no file"),
+        ("targets", "a.bed", "targets", "cannot be read: "),
+        ("targets", 7, "targets", "(=7) must be a list of targets, or the path of a TSV"),
+        ("targets.0.signal", "no.bw", "targets[0].signal", "(='no.bw') is missing"),
+        ("targets.0.signal", ["b.bed", "no.bw"], "targets[0].signal[1]", "(='no.bw') is missing"),
+        ("targets.0.signal", 3, "targets[0].signal", "(=3) must be a path"),
+        ("targets.0.unlabelled", "no.bed", "targets[0].unlabelled", "is missing"),
+        ("targets.0.signal_minus", "b.bed", "targets[0]", "has signal_minus but no signal; give both"),
+        ("targets.0.control", "b.bed", "targets[0].control", "changes nothing with model.head (='classes')"),
+        ("model.head", "count", "model.head", "did you mean counts?"),
+        ("model.head", "counts", "targets[0].signal", "is missing; model.head (='counts') needs the signal of every"),
+        ("model.head", "profile", "model.head", "basset does not, take type: dilated"),
+        ("model.type", "my models:Net", "model.type", "or package.module:Class for a class of your own"),
+        ("model.type", "nowhere.at_all:Net", "model.type", "lives nowhere: there is no module nowhere.at_all in"),
+        ("model", {"type": "json:Net", "filters": 3}, "model.filters", "is an unknown key"),
+        ("model", {"type": "json:Net", "arguments": [3]}, "model.arguments", "must be a section with keys of its own"),
+        ("model.replicates", 0, "model.replicates", "(=0) must be at least 1"),
+        ("training.precision", "bf16mixed", "training.precision", "did you mean bf16-mixed?"),
+        ("training.schedule", "linear", "training.schedule", "must be one of cosine, constant, plateau"),
+        ("training.gradient_clip", 0, "training.gradient_clip", "must be a number greater than 0, or null"),
+        ("training.count_weight", 3, "training.count_weight", "(=3.0) changes nothing with model.head (='classes')"),
+        ("attribution.spread", True, "attribution.spread", "needs several models that can differ; take regions.folds"),
+        ("signal.window", 500, "signal.window", "(=500) must be at most the shortest length (=200)"),
+        ("signal.window", 100, "signal.window", "changes nothing, as no target has a signal"),
+        ("signal.missing", None, "signal.missing", "must be one of zero, mask"),
         ("regions.top_share", 0, "regions.top_share", "(=0.0) must be greater than 0"),
         ("regions.ratio", float("nan"), "regions.ratio", "(=nan) must be a number"),
         ("regions.merge_distance", 100, "regions.merge_distance", "must be smaller than half the shortest length"),
-        ("model.type", "baset", "model.type", "must be one of basset, dilated, paper; did you mean basset?"),
+        ("model.type", "baset", "model.type", "for a class of your own; did you mean basset?"),
         ("model.filter", [3], "model.filter", "did you mean `filters`?"),
         ("model.kernel", 5, "model.kernel", "did you mean `kernels`?"),
         ("model", {"type": "dilated", "kernels": [3]}, "model.kernels", "did you mean `kernel`?"),
@@ -253,15 +291,103 @@ def test_simulated_data(config, tmp_path):
     assert "must be both.bed or GATA1.bed or TAL1.bed" in wrong
 
 
+def test_targets_of_a_table_are_those_of_a_list(config, tmp_path):
+    for name in ("a.bw", "b1.bw", "b2.bw", "weak.bed"):
+        (tmp_path / name).touch()
+    (tmp_path / "my targets.tsv").write_text(
+        "name\tsignal\tpeaks\tunlabelled\nb\tb1.bw,b2.bw\tb.bed\tweak.bed\n# a comment\na\ta.bw\ta.bed\t.\n"
+    )
+    entries = [
+        {"name": "a", "peaks": "a.bed", "signal": "a.bw"},
+        {"name": "b", "peaks": "b.bed", "signal": ["b1.bw", "b2.bw"], "unlabelled": "weak.bed"},
+    ]
+    by_list = resolve_config(put(config, "targets", entries), SCHEMA)
+    by_table = resolve_config(put(config, "targets", "my targets.tsv"), SCHEMA)
+    assert repr(by_table) == repr(by_list)
+    assert repr(resolve_config(by_table, SCHEMA)) == repr(by_list)
+    b = target_list(by_table)[1]
+    assert b.signal == (f"{tmp_path}/b1.bw", f"{tmp_path}/b2.bw")
+    assert (b.peaks, b.unlabelled, b.control) == (f"{tmp_path}/b.bed", f"{tmp_path}/weak.bed", ())
+
+
+def test_mistakes_of_a_table_name_the_target(config, tmp_path):
+    (tmp_path / "t.tsv").write_text("name\tpeaks\tsignal\nb\tb.bed\tno.bw\na\ta.bed\t.\n")
+    with pytest.raises(SeqliftError) as raised:
+        resolve_config(put(put(config, "targets", "t.tsv"), "training.epoch", 3), SCHEMA)
+    first, *lines = str(raised.value).splitlines()
+    assert first == "2 mistakes in the config:"
+    assert lines[0].startswith("  - t.tsv, target 'b': signal[0] (='no.bw') is missing: there is no file")
+    (tmp_path / "t.tsv").write_text("name\tpeaks\nb/c\tb.bed\n")
+    assert "t.tsv:2" in mistakes(put(config, "targets", "t.tsv"))["targets"]
+
+
+def test_strands_and_control_go_together(config, tmp_path):
+    for name in ("1.bw", "2.bw", "3.bw"):
+        (tmp_path / name).touch()
+    config = put(put(config, "model", {"type": "dilated", "head": "profile"}), "lengths", [1000, 500])
+    stranded = {"name": "a", "peaks": "a.bed", "signal": "1.bw", "signal_minus": ["2.bw"]}
+    other = {"name": "b", "peaks": "b.bed", "signal": "3.bw"}
+    right = put(put(config, "targets", [stranded]), "signal.window", 500)
+    assert model_outputs(resolve_config(right, SCHEMA)) == ["a.counts", "a.profile"]
+    wrong = mistakes(put(config, "targets", [stranded, other]))
+    assert list(wrong) == ["targets[1].signal_minus"]
+    assert "is missing, but targets[0] has one" in wrong["targets[1].signal_minus"]
+    wrong = mistakes(put(config, "targets", [{**other, "control_minus": "1.bw"}]))
+    assert "has control_minus but no " in wrong["targets[0]"]
+    assert (
+        "must not hold a comma"
+        in mistakes(put(config, "targets", [{**other, "signal": "1.bw,2.bw"}]))["targets[0].signal"]
+    )
+
+
+def test_targets_may_share_peaks_where_their_signal_differs(config, tmp_path):
+    (tmp_path / "1.bw").touch()
+    (tmp_path / "2.bw").touch()
+    both = [{"name": name, "peaks": "a.bed", "signal": f"{number}.bw"} for name, number in (("a", 1), ("b", 2))]
+    config = put(config, "targets", both)
+    assert list(mistakes(config)) == ["targets[1].peaks"]  # for classes they would be one target
+    resolve_config(put(config, "model.head", "counts"), SCHEMA)
+    assert list(mistakes(put(put(config, "model.head", "counts"), "targets.1.signal", ["1.bw"]))) == [
+        "targets[1].peaks"
+    ]
+
+
+def test_parts_of_a_chromosome_in_two_splits(config):
+    config = put(config, "regions", {"valid": ["chr1:1-100", "HLA-A*01:01"], "test": ["chr1:101-", "chr2"]})
+    assert resolve_config(config, SCHEMA)["regions"]["test"] == ["chr1:101-", "chr2"]
+    assert "overlaps" in mistakes(put(config, "regions.test", ["chr1:100-100"]))["regions.test[0]"]
+
+
+def test_folds_instead_of_splits(config):
+    config = put(put(config, "regions", {"folds": 5}), "attribution.spread", True)
+    resolved = resolve_config(config, SCHEMA)
+    assert resolved["regions"]["folds"] == 5 and "valid" not in resolved["regions"]
+
+
+def test_a_model_of_the_users_own(config, tmp_path):
+    (tmp_path / "own").mkdir()
+    (tmp_path / "own" / "nets.py").write_text("raise SystemExit('no config check runs it')")
+    model = {"type": "own.nets:Net", "arguments": {"widths": [3, 5], "name": None}}
+    resolved = resolve_config({**config, "model": model}, SCHEMA, directory=tmp_path)
+    assert resolved["model"] == {**model, "head": "classes", "both_strands": False, "replicates": 1}
+    assert custom_source(resolved, tmp_path) == tmp_path / "own" / "nets.py"
+    assert custom_source(resolve_config(config, SCHEMA)) is None
+
+
+def test_precision_may_be_written_as_a_number(config):
+    assert resolve_config(put(config, "training.precision", 32), SCHEMA)["training"]["precision"] == "32"
+
+
 def listed(value):
     """Tuples as YAML has them."""
     return list(value) if isinstance(value, tuple) else value
 
 
 def test_the_schema_knows_the_models():
-    assert SCHEMA["properties"]["model"]["properties"]["type"]["enum"] == list(MODEL_TYPES)
+    shared = SCHEMA["properties"]["model"]["properties"]
+    assert shared["type"]["anyOf"][0]["enum"] == list(MODEL_TYPES)
     for name, defaults in MODEL_TYPES.items():
-        keys = SCHEMA["$defs"][name]["properties"]
+        keys = {**SCHEMA["$defs"][name]["properties"], **shared}  # `true` stands for a key that all types have
         assert {key: keys[key]["default"] for key in keys if key != "type"} == {
             k: listed(v) for k, v in defaults.items()
         }
@@ -316,7 +442,13 @@ def test_the_template_is_a_right_config(tmp_path):
     assert resolved == resolve_config(required, SCHEMA, directory=tmp_path)
 
 
-@pytest.mark.parametrize("name", ["demo", "yeast"])
+@pytest.mark.parametrize("name", ["demo", "yeast", "yeast_atac"])
 def test_our_own_configs(name, tmp_path):
     config = yaml.safe_load((ROOT / "configs" / f"{name}.yaml").read_text())
+    files = [
+        path for target in config["targets"] for key in ("peaks", "signal") for path in [target.get(key, "peaks.bed")]
+    ]
+    (tmp_path / config["data_dir"]).mkdir(parents=True)
+    for path in files:
+        (tmp_path / config["data_dir"] / path).touch()
     assert resolve_config(config, SCHEMA, directory=tmp_path)["name"] == name

@@ -1,6 +1,6 @@
 rule attribute_bases:
     input:
-        model=f"{RUN}/model/model.ckpt",
+        models=MODELS,
         regions=f"{RUN}/regions.tsv.gz",
         summary=f"{RUN}/regions.json",
         genome=GENOME,
@@ -24,13 +24,13 @@ rule attribute_bases:
     message:
         "Explaining {wildcards.target} base by base with {wildcards.method}"
     shell:
-        "seqlift attribute --model {input.model:q} --regions {input.regions:q} --genome {input.genome:q}"
+        "seqlift attribute --model {input.models:q} --regions {input.regions:q} --genome {input.genome:q}"
         " --target {wildcards.target:q} {params.settings:q} --output {output:q} 2>&1 | tee -i {log:q}"
 
 
 rule mutate_bases:
     input:
-        model=f"{RUN}/model/model.ckpt",
+        models=MODELS,
         regions=f"{RUN}/regions.tsv.gz",
         summary=f"{RUN}/regions.json",
         genome=GENOME,
@@ -53,5 +53,5 @@ rule mutate_bases:
     message:
         "Changing every base of some regions of {wildcards.target}"
     shell:
-        "seqlift attribute --model {input.model:q} --regions {input.regions:q} --genome {input.genome:q}"
+        "seqlift attribute --model {input.models:q} --regions {input.regions:q} --genome {input.genome:q}"
         " --target {wildcards.target:q} {params.settings:q} --output {output:q} 2>&1 | tee -i {log:q}"

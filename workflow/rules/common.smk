@@ -1,5 +1,6 @@
 # The checked config, names used by all rules, and helpers.
 
+import dataclasses
 import json
 import os
 import re
@@ -11,9 +12,12 @@ import yaml
 from seqlift.config import (
     SIMULATED_GENOME,
     SIMULATED_PEAKS,
+    custom_source,
     data_path,
     downloads,
+    model_outputs,
     resolve_config,
+    target_list,
 )
 from seqlift.errors import SeqliftError
 
@@ -36,10 +40,27 @@ RUN = f"results/{config['name']}/{{length}}bp"
 LENGTHS = config["lengths"]
 METHODS = config["attribution"]["methods"]
 MUTAGENESIS = config["attribution"]["mutagenesis"]["max_regions"] > 0
-PEAKS = {
-    target["name"]: data_path(config, target["peaks"]) for target in config["targets"]
-}
-TARGETS = list(PEAKS)
+TARGETS = [dataclasses.asdict(target) for target in target_list(config)]
+HEAD = config["model"]["head"]
+
+# What is explained, each with scores, tracks and motifs of its own: a target, or its counts and its profile
+OUTPUTS = model_outputs(config)
+
+# One model, or one for each fold in a folder of its own
+FOLDS = [f"fold{fold}/" for fold in range(config["regions"].get("folds", 0))] or [""]
+MODELS = expand(f"{RUN}/model/{{fold}}model.ckpt", fold=FOLDS, allow_missing=True)
+HISTORIES = expand(f"{RUN}/model/{{fold}}history.tsv", fold=FOLDS, allow_missing=True)
+
+# Read by every stage that knows a target's signal
+SIGNAL_FILES = sorted(
+    {
+        file
+        for target in TARGETS
+        for key in ("signal", "signal_minus", "control", "control_minus")
+        for file in target[key]
+    }
+)
+
 GENOME = data_path(config, config["genome"]["fasta"])
 SIMULATED = "simulate" in config
 
@@ -50,14 +71,15 @@ SIMULATED = "simulate" in config
 # by itself, and a changed comment should not.
 RESULTS_VERSION = {
     "simulate": 1,
-    "regions": 1,
-    "train": 1,
-    "attribute": 2,
-    "mutagenesis": 1,
+    "regions": 2,
+    "train": 2,
+    "evaluate": 1,
+    "attribute": 3,
+    "mutagenesis": 2,
     "tracks": 1,
     "motifs": 1,
-    "truth": 1,
-    "report": 2,
+    "truth": 2,
+    "report": 3,
 }
 
 # What all methods explain, and limits that mean something only where another setting is `auto`
@@ -78,7 +100,8 @@ GPUS = int(
 
 wildcard_constraints:
     length=r"\d+",
-    target="|".join(map(re.escape, TARGETS)),
+    fold=r"(fold\d+/)?",
+    target="|".join(map(re.escape, OUTPUTS)),
     method="|".join(METHODS),
 
 
@@ -87,6 +110,8 @@ def as_flags(settings):
     flags = []
     for key, value in settings.items():
         flag = f"--{key.replace('_', '-')}"
+        if value is None:
+            continue
         if isinstance(value, bool):
             flags.append(flag if value else flag.replace("--", "--no-", 1))
         elif isinstance(value, dict):
@@ -100,6 +125,49 @@ def as_flags(settings):
     return flags
 
 
+def regions_flags():
+    """Settings of the regions, with the user's files where they lie, and how the signal is read where there is any."""
+    settings = dict(config["regions"])
+    for key in ("exclude_regions", "include_regions"):
+        settings[key] = [data_path(config, path) for path in settings[key]]
+    if "negatives_file" in settings:
+        settings["negatives_file"] = data_path(config, settings["negatives_file"])
+    if any(target["signal"] for target in TARGETS):
+        signal = dict(config["signal"])
+        settings |= {"signal_window": signal.pop("window"), **signal}
+    return as_flags({**settings, "jitter": config["training"]["jitter"]})
+
+
+def regions_files():
+    """All files from which the regions are made, so that a changed one makes them anew."""
+    files = [
+        data_path(config, path)
+        for key in ("exclude_regions", "include_regions")
+        for path in config["regions"][key]
+    ]
+    if "negatives_file" in config["regions"]:
+        files.append(data_path(config, config["regions"]["negatives_file"]))
+    for target in TARGETS:
+        for key, value in target.items():
+            if key != "name":
+                files += [value] if isinstance(value, str) else value
+    return sorted({file for file in files if file})
+
+
+def training_flags():
+    """Settings of the training, without those that another head has."""
+    settings = dict(config["training"])
+    for key, head in {"class_weights": "classes", "count_weight": "profile"}.items():
+        if HEAD != head:
+            settings.pop(key)
+    return as_flags(settings)
+
+
+def fold_flags(wildcards):
+    """Which fold a model holds out."""
+    return ["--fold", wildcards.fold.removeprefix("fold").rstrip("/")] if wildcards.fold else []
+
+
 def attribution_flags(wildcards):
     """Settings of the one method that is asked for: another method's change reruns nothing here."""
     settings = dict(config["attribution"][wildcards.method])
@@ -107,7 +175,8 @@ def attribution_flags(wildcards):
         if settings.get(key) != "auto":
             for limit in limits:
                 settings.pop(limit, None)
-    return as_flags({"method": wildcards.method, **settings, **SHARED_ATTRIBUTION})
+    shared = {**SHARED_ATTRIBUTION, "spread": config["attribution"]["spread"]}
+    return as_flags({"method": wildcards.method, **settings, **shared})
 
 
 def mutagenesis_flags(wildcards):

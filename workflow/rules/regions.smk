@@ -1,7 +1,25 @@
+rule write_targets:
+    output:
+        f"results/{config['name']}/targets.tsv",
+    log:
+        f"results/{config['name']}/logs/write_targets.log",
+    localrule: True
+    conda:
+        "../../environment.yml"
+    threads: 1
+    params:
+        targets=TARGETS,
+    message:
+        "Writing down the targets and their files"
+    script:
+        "../scripts/write_targets.py"
+
+
 rule make_regions:
     input:
         genome=GENOME,
-        peaks=list(PEAKS.values()),
+        targets=f"results/{config['name']}/targets.tsv",
+        files=regions_files(),
     output:
         table=f"{RUN}/regions.tsv.gz",
         summary=f"{RUN}/regions.json",
@@ -16,15 +34,11 @@ rule make_regions:
         mem_mb=8000,
         runtime=60,
     params:
-        targets=[
-            word
-            for name, path in PEAKS.items()
-            for word in ("--target", f"{name}={path}")
-        ],
-        settings=as_flags({**config["regions"], "jitter": config["training"]["jitter"]}),
+        settings=regions_flags(),
         version=RESULTS_VERSION["regions"],
     message:
         "Making windows of {wildcards.length} bp around the peaks, and negatives"
     shell:
-        "seqlift regions --genome {input.genome:q} {params.targets:q} --length {wildcards.length} {params.settings:q}"
+        "seqlift regions --genome {input.genome:q} --targets {input.targets:q} --length {wildcards.length}"
+        " {params.settings:q}"
         " --output {output.table:q} --summary {output.summary:q} 2> {log:q}"

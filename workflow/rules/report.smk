@@ -1,23 +1,23 @@
 SCORES = expand(
     f"{RUN}/scores/{{target}}.{{method}}.h5",
-    target=TARGETS,
+    target=OUTPUTS,
     method=METHODS,
     allow_missing=True,
 )
 MUTATED = (
     expand(
-        f"{RUN}/scores/{{target}}.mutagenesis.h5", target=TARGETS, allow_missing=True
+        f"{RUN}/scores/{{target}}.mutagenesis.h5", target=OUTPUTS, allow_missing=True
     )
     if MUTAGENESIS
     else []
 )
 TRACKS = expand(
     f"{RUN}/tracks/{{target}}.{{method}}.bw",
-    target=TARGETS,
+    target=OUTPUTS,
     method=METHODS,
     allow_missing=True,
 )
-MOTIF_FOLDERS = expand(MOTIFS, target=TARGETS, method=METHODS, allow_missing=True)
+MOTIF_FOLDERS = expand(MOTIFS, target=OUTPUTS, method=METHODS, allow_missing=True)
 MOTIF_SUMMARIES = [f"{folder}/motifs.json" for folder in MOTIF_FOLDERS]
 TRUTH = [f"{RUN}/truth.json"] if SIMULATED else []
 
@@ -46,8 +46,8 @@ rule write_config:
         config=yaml.safe_dump(config, sort_keys=False, allow_unicode=True),
     message:
         "Writing down the config with all its defaults"
-    shell:
-        "printf '%s' {params.config:q} > {output:q} 2> {log:q}"
+    script:
+        "../scripts/write_config.py"
 
 
 rule compare_with_truth:
@@ -84,7 +84,9 @@ rule write_report:
     input:
         config=rules.write_config.output,
         summary=f"{RUN}/regions.json",
-        model=rules.train_model.output,
+        models=MODELS,
+        histories=HISTORIES,
+        metrics=rules.evaluate_model.output,
         scores=SCORES,
         mutated=MUTATED,
         tracks=TRACKS,

@@ -3,19 +3,15 @@ rule train_model:
         regions=f"{RUN}/regions.tsv.gz",
         summary=f"{RUN}/regions.json",
         genome=GENOME,
+        signal=SIGNAL_FILES,
+        code=custom_source(config) or [],
     output:
-        model=f"{RUN}/model/model.ckpt",
-        history=f"{RUN}/model/history.tsv",
-        metrics=report(
-            f"{RUN}/model/metrics.json",
-            caption="../report/metrics.rst",
-            category="Model",
-        ),
-        predictions=f"{RUN}/model/predictions.tsv.gz",
+        model=f"{RUN}/model/{{fold}}model.ckpt",
+        history=f"{RUN}/model/{{fold}}history.tsv",
     log:
-        f"{RUN}/logs/train_model.log",
+        f"{RUN}/logs/{{fold}}train_model.log",
     benchmark:
-        f"{RUN}/benchmarks/train_model.tsv"
+        f"{RUN}/benchmarks/{{fold}}train_model.tsv"
     conda:
         "../../environment.yml"
     threads: 2
@@ -26,10 +22,51 @@ rule train_model:
     params:
         folder=subpath(output.model, parent=True),
         architecture=json.dumps(config["model"]),
-        settings=as_flags(config["training"]),
+        settings=training_flags(),
+        fold=fold_flags,
         version=RESULTS_VERSION["train"],
     message:
-        "Training the model on windows of {wildcards.length} bp"
+        "Training {output.model}"
+    # More than one GPU is a matter of the machine, not of the config: --set-resources train_model:gpu=2
     shell:
-        "seqlift train --regions {input.regions:q} --genome {input.genome:q} --architecture {params.architecture:q}"
-        " {params.settings:q} --output-dir {params.folder:q} 2>&1 | tee -i {log:q}"
+        "seqlift train --regions {input.regions:q} --summary {input.summary:q} --genome {input.genome:q}"
+        " --architecture {params.architecture:q} {params.settings:q} {params.fold:q}"
+        " --devices $(( {resources.gpu} > 1 ? {resources.gpu} : 1 )) --output-dir {params.folder:q} 2>&1 | tee -i {log:q}"
+
+
+rule evaluate_model:
+    input:
+        models=MODELS,
+        regions=f"{RUN}/regions.tsv.gz",
+        summary=f"{RUN}/regions.json",
+        genome=GENOME,
+        signal=SIGNAL_FILES,
+        database=motif_database,
+    output:
+        metrics=report(
+            f"{RUN}/model/metrics.json",
+            caption="../report/metrics.rst",
+            category="Model",
+        ),
+        predictions=f"{RUN}/model/predictions.tsv.gz",
+        profiles=[f"{RUN}/model/profiles.tsv.gz"] if HEAD == "profile" else [],
+    log:
+        f"{RUN}/logs/evaluate_model.log",
+    benchmark:
+        f"{RUN}/benchmarks/evaluate_model.tsv"
+    conda:
+        "../../environment.yml"
+    threads: 2
+    resources:
+        mem_mb=8000,
+        runtime=120,
+        gpu=GPUS,
+    params:
+        folder=subpath(output.metrics, parent=True),
+        database=config["motifs"]["database"],
+        version=RESULTS_VERSION["evaluate"],
+    message:
+        "Measuring the model on what it never saw"
+    shell:
+        "seqlift evaluate --model {input.models:q} --regions {input.regions:q} --summary {input.summary:q}"
+        " --genome {input.genome:q} --database {params.database:q} --output-dir {params.folder:q} 2>&1 | tee -i {log:q}"

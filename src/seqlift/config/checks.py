@@ -1,0 +1,371 @@
+"""Rules of the config that hold between keys, or between a key and the files: what a schema cannot say."""
+
+import importlib.util
+import math
+import os
+import re
+import sys
+from collections.abc import Iterator
+from fnmatch import fnmatchcase
+from pathlib import Path
+
+from seqlift.config.schema import is_finite_number, is_number_text, show
+from seqlift.errors import SeqliftError
+from seqlift.targets import Target, check_target
+
+SIMULATED_GENOME = "genome.fa"
+SIMULATED_PEAKS = ("both.bed", "GATA1.bed", "TAL1.bed")
+"""Files that `seqlift simulate` makes, relative to the config's `data_dir`."""
+
+SIGNAL_KEYS = ("signal", "signal_minus", "control", "control_minus")
+"""Keys of a target that name bigWigs."""
+
+Targets = list[tuple[int, dict]]
+"""Targets with their numbers in the config; those that are no section at all are left out."""
+
+Problems = Iterator[tuple[str, str]]
+"""Path of the key that is wrong, and what is said of it."""
+
+_FEW_REFERENCES = {
+    "uniform": "all alike",
+    "background": "all alike",
+    "zeros": "all alike",
+    "fasta": "as many as in the file",
+}
+"""Kinds of which more references bring nothing new, and why."""
+
+_TARGET_FILES = (*SIGNAL_KEYS, "unlabelled")
+_REGION_FILES = ("exclude_regions", "include_regions", "negatives_file")
+_FILE_NEGATIVES = ("unbound", "bed")
+_INTERVAL = re.compile(r"(?P<chrom>.+):(?P<start>[0-9,]*[0-9])-(?P<end>[0-9,]*)")
+_MEANT_AS_INTERVAL = re.compile(r".+:[^:]*-[^:]*")
+
+
+def cross_checks(config: dict, directory: Path) -> Problems:
+    """Rules that hold between keys; parts that already broke the schema are passed over."""
+    targets = [(index, target) for index, target in enumerate(_list(config.get("targets"))) if isinstance(target, dict)]
+    regions, model = _dict(config.get("regions")), _dict(config.get("model"))
+    yield from _check_names(targets)
+    yield from _check_peaks(targets, model)
+    yield from _check_signal(targets, model)
+    yield from _check_splits(regions)
+    yield from _check_negatives(regions)
+    yield from _check_lengths(config, targets)
+    yield from _check_model(model, directory)
+    yield from _check_without_effect(config, targets)
+    yield from _check_attribution(_dict(config.get("attribution")), directory)
+    yield from _check_files(config, targets, directory)
+
+
+def path_list(value: object) -> list[str]:
+    """One path or a list of them as a list; nothing of what is neither."""
+    paths = [value] if isinstance(value, str) else _list(value)
+    return [path for path in paths if isinstance(path, str)]
+
+
+def module_file(module: str, directory: str | os.PathLike = ".") -> Path | None:
+    """The file of a module, looked for as Python does: in the folder where the run is started, then in its path."""
+    for folder in [directory, *sys.path]:
+        place = Path(folder, *module.split("."))
+        for file in (place.with_name(f"{place.name}.py"), place / "__init__.py"):
+            if file.is_file():
+                return file
+    return None
+
+
+def _check_names(targets: Targets) -> Problems:
+    names: dict[str, tuple[int, str]] = {}
+    for index, target in targets:
+        name = target.get("name")
+        if not isinstance(name, str):
+            continue
+        first, other = names.setdefault(name.casefold(), (index, name))
+        if first != index:
+            same = "is the name of" if other == name else f"differs only in upper and lower case from {other!r},"
+            yield (
+                f"targets[{index}].name",
+                f"{show(name)} {same} targets[{first}], too; give each target a name of its own",
+            )
+        if name.casefold() == "negative":
+            yield f"targets[{index}].name", f"{show(name)} stands for the negatives; choose another name"
+
+
+def _check_peaks(targets: Targets, model: dict) -> Problems:
+    """Targets may share their peaks only where their signals tell them apart, as cell types on one set of peaks."""
+    seen: dict[tuple, int] = {}
+    for index, target in targets:
+        file = target.get("peaks")
+        if not isinstance(file, str):
+            continue
+        signals = () if model.get("head") == "classes" else tuple(path_list(target.get(key)) for key in SIGNAL_KEYS)
+        first = seen.setdefault((os.path.normpath(file), repr(signals)), index)
+        if first != index:
+            own = "peaks" if model.get("head") == "classes" else "peaks, or signal,"
+            yield (
+                f"targets[{index}].peaks",
+                f"{show(file)} is the file of targets[{first}], too; each target needs {own} of its own",
+            )
+
+
+def _check_signal(targets: Targets, model: dict) -> Problems:
+    head = model.get("head")
+    stranded = [index for index, target in targets if path_list(target.get("signal_minus"))]
+    for index, target in targets:
+        where = f"targets[{index}]"
+        files = {key: path_list(target.get(key)) for key in SIGNAL_KEYS}
+        try:
+            check_target(Target("", "", **{key: tuple(paths) for key, paths in files.items()}))
+        except SeqliftError as error:
+            yield where, str(error)
+        if head in ("counts", "profile") and not files["signal"]:
+            yield f"{where}.signal", f"is missing; model.head (={head!r}) needs the signal of every target"
+        for key in ("control", "control_minus"):
+            if files[key] and head in ("classes", "counts"):
+                yield f"{where}.{key}", f"changes nothing with model.head (={head!r}); delete it, or take head: profile"
+        if stranded and not files["signal_minus"] and files["signal"]:
+            yield (
+                f"{where}.signal_minus",
+                f"is missing, but targets[{stranded[0]}] has one; all targets are read on one strand or all on two",
+            )
+        for key, paths in files.items():
+            for path in paths:
+                if "," in path:
+                    yield f"{where}.{key}", f"{show(path)} must not hold a comma; a list of replicates is [a.bw, b.bw]"
+
+
+def _check_splits(regions: dict) -> Problems:
+    held = {key: path_list(regions.get(key)) for key in ("valid", "test")}
+    if "folds" in regions:
+        given = [f"regions.{key}" for key in held if key in regions]
+        if given:
+            yield "regions.folds", f"{show(regions['folds'])} cannot stand beside {' and '.join(given)}; delete either"
+        return
+    for key in held:
+        if key not in regions:
+            yield f"regions.{key}", f"is missing; add it, as in {key}: [chr8], or folds: 5 instead of valid and test"
+    entries = {key: [(index, entry, _interval(entry)) for index, entry in enumerate(held[key])] for key in held}
+    for key, parsed in entries.items():
+        for index, entry, interval in parsed:
+            if interval is None:
+                yield f"regions.{key}[{index}]", f"{show(entry)} {_INTERVAL_RULE}"
+    for index, entry, interval in entries["test"]:
+        for other_index, other, other_interval in entries["valid"]:
+            if entry == other:
+                yield (
+                    f"regions.test[{index}]",
+                    f"{show(entry)} is in regions.valid, too; a chromosome can be in one split only",
+                )
+            elif interval and other_interval and _overlap(interval, other_interval):
+                yield (
+                    f"regions.test[{index}]",
+                    f"{show(entry)} overlaps regions.valid[{other_index}] {show(other)}; a base can be in one "
+                    "split only",
+                )
+
+
+_INTERVAL_RULE = (
+    "must be a chromosome, a shell pattern, or a part of a chromosome as chr20:1-40000000 or chr20:40000001- (both "
+    "ends included, the first base is 1)"
+)
+
+
+def _interval(entry: str) -> tuple[str, float, float] | None:
+    """Chromosome or pattern of an entry of a split, first and last base from 1; None if it is a broken interval."""
+    found = _INTERVAL.fullmatch(entry)
+    if found:
+        start, end = (float(found[part].replace(",", "") or math.inf) for part in ("start", "end"))
+        return (found["chrom"], start, end) if 1 <= start <= end else None
+    return None if _MEANT_AS_INTERVAL.fullmatch(entry) else (entry, 1, math.inf)
+
+
+def _overlap(one: tuple[str, float, float], other: tuple[str, float, float]) -> bool:
+    same = fnmatchcase(one[0], other[0]) or fnmatchcase(other[0], one[0])
+    return same and one[1] <= other[2] and other[1] <= one[2]
+
+
+def _check_negatives(regions: dict) -> Problems:
+    kind, file = regions.get("negatives"), regions.get("negatives_file")
+    if kind in _FILE_NEGATIVES and file is None:
+        yield "regions.negatives_file", f"is missing; regions.negatives (={kind!r}) are taken from a BED file"
+    if kind not in _FILE_NEGATIVES and isinstance(file, str) and isinstance(kind, str):
+        choice = " or ".join(_FILE_NEGATIVES)
+        yield (
+            "regions.negatives_file",
+            f"{show(file)} changes nothing with regions.negatives (={kind!r}); delete it, or take {choice}",
+        )
+
+
+def _check_lengths(config: dict, targets: Targets) -> Problems:
+    lengths = [length for length in _list(config.get("lengths")) if is_finite_number(None, length)]
+    for index, length in enumerate(lengths):
+        if length in lengths[:index]:
+            yield f"lengths[{index}]", f"{show(length)} stands there twice; delete one"
+    window = _dict(config.get("signal")).get("window")
+    if lengths and is_finite_number(None, window) and window > min(lengths):
+        yield "signal.window", f"{show(window)} must be at most the shortest length (={min(lengths)})"
+    distance = _dict(config.get("regions")).get("merge_distance")
+    if lengths and is_finite_number(None, distance) and 2 * distance >= min(lengths) > 0:
+        yield (
+            "regions.merge_distance",
+            f"{show(distance)} must be smaller than half the shortest length (={min(lengths)}), so that a merged "
+            "summit lies inside the window",
+        )
+
+
+def _check_model(model: dict, directory: Path) -> Problems:
+    kind = model.get("type")
+    module, separator, _ = kind.partition(":") if isinstance(kind, str) else ("", "", "")
+    if model.get("head") == "profile" and kind in ("basset", "paper", "deepbind"):
+        yield (
+            "model.head",
+            f"(='profile') needs a model that keeps the places of the bases; {kind} does not, take type: dilated or "
+            "one of your own",
+        )
+    if separator and not _can_be_imported(module, directory):
+        yield (
+            "model.type",
+            f"{show(kind)} lives nowhere: there is no module {module} in {directory.resolve()} or installed; put "
+            f"{module.replace('.', '/')}.py into the folder where you run snakemake",
+        )
+    if kind == "basset":
+        blocks = {key: model.get(key) for key in ("filters", "kernels", "pools")}
+        if all(isinstance(value, list) for value in blocks.values()) and len(set(map(len, blocks.values()))) > 1:
+            counts = ", ".join(f"{key} has {len(value)}" for key, value in blocks.items())
+            yield "model", f"filters, kernels and pools need one entry for each block; {counts}"
+
+
+def _can_be_imported(module: str, directory: Path) -> bool:
+    """Whether there is such a module, found out without running any of it."""
+    if module_file(module, directory):
+        return True
+    try:
+        return importlib.util.find_spec(module.partition(".")[0]) is not None
+    except ValueError:  # a module that is running and has no file, such as __main__
+        return False
+
+
+def _check_without_effect(config: dict, targets: Targets) -> Problems:
+    """Settings that would be ignored in silence."""
+    model, training, regions = (_dict(config.get(key)) for key in ("model", "training", "regions"))
+    head = model.get("head")
+    if training.get("class_weights") == "balanced" and head in ("counts", "profile"):
+        yield "training.class_weights", f"(='balanced') changes nothing with model.head (={head!r}); delete it"
+    if training.get("count_weight") not in (None, 1.0) and head in ("classes", "counts"):
+        value = show(training["count_weight"])
+        yield "training.count_weight", f"{value} changes nothing with model.head (={head!r}); delete it"
+    if (
+        _dict(config.get("attribution")).get("spread") is True
+        and "folds" not in regions
+        and model.get("replicates") == 1
+    ):
+        yield (
+            "attribution.spread",
+            "(=True) needs several models that can differ; take regions.folds, or model.replicates of 2 and more",
+        )
+    if _dict(config.get("signal")).get("window") and targets and not any(t.get("signal") for _, t in targets):
+        yield (
+            "signal.window",
+            f"{show(config['signal']['window'])} changes nothing, as no target has a signal; delete it",
+        )
+
+
+def _check_attribution(attribution: dict, directory: Path) -> Problems:
+    for method in ("deeplift", "interior_gradients"):
+        settings = _dict(attribution.get(method))
+        references = settings.get("references")
+        if not isinstance(references, str):
+            continue
+        key = f"attribution.{method}"
+        kind, _, rest = references.partition(":")
+        if kind == "fasta":
+            yield from _check_file(f"{key}.references", rest, directory / rest, "")
+        elif kind == "background" and not math.isclose(sum(_numbers(rest)), 1, abs_tol=0.01):
+            yield f"{key}.references", f"{show(references)} must be four shares, of A, C, G and T, that sum to 1"
+        elif kind == "genomic" and rest and not all(0 <= number <= 1 for number in _numbers(rest)):
+            yield f"{key}.references", f"{show(references)} must have a tolerance in GC content from 0 to 1"
+        if settings.get("n_references") == "auto" and kind in _FEW_REFERENCES:
+            yield (
+                f"{key}.n_references",
+                f"(='auto') needs references that are drawn at random, but {references} are {_FEW_REFERENCES[kind]}; "
+                "take shuffles or genomic windows, or a number",
+            )
+        for name in ("center_first_layer", "gradient_correction"):
+            if settings.get(name) is True and kind not in ("zeros", "fasta"):
+                yield (
+                    f"{key}.{name}",
+                    f"(=True) changes nothing with {references} as references, as they have one base, or shares that "
+                    "sum to one, where the sequence has; delete it, or take zeros",
+                )
+
+
+def _numbers(text: str) -> list[float]:
+    """Numbers between commas; nan where there is none."""
+    return [float(part) if is_number_text(part) else math.nan for part in text.split(",")]
+
+
+def _check_files(config: dict, targets: Targets, directory: Path) -> Problems:
+    data_dir = config.get("data_dir")
+    if not isinstance(data_dir, str):
+        return
+    simulated = "simulate" in config
+    folder = directory / data_dir
+    if simulated and (folder / SIMULATED_GENOME).exists() and not (folder / "simulation.json").exists():
+        yield (
+            "data_dir",
+            f"{show(data_dir)} holds a {SIMULATED_GENOME} that `simulate` did not make and would write over; name "
+            "another folder, or delete the file if it is a leftover",
+        )
+    genome = _dict(config.get("genome"))
+    sections = [("genome", "fasta", genome, (SIMULATED_GENOME,))]
+    sections += [(f"targets[{index}]", "peaks", target, SIMULATED_PEAKS) for index, target in targets]
+    for where, key, section, made in sections:
+        path = section.get(key)
+        if not isinstance(path, str):
+            continue
+        if simulated and (path not in made or "download" in section):
+            names = " or ".join(made)
+            yield f"{where}.{key}", f"{show(path)} must be {names}, without a download, as `simulate` makes the data"
+        elif "download" in section:
+            if os.path.isabs(path):
+                yield f"{where}.{key}", f"{show(path)} must be relative, as it is downloaded into data_dir"
+        elif not simulated:
+            yield from _check_file(f"{where}.{key}", path, folder / path, f"data_dir is {data_dir!r}; ")
+    if simulated:
+        for index, target in targets:
+            for key in _TARGET_FILES:
+                if path_list(target.get(key)):
+                    yield f"targets[{index}].{key}", "cannot be had with `simulate`, which makes peaks alone; delete it"
+    else:
+        yield from _check_other_files(config, targets, folder)
+    checksums = [key for key in ("sha256", "md5", "md5_list") if key in _dict(genome.get("download"))]
+    if len(checksums) > 1:
+        yield "genome.download", f"has {' and '.join(checksums)}; keep one checksum"
+    database = _dict(config.get("motifs")).get("database")
+    if isinstance(database, str) and database.endswith(".meme") and not database.startswith("jaspar:"):
+        yield from _check_file("motifs.database", database, directory / database, "")
+
+
+def _check_other_files(config: dict, targets: Targets, folder: Path) -> Problems:
+    """Files that are never made or fetched: signal, control, unlabelled places, and those of the regions."""
+    named = [(f"targets[{index}].{key}", target.get(key)) for index, target in targets for key in _TARGET_FILES]
+    regions = _dict(config.get("regions"))
+    named += [(f"regions.{key}", regions.get(key)) for key in _REGION_FILES]
+    for key, value in named:
+        for index, path in enumerate(path_list(value)):
+            where = f"{key}[{index}]" if isinstance(value, list) else key
+            yield from _check_file(where, path, folder / path, f"data_dir is {config['data_dir']!r}; ")
+
+
+def _check_file(key: str, path: str, place: Path, hint: str) -> Problems:
+    if place.is_dir():
+        yield key, f"{show(path)} is a folder ({place}), must be a file"
+    elif not place.is_file():
+        yield key, f"{show(path)} is missing: there is no file {place}; {hint}correct the path or put the file there"
+
+
+def _dict(value: object) -> dict:
+    return value if isinstance(value, dict) else {}
+
+
+def _list(value: object) -> list:
+    return value if isinstance(value, list) else []

@@ -1,0 +1,241 @@
+"""The config's schema put to use: defaults filled in, and what is wrong said in words that name the remedy."""
+
+import difflib
+import math
+from collections.abc import Iterator, Mapping
+from typing import Any
+
+from jsonschema import Draft202012Validator
+from jsonschema.exceptions import ValidationError
+from jsonschema.validators import extend
+
+TYPE_WORDS = {
+    "integer": "a whole number",
+    "number": "a number",
+    "string": "text",
+    "boolean": "true or false",
+    "array": "a list",
+    "object": "a section with keys of its own",
+}
+
+
+def is_finite_number(_checker, value) -> bool:
+    return isinstance(value, int | float) and not isinstance(value, bool) and math.isfinite(value)
+
+
+def make_validator(schema: Mapping):
+    # .nan and .inf are numbers to YAML, but no setting can mean them
+    types = Draft202012Validator.TYPE_CHECKER.redefine("number", is_finite_number)
+    return extend(Draft202012Validator, type_checker=types)(schema)
+
+
+def plain_copy(value: Any) -> Any:
+    """Copy of nested mappings and lists with text keys, as plain dicts and lists."""
+    if isinstance(value, Mapping):
+        return {str(key): plain_copy(item) for key, item in value.items()}
+    if isinstance(value, list | tuple):
+        return [plain_copy(item) for item in value]
+    return value
+
+
+def key_problems(value: Any, path: str = "") -> Iterator[tuple[str, str]]:
+    if isinstance(value, Mapping):
+        for key, item in value.items():
+            if not isinstance(key, str):
+                yield _join(path, key), f"is a key that is not text; put it in quotes: '{key}'"
+            yield from key_problems(item, _join(path, key))
+    elif isinstance(value, list | tuple):
+        for index, item in enumerate(value):
+            yield from key_problems(item, f"{path}[{index}]")
+
+
+def _resolve(node: Mapping, root: Mapping) -> dict:
+    """A node of the schema with its `$ref` laid under its own keys."""
+    if not isinstance(node, Mapping):
+        return {}
+    reference = node.get("$ref")
+    if reference is None:
+        return dict(node)
+    target = root
+    for part in reference.removeprefix("#/").split("/"):
+        target = target[part]
+    return {**_resolve(target, root), **{key: value for key, value in node.items() if key != "$ref"}}
+
+
+def _branches(node: Mapping, value: Any, validator) -> Iterator[Mapping]:
+    """The node itself, then the `then` of each of its conditions that `value` meets."""
+    yield node
+    for condition in node.get("allOf", []):
+        if validator.evolve(schema=condition["if"]).is_valid(value):
+            yield _resolve(condition["then"], validator.schema)
+
+
+def fill_in(value: Any, node: Mapping, validator) -> Any:
+    """Copy of `value` with the schema's defaults, its keys in the schema's order, its numbers of the schema's type."""
+    root = validator.schema
+    node = _resolve(node, root)
+    if isinstance(value, dict):
+        filled = dict(value)
+        order = []
+        for branch in _branches(node, filled, validator):
+            for key, below in branch.get("properties", {}).items():
+                below = _resolve(below, root)
+                if key not in filled and "default" in below:
+                    filled[key] = plain_copy(below["default"])
+                if key in filled and below:  # `true` stands for a key that another branch describes
+                    filled[key] = fill_in(filled[key], below, validator)
+                if key in filled and key not in order:
+                    order.append(key)
+        return {key: filled[key] for key in [*order, *(key for key in filled if key not in order)]}
+    if isinstance(value, list):
+        return [fill_in(item, node.get("items", {}), validator) for item in value]
+    if is_finite_number(None, value):
+        if str(value) in node.get("enum", []):
+            return str(value)  # YAML takes 32 for a number
+        types = [branch.get("type") for branch in (node, *node.get("anyOf", []))]
+        if "number" in types:
+            return float(value)
+        if "integer" in types and float(value).is_integer():
+            return int(value)
+    return value
+
+
+def explain(error: ValidationError, schema: Mapping, plain: dict) -> Iterator[tuple[str, str]]:
+    """What a user needs to know of one schema error: (path, text), for each key concerned."""
+    path, value, rule = _path(error.absolute_path), error.instance, error.validator_value
+    kind, node = error.validator, error.schema
+    if kind == "additionalProperties":
+        known = list(node.get("properties", {}))
+        for key in value:
+            if key not in known:
+                yield _join(path, key), f"is an unknown key; {_suggest_key(key, known, schema)}"
+    elif kind == "required":
+        for key in rule:
+            if key not in value:
+                below = _resolve(node["properties"][key], schema)
+                yield _join(path, key), f"is missing; add it: {_first_sentence(below)}"
+    elif kind == "type":
+        yield path, _explain_type(value, rule, node.get("x-rule") if rule == "array" else None)
+    elif kind == "enum":
+        yield path, f"{show(value)} must be one of {', '.join(map(str, rule))}{_did_you_mean(value, rule)}"
+    elif kind == "anyOf" and value is None:
+        yield path, f"is empty, must be {node['x-rule']}; give it a value or delete the key"
+    elif kind in ("pattern", "anyOf"):
+        words = [word for branch in node.get("anyOf", []) for word in branch.get("enum", [])]
+        yield path, f"{show(value)} must be {node.get('x-rule', rule)}{_did_you_mean(value, words)}"
+    elif kind in ("minItems", "minLength"):
+        yield path, f"must not be empty; {_first_sentence(node)}".removesuffix("; ")
+    elif kind == "uniqueItems":
+        twice = next(item for index, item in enumerate(value) if item in value[:index])
+        yield path, f"holds {show(twice)} twice; delete one"
+    else:
+        words = {
+            "minimum": "at least",
+            "exclusiveMinimum": "greater than",
+            "maximum": "at most",
+            "exclusiveMaximum": "less than",
+            "multipleOf": "a multiple of",
+        }
+        yield path, f"{show(value)} must be {words.get(kind, kind)} {rule}"
+
+
+def _explain_type(value: Any, expected: str, rule: str | None) -> str:
+    wanted = rule or TYPE_WORDS[expected]
+    if value is None:
+        return f"is empty, must be {wanted}; give it a value or delete the key"
+    remedy = ""
+    if expected in ("integer", "number") and isinstance(value, str) and is_number_text(value):
+        # PyYAML takes 1e-3 for text (YAML 1.1 wants 1.0e-3), and Snakemake hands on nested --config values as text
+        number = float(value)
+        remedy = (
+            f"; write it as {int(number) if number.is_integer() else number}, without quotes "
+            "(nested values given with --config are text, put them in a second --configfile)"
+        )
+    elif expected == "string" and isinstance(value, int | float):
+        remedy = "; put it in quotes (YAML takes words like 1, 2.5, no and on for numbers and true/false)"
+    elif expected == "array" and isinstance(value, str | int | float):
+        remedy = f"; write [{value}]"
+    return f"{show(value)} must be {wanted}{remedy}"
+
+
+def is_number_text(text: str) -> bool:
+    try:
+        return math.isfinite(float(text))
+    except ValueError:
+        return False
+
+
+def _suggest_key(key: str, known: list[str], schema: Mapping) -> str:
+    elsewhere = [path for path in _schema_paths(schema) if path.rsplit(".", 1)[-1] == key]
+    close = _closest(key, known)
+    if close:
+        return f"did you mean `{close}`?"
+    if elsewhere:
+        return f"the key is {' or '.join(f'`{path}`' for path in elsewhere)}"
+    return f"the keys here are {', '.join(known)}"
+
+
+def _schema_paths(schema: Mapping) -> list[str]:
+    """Full paths of all keys of the schema, list items without a number."""
+
+    def walk(node: Mapping, path: str) -> Iterator[str]:
+        node = _resolve(node, schema)
+        for branch in [node, *(_resolve(condition["then"], schema) for condition in node.get("allOf", []))]:
+            for key, below in branch.get("properties", {}).items():
+                yield _join(path, key)
+                yield from walk(below, _join(path, key))
+        if "items" in node:
+            yield from walk(node["items"], f"{path}[]")
+
+    return list(dict.fromkeys(walk(schema, "")))
+
+
+def _did_you_mean(value: Any, choices: list) -> str:
+    close = _closest(str(value), [str(choice) for choice in choices])
+    return f"; did you mean {close}?" if close else ""
+
+
+def _closest(word: str, choices: list[str]) -> str | None:
+    def bare(text: str) -> str:
+        return text.casefold().replace("-", "_").replace(" ", "_")
+
+    by_bare = {bare(choice): choice for choice in choices}
+    close = difflib.get_close_matches(bare(word), by_bare, n=1, cutoff=0.65)
+    return by_bare[close[0]] if close else None
+
+
+def _first_sentence(node: Mapping) -> str:
+    return str(node.get("description", "")).split(". ")[0].rstrip(".")
+
+
+def show(value: Any) -> str:
+    text = repr(value)
+    return f"(={text if len(text) <= 60 else text[:57] + '...'})"
+
+
+def _join(path: str, key: Any) -> str:
+    return f"{path}.{key}" if path else str(key)
+
+
+def _path(parts) -> str:
+    path = ""
+    for part in parts:
+        path = f"{path}[{part}]" if isinstance(part, int) else _join(path, part)
+    return path
+
+
+def walk_paths(value: Any, path: str = "") -> Iterator[str]:
+    yield path
+    if isinstance(value, dict):
+        for key, item in value.items():
+            yield from walk_paths(item, _join(path, key))
+    elif isinstance(value, list):
+        for index, item in enumerate(value):
+            yield from walk_paths(item, f"{path}[{index}]")
+
+
+def position(path: str, places: list[str]) -> int:
+    """Where in the file `path` stands; a missing key stands where its section does, a missing section at the end."""
+    while path and path not in places:
+        path = path[: max(path.rfind("."), path.rfind("["), 0)]
+    return places.index(path) if path else len(places)

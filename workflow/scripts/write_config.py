@@ -1,0 +1,5 @@
+"""The config with all its defaults as YAML. Run by the rule write_config; a shell could not hold one of many targets."""
+
+from pathlib import Path
+
+Path(snakemake.output[0]).write_text(snakemake.params.config, encoding="utf-8")  # noqa: F821
