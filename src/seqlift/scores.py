@@ -1,6 +1,6 @@
 """The score file: what every base contributes, where it lies, and how far it can be trusted.
 
-One HDF5 file holds the scores of one target by one method, one row a region. TF-MoDISco and Fi-NeMo read its `raw`,
+One HDF5 file holds the scores of one output by one method, one row a region. TF-MoDISco and Fi-NeMo read its `raw`,
 `shap` and `projected_shap` groups as they are. Rows carry their coordinates, so they cannot drift from them.
 
 ====================================  ==================  ==========================================================
@@ -16,6 +16,7 @@ diagnostics/n_references              (N,) int32          references used; R is 
 diagnostics/delta                     (N, R) float32      completeness delta; NaN beyond the references that were used
 diagnostics/reference_prediction      (N, R) float32      f(reference); NaN beyond the references that were used
 diagnostics/standard_error            (N, L) float32      of the contribution, over references (NaN for one reference)
+diagnostics/model_spread              (N, L) float32      standard deviation of the contribution, over models
 path/alphas, path/weights             (K,) float64        interior gradients only: quadrature nodes and weights
 path/prediction                       (N, K) float32      f at each node, mean over references
 path/slope                            (N, K) float32      df/dα at each node: the sum of gradient × (x - reference)
@@ -24,10 +25,13 @@ path/alpha_half, path/alpha_90        (N,) float32        α at which half and 9
 path/steps                            (N, R) int32        points that each average took; 0 beyond the references used
 ====================================  ==================  ==========================================================
 
-Mutagenesis has no references: of `diagnostics` its files hold `prediction` alone.
+Mutagenesis has no references: of `diagnostics` its files hold `prediction` alone. `model_spread` is there where it was
+asked for: over the folds and replicates whose mean is explained, each explained by itself.
 
-Attributes of the file: `format`, `method`, `target`, `rule`, `references`, `seed`, `model_fingerprint`,
-`package_version` and further settings of the method.
+Attributes of the file: `format`, `method`, `target` (the output: a target, `<target>.counts` or `<target>.profile`),
+`quantity` (class, counts, profile), `models` (networks in the mean), `learned` (false: the model, or one of them, knows
+nothing of the target), `rule`, `references`, `seed`, `model_fingerprint`, `package_version` and further settings of the
+method.
 """
 
 import contextlib
@@ -91,6 +95,7 @@ class ScoreWriter:
         delta=None,
         reference_prediction=None,
         standard_error=None,
+        model_spread=None,
         path: dict[str, np.ndarray] | None = None,
     ) -> None:
         """Write the next rows, in the order of the coordinates; shapes as in the table above, the first axis shorter.
@@ -114,6 +119,7 @@ class ScoreWriter:
             "delta": delta,
             "reference_prediction": reference_prediction,
             "standard_error": standard_error,
+            "model_spread": model_spread,
         }
         datasets = {
             _GROUPS.get(name, f"diagnostics/{name}"): np.asarray(x) for name, x in given.items() if x is not None
@@ -199,6 +205,8 @@ class Scores:
     delta, reference_prediction : h5py.Dataset, shape (N, R), or None
     standard_error : h5py.Dataset, shape (N, L), or None
         None for a method without references (mutagenesis).
+    model_spread : h5py.Dataset, shape (N, L), or None
+        None where the models were not explained one by one.
     attributes : dict
     interior : dict of h5py.Dataset or None
         The group `path`; None unless made by interior gradients.
@@ -214,6 +222,7 @@ class Scores:
     delta: h5py.Dataset | None
     reference_prediction: h5py.Dataset | None
     standard_error: h5py.Dataset | None
+    model_spread: h5py.Dataset | None
     attributes: dict
     interior: dict[str, h5py.Dataset] | None
 
@@ -255,6 +264,7 @@ def open_scores(path: str | os.PathLike) -> Iterator[Scores]:
             delta=file.get("diagnostics/delta"),
             reference_prediction=file.get("diagnostics/reference_prediction"),
             standard_error=file.get("diagnostics/standard_error"),
+            model_spread=file.get("diagnostics/model_spread"),
             attributes=dict(file.attrs),
             interior=dict(file["path"]) if "path" in file else None,
         )
@@ -265,7 +275,7 @@ def choose_examples(
 ) -> tuple[list[int], str]:
     """The rows to show, and the rule by which they were chosen, in words.
 
-    The highest predicted logits among held-out (test) regions; where none was scored, among all. Of regions that
+    The highest predictions among held-out (test) regions; where none was scored, among all. Of regions that
     overlap only the higher one is shown. Ties keep the order of the file.
 
     Parameters
@@ -278,11 +288,9 @@ def choose_examples(
         At most this many.
     """
     held_out = (split == "test").to_numpy()
-    rule = (
-        "the held-out regions with the highest predicted logit for the target; of overlapping regions, the higher one"
-    )
+    rule = "the held-out regions with the highest prediction for the target; of overlapping regions, the higher one"
     if not held_out.any():
-        rule = "no held-out region was scored, so the regions of any split with the highest predicted logit"
+        rule = "no held-out region was scored, so the regions of any split with the highest prediction"
         held_out = np.ones(len(coords), bool)
     order = [row for row in np.argsort(-np.asarray(prediction), kind="stable") if held_out[row]]
     chosen: list[int] = []

@@ -1,13 +1,18 @@
-"""From a region table to a score file: the regions of a target explained one block at a time.
+"""From a region table to a score file: an output of a model explained at its target's peaks, one block at a time.
+
+Of several models (folds, seeds) the mean is explained: one function, whose contributions are the means of theirs. How
+far they agree on a base is the spread of the contributions that each model by itself gives it.
 
 Scores are only as good as their completeness: the contributions of a sequence must add up to the difference between its
 prediction and its reference's. The delta of every sequence and reference is stored, and a run in which one is broken
 fails and leaves no score file behind.
 """
 
+import hashlib
 import inspect
+import logging
 import os
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import numpy as np
@@ -16,8 +21,9 @@ import torch
 from torch import Tensor
 
 from seqlift import __version__
-from seqlift.attribution.borrow import borrowed, choose_device
+from seqlift.attribution.borrow import choose_device
 from seqlift.attribution.deeplift import DeepLift, deeplift
+from seqlift.attribution.heads import Explainable, explainable
 from seqlift.attribution.interior_gradients import InteriorGradients, interior_gradients
 from seqlift.attribution.mutagenesis import Mutagenesis, mutagenesis
 from seqlift.attribution.references import reference_kind
@@ -25,9 +31,12 @@ from seqlift.attribution.totals import broken_completeness
 from seqlift.dataset import load_one_hot
 from seqlift.errors import SeqliftError
 from seqlift.genome import Genome
-from seqlift.models.checkpoint import TrainedModel, load_model
+from seqlift.models.several import load_models, members_of
+from seqlift.models.trained import TrainedModel
 from seqlift.progress import counted_progress
 from seqlift.scores import choose_examples, create_scores
+
+log = logging.getLogger(__name__)
 
 Result = DeepLift | InteriorGradients | Mutagenesis
 
@@ -43,16 +52,16 @@ SETTINGS = {
 
 _ARGUMENTS = {"step_tolerance": "tolerance"}  # by another name in the method's call
 _BLOCK_NUMBERS = 2**24  # a block's scores and paths stay within some hundred MB, however many regions there are
-_ROWS = 512  # predicted at a time
+_PREDICTED = 2048  # regions at a time whose sequences are held for a prediction
 
 
 def choose_regions(table: pd.DataFrame, target: str, max_regions: int, seed: int) -> pd.DataFrame:
-    """The regions to explain: those positive for the target, or a random sample of them in the order of the table.
+    """The regions to explain: the target's peaks, or a random sample of them in the order of the table.
 
     Parameters
     ----------
     table : pandas.DataFrame
-        Regions, with a column `target:<name>`.
+        Regions, with columns `kind` and `target:<name>`.
     target : str
     max_regions : int
         At most so many.
@@ -62,7 +71,7 @@ def choose_regions(table: pd.DataFrame, target: str, max_regions: int, seed: int
     Raises
     ------
     SeqliftError
-        If the table has no such target, or no region is positive for it.
+        If the table has no such target, or no peak region is positive for it.
     """
     column = f"target:{target}"
     if column not in table:
@@ -70,9 +79,9 @@ def choose_regions(table: pd.DataFrame, target: str, max_regions: int, seed: int
         raise SeqliftError(f"the regions have no target {target!r}; they have: {known}")
     if max_regions < 1:
         raise SeqliftError(f"--max-regions (={max_regions}) must be at least 1")
-    positive = np.flatnonzero(table[column].to_numpy() == 1)
+    positive = np.flatnonzero((table[column].to_numpy() == 1) & (table["kind"].to_numpy() == "peak"))
     if not len(positive):
-        raise SeqliftError(f"no region is positive for target {target!r}: there is nothing to explain")
+        raise SeqliftError(f"no peak region is positive for target {target!r}: there is nothing to explain")
     if len(positive) > max_regions:
         positive = np.sort(np.random.default_rng(seed).choice(positive, max_regions, replace=False))
     return table.iloc[positive].reset_index(drop=True)
@@ -109,7 +118,7 @@ def choose_sample(
 
 
 def attribute_regions(
-    model_path: str | os.PathLike,
+    models: str | os.PathLike | Sequence[str | os.PathLike],
     table: pd.DataFrame,
     genome: Genome,
     output: str | os.PathLike,
@@ -119,23 +128,24 @@ def attribute_regions(
     references: str | None = None,
     max_regions: int = _ALL,
     tolerance: float | None = None,
+    spread: bool = False,
     seed: int = 0,
     device: str = "auto",
     **settings: Any,
 ) -> int:
-    """Explain the regions of one target with one method and write the score file (`seqlift.scores`).
+    """Explain one output at the peaks of its target with one method and write the score file (`seqlift.scores`).
 
     Parameters
     ----------
-    model_path : path-like
-        A checkpoint of `seqlift train`.
+    models : path-like, or sequence of them
+        A checkpoint of `seqlift train`, or several with the same head, targets and sizes, whose mean is explained.
     table : pandas.DataFrame
         Regions (`seqlift.regions.read_regions`), of the model's length.
     genome : Genome
     output : path-like
         The score file; it appears when all its rows are written and complete.
     target : str
-        A target of the model; its positive regions are explained.
+        An output of the model: a target, or of a profile model `<target>.counts` or `<target>.profile`.
     method : "deeplift", "interior_gradients" or "mutagenesis"
     references : str
         Their kind (`seqlift.attribution.references.reference_kind`), by default "dinucleotide".
@@ -144,6 +154,9 @@ def attribute_regions(
     tolerance : float
         Largest accepted completeness delta, as a share of what is explained (`broken_completeness`). Mutagenesis has
         neither references nor tolerance; the other methods need a tolerance.
+    spread : bool
+        Explain each of the networks that the mean is of by itself too (the replicates of all checkpoints), and keep the
+        standard deviation over them. It takes about as long again.
     seed : int
         Of references and samples.
     device : "auto", "cpu" or "cuda"
@@ -159,40 +172,86 @@ def attribute_regions(
     Raises
     ------
     SeqliftError
-        If target, method, settings or lengths do not fit together, or completeness is broken.
+        If models, target, method, settings or lengths do not fit together, or completeness is broken.
     """
     settings = _complete(method, settings, references, tolerance)
-    trained = load_model(model_path)
-    if target not in trained.targets:
-        raise SeqliftError(f"{model_path}: the model has no target {target!r}; it has: {', '.join(trained.targets)}")
-    chosen = choose_regions(table, target, max_regions, seed)
+    paths = [models] if isinstance(models, str | os.PathLike) else list(models)
+    trained = load_models(paths)
+    first = trained[0]
+    try:
+        explained = first.output(target)
+    except SeqliftError as error:
+        raise SeqliftError(f"{paths[0]}: {error}") from None
+    chosen = choose_regions(table, explained.target, max_regions, seed)
     length = int(chosen["end"].iloc[0] - chosen["start"].iloc[0])
-    if length != trained.length:
-        raise SeqliftError(f"{model_path}: the model takes {trained.length} bp, but the regions have {length} bp")
-    shared = {"target": trained.targets.index(target), "device": choose_device(device)}
+    if length != first.length:
+        raise SeqliftError(f"{paths[0]}: the model takes {first.length} bp, but the regions have {length} bp")
+    mean = explainable([each.model for each in trained], explained, first.head, first.shape)
+    networks = [network for each in trained for network in members_of(each.model)]
+    if spread and len(networks) < 2:
+        raise SeqliftError(
+            f"--spread needs at least two models, folds or replicates; {paths[0]} is one network: leave --spread out "
+            "(attribution.spread: false), or train with model.replicates or regions.folds"
+        )
+    singles = [explainable([each], explained, first.head, first.shape) for each in networks] if spread else []
+    where = choose_device(device)
     attributes = {
         "method": method,
         "target": target,
         "seed": seed,
-        "model_fingerprint": trained.fingerprint,
+        "quantity": explained.quantity,
+        "models": len(networks),
+        "learned": _learned(trained, paths, explained.target),
+        "model_fingerprint": _fingerprint(trained),
         "package_version": __version__,
         **settings,
     }
     if method == "mutagenesis":
-        prediction = _predict(trained, chosen, genome, seed, **shared)
+        prediction = _predict(mean, chosen, genome, seed, where)
         chosen = choose_sample(chosen, prediction, seed=seed, **settings)
-
-        def explain(sequences: Tensor) -> Result:
-            return mutagenesis(trained.model, sequences, **shared)
+        call = _caller(method, where)
     else:
         references = references or "dinucleotide"
         attributes |= {"references": references, "tolerance": tolerance}
         if method == "interior_gradients":
             attributes["quadrature"] = "gauss-legendre"
         kind = reference_kind(references, genome=genome, exclude=table[table["kind"] == "peak"])
-        explain = _explainer(method, trained, references=kind, seed=seed, **shared, **settings)
+        call = _caller(method, where, references=kind, seed=seed, **settings)
+
+    def explain(sequences: Tensor) -> tuple[Result, np.ndarray | None]:
+        args = mean.args(sequences, where)  # the weights of the mean's profile serve its members too
+        result = call(mean, sequences, args, **({"keep_path": True} if method == "interior_gradients" else {}))
+        return result, _spread([call(each, sequences, args) for each in singles])
+
     _write(output, chosen, genome, explain, attributes, tolerance)
     return len(chosen)
+
+
+def _learned(trained: list[TrainedModel], paths: list, target: str) -> bool:
+    """Whether all models learned something about the target; if not, say so loudly."""
+    idle = [path for path, each in zip(paths, trained, strict=True) if not each.learned_about(target)]
+    if idle:
+        log.warning(
+            "WARNING: %s learned nothing about %s: validation was no better than always saying the base rate. These "
+            "scores explain noise; do not read anything into them.",
+            ", ".join(map(str, idle)),
+            target,
+        )
+    return not idle
+
+
+def _fingerprint(trained: list[TrainedModel]) -> str:
+    """Of the weights of all models, whatever their order."""
+    found = sorted(each.fingerprint for each in trained)
+    return found[0] if len(found) == 1 else hashlib.sha256("\n".join(found).encode()).hexdigest()
+
+
+def _spread(results: list[Result]) -> np.ndarray | None:
+    """Standard deviation over models (with M - 1) of the contribution of the base that is there, (N, L)."""
+    if not results:
+        return None
+    contributions = torch.stack([result.contributions.sum(1) for result in results]).double()  # (M, N, L)
+    return contributions.std(0).float().numpy()
 
 
 def _complete(method: str, settings: dict, references: str | None, tolerance: float | None) -> dict:
@@ -212,30 +271,28 @@ def _complete(method: str, settings: dict, references: str | None, tolerance: fl
     return {name: arguments[_ARGUMENTS.get(name, name)].default for name in SETTINGS[method]} | settings
 
 
-def _explainer(method: str, trained: TrainedModel, **settings: Any) -> Callable[[Tensor], Result]:
+def _caller(method: str, device: torch.device, **settings: Any) -> Callable[..., Result]:
+    """The method as a function of an output (`Explainable`), sequences and the output's further arguments."""
+    explain = {"deeplift": deeplift, "interior_gradients": interior_gradients, "mutagenesis": mutagenesis}[method]
     settings = {_ARGUMENTS.get(name, name): value for name, value in settings.items()}
-    if method == "deeplift":
-        return lambda sequences: deeplift(trained.model, sequences, **settings)
-    return lambda sequences: interior_gradients(trained.model, sequences, keep_path=True, **settings)
+
+    def call(output: Explainable, sequences: Tensor, args: tuple[Tensor, ...], **more: Any) -> Result:
+        return explain(output.module, sequences, target=output.target, args=args, device=device, **settings, **more)
+
+    return call
 
 
-def _predict(
-    trained: TrainedModel, regions: pd.DataFrame, genome: Genome, seed: int, *, target: int, device: torch.device
-) -> np.ndarray:
-    """What the model says of each region, (N,)."""
-    found = []
-    with borrowed(trained.model, device) as where, torch.no_grad():
-        for first in range(0, len(regions), _ROWS):
-            sequences = load_one_hot(regions.iloc[first : first + _ROWS], genome, seed)
-            found.append(trained.model(sequences.to(where))[:, target].cpu())
-    return torch.cat(found).numpy()
+def _predict(output: Explainable, regions: pd.DataFrame, genome: Genome, seed: int, device: torch.device) -> np.ndarray:
+    """What is explained, of each region: (N,)."""
+    blocks = [regions.iloc[first : first + _PREDICTED] for first in range(0, len(regions), _PREDICTED)]
+    return torch.cat([output.predict(load_one_hot(block, genome, seed), device) for block in blocks]).numpy()
 
 
 def _write(
     output: str | os.PathLike,
     regions: pd.DataFrame,
     genome: Genome,
-    explain: Callable[[Tensor], Result],
+    explain: Callable[[Tensor], tuple[Result, np.ndarray | None]],
     attributes: dict,
     tolerance: float | None,
 ) -> None:
@@ -253,12 +310,12 @@ def _write(
         for first in range(0, len(regions), rows):
             block = regions.iloc[first : first + rows]
             sequences = load_one_hot(block, genome, attributes["seed"])
-            result = explain(sequences)
+            result, spread = explain(sequences)
             if not isinstance(result, Mutagenesis):
                 broken = broken_completeness(result, tolerance)
                 if broken.any():
                     _refuse_broken(broken, result, block, method, tolerance)
-            writer.append(sequences=sequences.numpy(), **_rows(result))
+            writer.append(sequences=sequences.numpy(), model_spread=spread, **_rows(result))
             advance(len(block))
 
 

@@ -1,4 +1,4 @@
-"""`seqlift attribute`: score every base of a target's regions."""
+"""`seqlift attribute`: score every base of a target's peaks."""
 
 import argparse
 
@@ -13,10 +13,24 @@ def count_or_auto(text: str) -> int | str:
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Flags of `seqlift attribute`."""
     yes_or_no = argparse.BooleanOptionalAction
-    parser.add_argument("--model", required=True, metavar="CKPT", help="model.ckpt of `seqlift train`")
+    parser.add_argument(
+        "--model",
+        required=True,
+        nargs="+",
+        metavar="CKPT",
+        help="model.ckpt of `seqlift train`; of several (folds) the mean is explained",
+    )
     parser.add_argument("--regions", required=True, metavar="TSV", help="regions.tsv.gz of `seqlift regions`")
     parser.add_argument("--genome", required=True, metavar="FASTA", help="the genome the regions lie on")
-    parser.add_argument("--target", required=True, metavar="NAME", help="its positive regions are explained")
+    parser.add_argument(
+        "--target",
+        required=True,
+        metavar="NAME",
+        help="what is explained, at the target's peaks: a target, or of a profile model NAME.counts or NAME.profile",
+    )
+    parser.add_argument(
+        "--spread", action=yes_or_no, default=False, help="explain each fold and replicate too: how far they agree"
+    )
     parser.add_argument("--method", required=True, help="deeplift, interior_gradients or mutagenesis")
     parser.add_argument("--max-regions", type=int, required=True, metavar="M", help="a random sample of so many")
     parser.add_argument("--seed", type=int, required=True, help="of references and samples")
@@ -71,6 +85,7 @@ def run(arguments: argparse.Namespace) -> None:
             method=arguments.method,
             max_regions=arguments.max_regions,
             seed=arguments.seed,
+            spread=arguments.spread,
             device=arguments.device,
             **given,
         )

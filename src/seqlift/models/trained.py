@@ -54,6 +54,10 @@ class TrainedModel:
         """Whether validation was better than always saying the base rate; True where training did not ask."""
         return bool(self.training.get("learned", True))
 
+    def learned_about(self, target: str) -> bool:
+        """The same of one target, where training asked for each of them."""
+        return self.learned and bool(self.training.get("learned_targets", {}).get(target, True))
+
     @property
     def outputs(self) -> list[str]:
         """Names of what can be explained: the targets, or `<target>.counts` and `<target>.profile` of each."""

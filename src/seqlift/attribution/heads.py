@@ -1,0 +1,118 @@
+"""What is explained of a model, for each head: one number f(x) of a sequence.
+
+* A class: its logit. Counts: log(1 + count).
+* A profile has a logit z at each strand and base of the signal window, of which only differences matter. They are
+  summed up as f(x) = Σ w · (z(x) - mean z(x)), with w the softmax of the logits of the sequence that is explained: a
+  rise where the model puts the signal, against the rest of the window (Avsec et al., Nature Genetics 53:354, 2021). The
+  weights w belong to the sequence and are the same for its references, for the points of a path and for its mutations,
+  so f is linear in z and its contributions are exact.
+
+Control tracks are zero: what the sequence says by itself is explained.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor, nn
+
+from seqlift.attribution.borrow import borrowed
+from seqlift.models.ensemble import Ensemble
+from seqlift.models.outputs import Output, ProfileOutput
+from seqlift.models.shape import Shape
+
+_ROWS = 128  # sequences whose profiles are predicted at a time
+
+
+class _WithoutControl(nn.Module):
+    """A model with a profile head, given control tracks of zeros if it takes any."""
+
+    def __init__(self, model: nn.Module, shape: Shape):
+        super().__init__()
+        self.model, self._control = model, (shape.control_channels, shape.window)
+
+    def forward(self, sequences: Tensor) -> ProfileOutput:
+        if not self._control[0]:
+            return self.model(sequences)
+        control = torch.zeros(len(sequences), *self._control, dtype=sequences.dtype, device=sequences.device)
+        return self.model(sequences, control)
+
+
+class LogCounts(nn.Module):
+    """The log counts (N, T) of a model with a profile head."""
+
+    def __init__(self, model: nn.Module, shape: Shape):
+        super().__init__()
+        self.model = _WithoutControl(model, shape)
+
+    def forward(self, sequences: Tensor) -> Tensor:
+        """(N, 4, L) -> (N, T)."""
+        return self.model(sequences).log_counts
+
+
+class WeightedLogits(nn.Module):
+    """The profile logits of target `index`, minus their mean, weighted and summed up."""
+
+    def __init__(self, model: nn.Module, shape: Shape, index: int):
+        super().__init__()
+        self.model, self._index = _WithoutControl(model, shape), index
+
+    def logits(self, sequences: Tensor) -> Tensor:
+        """Of the target: (N, S * W)."""
+        return self.model(sequences).logits[:, self._index].flatten(1)
+
+    def forward(self, sequences: Tensor, weights: Tensor) -> Tensor:
+        """(N, 4, L), (N, S * W) -> (N, 1)."""
+        logits = self.logits(sequences)
+        return (weights * (logits - logits.mean(1, keepdim=True))).sum(1, keepdim=True)
+
+
+@dataclass(frozen=True)
+class Explainable:
+    """An output of a model, as the methods take it.
+
+    Attributes
+    ----------
+    module : torch.nn.Module
+        (N, 4, L) and `args` -> (N, T).
+    target : int
+        Which column of what the module returns.
+    """
+
+    module: nn.Module
+    target: int
+
+    def args(self, sequences: Tensor, device: str | torch.device | None) -> tuple[Tensor, ...]:
+        """What the module needs beside `sequences` (N, 4, L): for a profile its weights (N, S * W), on the CPU."""
+        if not isinstance(self.module, WeightedLogits):
+            return ()
+        with borrowed(self.module, device, look_inside=False) as where, torch.no_grad():
+            found = [self.module.logits(rows.to(where)).softmax(1).cpu() for rows in sequences.split(_ROWS)]
+        return (torch.cat(found),)
+
+    def predict(self, sequences: Tensor, device: str | torch.device | None) -> Tensor:
+        """f of each sequence (N, 4, L): (N,), on the CPU."""
+        args = self.args(sequences, device)
+        with borrowed(self.module, device, look_inside=False) as where, torch.no_grad():
+            rows = zip(sequences.split(_ROWS), *(arg.split(_ROWS) for arg in args), strict=True)
+            found = [self.module(*(values.to(where) for values in given))[:, self.target].cpu() for given in rows]
+        return torch.cat(found)
+
+
+def explainable(models: Sequence[nn.Module], output: Output, head: str, shape: Shape) -> Explainable:
+    """An output of the mean of models: of their logits and log counts.
+
+    Parameters
+    ----------
+    models : sequence of torch.nn.Module
+        One or more, with the same head and shape.
+    output : Output
+    head : str
+    shape : Shape
+    """
+    model = models[0] if len(models) == 1 else Ensemble(list(models))
+    if head != "profile":
+        return Explainable(model, output.index)
+    if output.quantity == "counts":
+        return Explainable(LogCounts(model, shape), output.index)
+    return Explainable(WeightedLogits(model, shape, output.index), 0)
