@@ -325,6 +325,10 @@ def test_strands_and_control_go_together(config, tmp_path):
     for name in ("1.bw", "2.bw", "3.bw"):
         (tmp_path / name).touch()
     config = put(put(config, "model", {"type": "dilated", "head": "profile"}), "lengths", [1000, 500])
+    right = put(config, "targets.0.signal", "1.bw")
+    assert (
+        "must lie in the middle of 1000 bp; take an even" in mistakes(put(right, "signal.window", 499))["signal.window"]
+    )
     stranded = {"name": "a", "peaks": "a.bed", "signal": "1.bw", "signal_minus": ["2.bw"]}
     other = {"name": "b", "peaks": "b.bed", "signal": "3.bw"}
     right = put(put(config, "targets", [stranded]), "signal.window", 500)

@@ -165,7 +165,11 @@ def training_flags():
 
 def fold_flags(wildcards):
     """Which fold a model holds out."""
-    return ["--fold", wildcards.fold.removeprefix("fold").rstrip("/")] if wildcards.fold else []
+    return (
+        ["--fold", wildcards.fold.removeprefix("fold").rstrip("/")]
+        if wildcards.fold
+        else []
+    )
 
 
 def attribution_flags(wildcards):

@@ -1,4 +1,4 @@
-"""The config with all its defaults as YAML. Run by the rule write_config; a shell could not hold one of many targets."""
+"""The config with all its defaults, as YAML. Run by the rule write_config: a shell has no room for many targets."""
 
 from pathlib import Path
 

@@ -203,6 +203,11 @@ def _check_lengths(config: dict, targets: Targets) -> Problems:
     window = _dict(config.get("signal")).get("window")
     if lengths and is_finite_number(None, window) and window > min(lengths):
         yield "signal.window", f"{show(window)} must be at most the shortest length (={min(lengths)})"
+    elif is_finite_number(None, window) and _dict(config.get("model")).get("head") == "profile":
+        for length in lengths:
+            if (length - window) % 2:
+                rule = f"lie in the middle of {length} bp; take an {'odd' if length % 2 else 'even'} number"
+                yield "signal.window", f"{show(window)} must {rule}"
     distance = _dict(config.get("regions")).get("merge_distance")
     if lengths and is_finite_number(None, distance) and 2 * distance >= min(lengths) > 0:
         yield (
