@@ -163,6 +163,7 @@ def test_order_of_targets_lengths_and_methods_does_not_matter(config):
         ("targets.0.control", "b.bed", "targets[0].control", "changes nothing with model.head (='classes')"),
         ("model.head", "count", "model.head", "did you mean counts?"),
         ("model.head", "counts", "targets[0].signal", "is missing; model.head (='counts') needs the signal of every"),
+        ("regions.negatives", "unbind", "regions.negatives", "did you mean unbound?"),
         ("model.head", "profile", "model.head", "basset does not, take type: dilated"),
         ("model.type", "my models:Net", "model.type", "or package.module:Class for a class of your own"),
         ("model.type", "nowhere.at_all:Net", "model.type", "lives nowhere: there is no module nowhere.at_all in"),
@@ -336,6 +337,11 @@ def test_strands_and_control_go_together(config, tmp_path):
     wrong = mistakes(put(config, "targets", [stranded, other]))
     assert list(wrong) == ["targets[1].signal_minus"]
     assert "is missing, but targets[0] has one" in wrong["targets[1].signal_minus"]
+    shared = {"control": "1.bw", "control_minus": "2.bw"}
+    both = [{**stranded, "control": "3.bw"}, {**stranded, **shared, "name": "b", "peaks": "b.bed"}]
+    assert list(mistakes(put(config, "targets", both))) == ["targets[0].control_minus"]
+    shuffled = put(put(config, "targets", [other]), "regions.negatives", "shuffled")
+    assert "(='shuffled') have no measured signal" in mistakes(shuffled)["regions.negatives"]
     wrong = mistakes(put(config, "targets", [{**other, "control_minus": "1.bw"}]))
     assert "has control_minus but no " in wrong["targets[0]"]
     assert (
@@ -456,3 +462,25 @@ def test_our_own_configs(name, tmp_path):
     for path in files:
         (tmp_path / config["data_dir"] / path).touch()
     assert resolve_config(config, SCHEMA, directory=tmp_path)["name"] == name
+
+
+def test_the_examples_of_the_page_on_your_own_data(tmp_path):
+    """Every config there is right once its files are there, and shows a head, a table and a model of one's own."""
+    page = (ROOT / "docs" / "your_data.md").read_text()
+    (table,) = re.findall(r"```tsv\n(.*?)```", page, flags=re.DOTALL)
+    (code,) = re.findall(r"```python\n(.*?)```", page, flags=re.DOTALL)
+    (tmp_path / "my_models.py").write_text(code)
+    heads = []
+    for text in re.findall(r"```yaml\n(.*?)```", page, flags=re.DOTALL):
+        config = yaml.safe_load(text)
+        if "genome" not in config:  # a part, to be put into another config
+            data = {"name": "x", "genome": {"fasta": "x.fa"}, "targets": [{"name": "a", "peaks": "a.bed"}]}
+            config = {**data, "regions": {"folds": 3}, **config}
+        folder = tmp_path / config.get("data_dir", ".")
+        folder.mkdir(exist_ok=True)
+        (folder / "targets.tsv").write_text(table)
+        named = re.findall(r"[\w.-]+\.(?:gz|bw|fa|bed)\b", text + table + " x.fa a.bed")
+        for name in named:
+            (folder / name).touch()
+        heads.append(resolve_config(config, SCHEMA, directory=tmp_path)["model"]["head"])
+    assert heads == ["profile", "profile", "classes"]

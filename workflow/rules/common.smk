@@ -51,13 +51,14 @@ FOLDS = [f"fold{fold}/" for fold in range(config["regions"].get("folds", 0))] or
 MODELS = expand(f"{RUN}/model/{{fold}}model.ckpt", fold=FOLDS, allow_missing=True)
 HISTORIES = expand(f"{RUN}/model/{{fold}}history.tsv", fold=FOLDS, allow_missing=True)
 
-# Read by every stage that knows a target's signal
+# Profiles are read from the bigWigs themselves, counts stand in the table of regions
 SIGNAL_FILES = sorted(
     {
         file
         for target in TARGETS
         for key in ("signal", "signal_minus", "control", "control_minus")
         for file in target[key]
+        if HEAD == "profile"
     }
 )
 

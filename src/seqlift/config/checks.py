@@ -48,8 +48,9 @@ def cross_checks(config: dict, directory: Path) -> Problems:
     yield from _check_names(targets)
     yield from _check_peaks(targets, model)
     yield from _check_signal(targets, model)
+    yield from _check_strands(targets)
     yield from _check_splits(regions)
-    yield from _check_negatives(regions)
+    yield from _check_negatives(regions, model)
     yield from _check_lengths(config, targets)
     yield from _check_model(model, directory)
     yield from _check_without_effect(config, targets)
@@ -109,7 +110,6 @@ def _check_peaks(targets: Targets, model: dict) -> Problems:
 
 def _check_signal(targets: Targets, model: dict) -> Problems:
     head = model.get("head")
-    stranded = [index for index, target in targets if path_list(target.get("signal_minus"))]
     for index, target in targets:
         where = f"targets[{index}]"
         files = {key: path_list(target.get(key)) for key in SIGNAL_KEYS}
@@ -122,15 +122,23 @@ def _check_signal(targets: Targets, model: dict) -> Problems:
         for key in ("control", "control_minus"):
             if files[key] and head in ("classes", "counts"):
                 yield f"{where}.{key}", f"changes nothing with model.head (={head!r}); delete it, or take head: profile"
-        if stranded and not files["signal_minus"] and files["signal"]:
-            yield (
-                f"{where}.signal_minus",
-                f"is missing, but targets[{stranded[0]}] has one; all targets are read on one strand or all on two",
-            )
         for key, paths in files.items():
             for path in paths:
                 if "," in path:
                     yield f"{where}.{key}", f"{show(path)} must not hold a comma; a list of replicates is [a.bw, b.bw]"
+
+
+def _check_strands(targets: Targets) -> Problems:
+    """One model reads the signal of all its targets on one strand or on two, and their control likewise."""
+    for kind in ("signal", "control"):
+        have = [(index, bool(target.get(f"{kind}_minus"))) for index, target in targets if target.get(kind)]
+        two = [index for index, both in have if both]
+        for index, both in have:
+            if two and not both:
+                yield (
+                    f"targets[{index}].{kind}_minus",
+                    f"is missing, but targets[{two[0]}] has one; all targets are read on one strand or all on two",
+                )
 
 
 def _check_splits(regions: dict) -> Problems:
@@ -183,8 +191,13 @@ def _overlap(one: tuple[str, float, float], other: tuple[str, float, float]) -> 
     return same and one[1] <= other[2] and other[1] <= one[2]
 
 
-def _check_negatives(regions: dict) -> Problems:
+def _check_negatives(regions: dict, model: dict) -> Problems:
     kind, file = regions.get("negatives"), regions.get("negatives_file")
+    if kind == "shuffled" and model.get("head") in ("counts", "profile"):
+        yield (
+            "regions.negatives",
+            f"(='shuffled') have no measured signal for model.head (={model['head']!r}) to learn; take genome",
+        )
     if kind in _FILE_NEGATIVES and file is None:
         yield "regions.negatives_file", f"is missing; regions.negatives (={kind!r}) are taken from a BED file"
     if kind not in _FILE_NEGATIVES and isinstance(file, str) and isinstance(kind, str):
