@@ -35,8 +35,9 @@ method.
 """
 
 import contextlib
+import io
 import os
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -56,11 +57,71 @@ _NODES = ("path/alphas", "path/weights")
 _CHUNK = 2**18  # numbers: about 1 MB
 
 
+class _File(io.FileIO):
+    """The file beneath HDF5, which remembers the first failure and hides it from HDF5.
+
+    HDF5 writes again when it is closed, and where that fails too, as on a full disk, it cannot be closed at all: it
+    prints its troubles until the program ends. So what cannot be written is kept in memory, for the little that HDF5
+    still does before `check` is called.
+    """
+
+    failure: OSError | None = None
+
+    def __init__(self, path: str | os.PathLike):
+        super().__init__(path, "w+")
+        self._kept: list[tuple[int, bytes]] = []  # where, and what should be there
+
+    def write(self, data) -> int:
+        """All of it, as HDF5 expects, also where the system takes it in parts."""
+        left, place = memoryview(data).cast("B"), self.tell()
+        end = place + len(left)
+        try:
+            while left and self.failure is None:
+                left = left[super().write(left) :]
+        except OSError as error:
+            self.failure = error
+        if self.failure is not None:
+            self._kept.append((end - len(left), bytes(left)))
+            self.seek(end)
+        return end - place
+
+    def readinto(self, buffer) -> int:
+        """As any file's, with what is kept in its place."""
+        wanted, place = memoryview(buffer).cast("B"), self.tell()
+        found = super().readinto(wanted)
+        for start, kept in self._kept:
+            first, last = max(start, place), min(start + len(kept), place + len(wanted))
+            if first < last:
+                wanted[first - place : last - place] = kept[first - start : last - start]
+                found = max(found, last - place)
+        return found
+
+    def truncate(self, size=None) -> int:
+        """As any file's."""
+        try:
+            return size if self.failure is not None else super().truncate(size)
+        except OSError as error:
+            self.failure = error
+            return size
+
+    def check(self, path: str | os.PathLike) -> None:
+        """Raise what was hidden.
+
+        Raises
+        ------
+        SeqliftError
+        """
+        if self.failure is not None:
+            raise SeqliftError(
+                f"{path}: the scores cannot be written ({self.failure.strerror}); make room and run it again"
+            )
+
+
 class ScoreWriter:
     """Appends blocks of rows to an open score file; made by `create_scores`."""
 
-    def __init__(self, file: h5py.File, coords: pd.DataFrame, length: int):
-        self._file, self._n, self._length, self._row = file, len(coords), length, 0
+    def __init__(self, file: h5py.File, coords: pd.DataFrame, length: int, check: Callable[[], None]):
+        self._file, self._n, self._length, self._row, self._check = file, len(coords), length, 0, check
         for column in _COORDS:
             if column in ("start", "end"):
                 file.create_dataset(f"coords/{column}", data=coords[column].to_numpy(np.int64))
@@ -106,7 +167,7 @@ class ScoreWriter:
         Raises
         ------
         SeqliftError
-            If a score is not finite: nothing downstream could use the file.
+            If a score is not finite: nothing downstream could use the file. If the disk is full.
         ValueError
             If rows have something that the first ones had not, or lack it.
         """
@@ -142,6 +203,7 @@ class ScoreWriter:
             else:
                 self._put(name, rows, values)
         self._row = rows.stop
+        self._check()
 
     def _put(self, name: str, rows: slice, values: np.ndarray) -> None:
         if name not in self._file:
@@ -179,14 +241,17 @@ def create_scores(
     missing = {"method", "target"} - set(attributes)
     if missing:
         raise ValueError(f"attributes lack {sorted(missing)}")
-    with replacing(path) as temporary, h5py.File(temporary, "w") as file:
-        file.attrs["format"] = FORMAT
-        for key, value in attributes.items():
-            file.attrs[key] = value
-        writer = ScoreWriter(file, coords, length)
-        yield writer
-        if writer._row != len(coords):
-            raise ValueError(f"{writer._row} rows were written for {len(coords)} regions")
+    with replacing(path) as temporary, _File(temporary) as below:
+        with h5py.File(below, "w") as file:
+            file.attrs["format"] = FORMAT
+            for key, value in attributes.items():
+                file.attrs[key] = value
+            writer = ScoreWriter(file, coords, length, lambda: below.check(path))
+            below.check(path)
+            yield writer
+            if writer._row != len(coords):
+                raise ValueError(f"{writer._row} rows were written for {len(coords)} regions")
+        below.check(path)
 
 
 @dataclass(frozen=True)
