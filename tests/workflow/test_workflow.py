@@ -16,8 +16,10 @@ RUN = "results/small/200bp"
 STAGES = {
     "simulate_data": 1,
     "write_config": 1,
+    "write_targets": 1,
     "make_regions": 1,
     "train_model": 1,
+    "evaluate_model": 1,
     "attribute_bases": 2,
     "mutate_bases": 1,
     "write_track": 2,
@@ -25,6 +27,8 @@ STAGES = {
     "compare_with_truth": 1,
     "write_report": 1,
 }
+
+BEFORE_TRAINING = ("simulate_data", "write_targets", "make_regions")
 
 
 def test_dry_run_of_a_fresh_copy_is_the_demo(checkout):
@@ -102,7 +106,7 @@ def test_a_default_that_is_stated_and_another_order_rerun_nothing(finished):
             {
                 name: 1
                 for name in STAGES
-                if name not in ("simulate_data", "make_regions", "train_model", "mutate_bases")
+                if name not in (*BEFORE_TRAINING, "train_model", "evaluate_model", "mutate_bases")
             },
         ),
         (  # has no meaning without `auto`
@@ -116,14 +120,21 @@ def test_a_default_that_is_stated_and_another_order_rerun_nothing(finished):
         ({"attribution": {"mutagenesis": {"max_regions": 0}}}, {"write_config": 1, "write_report": 1}),
         (
             {"training": {"patience": 6}},
-            {name: count for name, count in STAGES.items() if name not in ("simulate_data", "make_regions")},
+            {name: count for name, count in STAGES.items() if name not in BEFORE_TRAINING},
         ),
-        ({"regions": {"seed": 2}}, {name: count for name, count in STAGES.items() if name != "simulate_data"}),
-        ({"simulate": {"seed": 2}}, STAGES),
+        (
+            {"signal": {"missing": "mask"}},
+            {"write_config": 1, "write_report": 1},
+        ),
+        (
+            {"regions": {"seed": 2}},
+            {name: count for name, count in STAGES.items() if name not in ("simulate_data", "write_targets")},
+        ),
+        ({"simulate": {"seed": 2}}, {name: count for name, count in STAGES.items() if name != "write_targets"}),
     ],
     ids=[
         *("report", "motifs", "tracks", "attribution", "limit of auto", "mutagenesis", "no mutagenesis"),
-        *("training", "regions", "simulate"),
+        *("training", "signal that is not there", "regions", "simulate"),
     ],
 )
 def test_a_change_reruns_only_what_it_must(finished, changes, rerun):
@@ -251,10 +262,10 @@ def test_what_is_missing_is_downloaded_once_and_then_left_alone(finished, server
 
 
 def test_yeast_downloads_nothing_where_the_data_are(checkout, tmp_path):
-    names = ("sacCer3.fa.gz", "Reb1.narrowPeak", "Abf1.narrowPeak")
+    names = ("sacCer3.fa.gz", "Reb1.narrowPeak", "Abf1.narrowPeak", "Mcm1.narrowPeak")
     run = checkout.snakemake("-n", config="configs/yeast.yaml")
     assert run.status == 0, run.screen
-    assert run.jobs["download_file"] == 3
+    assert run.jobs["download_file"] == 4
     data = tmp_path / "yeast data"
     data.mkdir()
     for name in names:
