@@ -1,0 +1,115 @@
+"""Which model is judged on which regions: one model on its test split, the model of each fold on that fold."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import pandas as pd
+
+from seqlift.errors import SeqliftError
+from seqlift.models.trained import TrainedModel
+from seqlift.region_table import assign_fold, fold_names, target_names
+
+
+@dataclass(frozen=True)
+class Part:
+    """A model with the regions it is judged on and those it learned from.
+
+    Attributes
+    ----------
+    model : TrainedModel
+    fold : int or None
+    train : pandas.DataFrame
+        Regions the baselines may learn from: of the train split, first set of negatives.
+    held_out : pandas.DataFrame
+        Regions to predict: the test split, and without folds the valid split too; with `split`.
+    valid : pandas.DataFrame
+        Regions the baselines choose their penalty on.
+    """
+
+    model: TrainedModel
+    fold: int | None
+    train: pd.DataFrame
+    valid: pd.DataFrame
+    held_out: pd.DataFrame
+
+    @property
+    def name(self) -> str:
+        """fold0, fold1, ..., or nothing."""
+        return "" if self.fold is None else f"fold{self.fold}"
+
+
+def make_parts(models: Sequence[TrainedModel], paths: Sequence[str], table: pd.DataFrame, summary: dict) -> list[Part]:
+    """Check that models and regions belong together, and share the regions among the models.
+
+    Raises
+    ------
+    SeqliftError
+        Names the model file and what does not fit.
+    """
+    for model, path in zip(models, paths, strict=True):
+        _check_model(model, path, table, summary, models[0], paths[0])
+    folds = fold_names(table)
+    if not folds:
+        if len(models) > 1 or models[0].training.get("fold") is not None:
+            raise SeqliftError(
+                f"{paths[-1]}: {len(models)} models of folds are given, but the regions are split into train, valid "
+                "and test; give the one model trained on these regions"
+            )
+        return [_part(models[0], None, table)]
+    given = {}
+    for model, path in zip(models, paths, strict=True):
+        fold = model.training.get("fold")
+        if fold is None or not 0 <= fold < len(folds):
+            raise SeqliftError(
+                f"{path}: its fold is {fold}, but the regions have folds 0 to {len(folds) - 1}; train again"
+            )
+        if fold in given:
+            raise SeqliftError(f"{path}: a model of fold {fold} is given twice; give one model of each fold")
+        given[fold] = model
+    missing = [f"fold {i}" for i in range(len(folds)) if i not in given]
+    if missing:
+        raise SeqliftError(f"no model of {', '.join(missing)} is given; give one of each of the {len(folds)} folds")
+    return [_part(given[fold], fold, assign_fold(table, fold)) for fold in sorted(given)]
+
+
+def _part(model: TrainedModel, fold: int | None, table: pd.DataFrame) -> Part:
+    first = table["set"] == 0
+    split = {name: table[first & (table["split"] == name)] for name in ("train", "valid", "test")}
+    if split["test"].empty:
+        raise SeqliftError(
+            "the regions have none of split 'test', so nothing can be judged; make them with test chromosomes"
+        )
+    # With folds each region is held out once, as a test region
+    held_out = pd.concat([split["valid"], split["test"]]) if fold is None else split["test"]
+    return Part(model, fold, split["train"], split["valid"], held_out.reset_index(drop=True))
+
+
+def _check_model(model, path, table, summary, first, first_path) -> None:
+    targets = target_names(table)
+    length = int(table["end"].iloc[0] - table["start"].iloc[0])
+    again = "give the regions it was trained on, or train again"
+    if model.targets != targets:
+        raise SeqliftError(
+            f"{path}: the model predicts {', '.join(model.targets)}, the regions are of {', '.join(targets)}; {again}"
+        )
+    if model.length != length:
+        raise SeqliftError(f"{path}: the model takes {model.length} bp, the regions have {length} bp; {again}")
+    if model.head != first.head or model.shape != first.shape:
+        raise SeqliftError(
+            f"{path}: its head is {model.head} ({model.shape}), that of {first_path} is {first.head} ({first.shape}); "
+            "give models of one training"
+        )
+    signal = summary.get("signal")
+    if model.head != "classes" and not signal:
+        raise SeqliftError(
+            f"{path}: the model has the head {model.head}, but the regions have no signal (regions.json); {again}"
+        )
+    if model.head == "profile" and (model.shape.window, model.shape.strands) != (signal["window"], signal["strands"]):
+        raise SeqliftError(
+            f"{path}: the model's profile has {model.shape.window} bp and {model.shape.strands} strands, the signal of "
+            f"the regions {signal['window']} bp and {signal['strands']}; {again}"
+        )
+    if model.head != "classes":
+        lacking = [name for name in targets if f"signal:{name}" not in table]
+        if lacking:
+            raise SeqliftError(f"{path}: the regions have no signal of target {lacking[0]!r}; {again}")
