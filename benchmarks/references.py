@@ -30,8 +30,9 @@ from seqlift.genome import Genome
 from seqlift.intervals import read_peaks
 from seqlift.metrics import auroc_auprc
 from seqlift.models.checkpoint import load_model
-from seqlift.regions import TargetPeaks, make_regions, read_regions, write_regions
+from seqlift.regions import make_regions, read_regions, write_regions
 from seqlift.simulate import BACKGROUND, TARGETS, simulate
+from seqlift.targets import Target
 from seqlift.training import train_model
 
 LENGTH, TARGET = 200, "GATA1"
@@ -92,7 +93,7 @@ def prepared(folder: Path) -> Iterator[Data]:
     data, regions, model = folder / "data", folder / "regions.tsv.gz", folder / "basset"
     if not (model / "model.ckpt").exists():
         simulate(data, seed=1)
-        peaks = [TargetPeaks(name, data / f"{name}.bed") for name in TARGETS]
+        peaks = [Target(name, str(data / f"{name}.bed")) for name in TARGETS]
         splits = {"valid": ["sim8"], "test": ["sim9", "sim10"]}
         made = make_regions(data / "genome.fa", peaks, length=LENGTH, ratio=1 / 3, min_distance=200, **splits)
         write_regions(made, regions, folder / "regions.json")

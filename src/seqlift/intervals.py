@@ -12,6 +12,7 @@ import zlib
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 
+import numpy as np
 import pandas as pd
 
 from seqlift.errors import SeqliftError
@@ -80,15 +81,96 @@ def read_peaks(path: str | os.PathLike, *, rename: Mapping[str, str] | None = No
         If the file is missing, is no text, holds no peak, or breaks a rule of its format (names file and line).
     """
     rename = rename or {}
-    path = Path(path)
-    rows = []
-    for number, line in read_lines(path):
-        if not line.strip() or line.startswith("#") or line.split(maxsplit=1)[0] in ("track", "browser"):
-            continue
-        rows.append((*_parse_peak(line, f"{path}:{number}", rename), number))
+    rows = [(*_parse_peak(line, where, rename), number) for number, line, where in _data_lines(path)]
     if not rows:
         raise SeqliftError(f"{path}: holds no peak; was it cut short, or filtered until nothing was left?")
     return pd.DataFrame(rows, columns=PEAK_COLUMNS).astype({"score": "float64"})
+
+
+def read_intervals(path: str | os.PathLike) -> pd.DataFrame:
+    """Read the intervals of a BED file, plain or gzipped; columns after the third may hold anything.
+
+    Returns
+    -------
+    pandas.DataFrame
+        One row an interval, in the order of the file: `chrom`, `start`, `end` (bp, 0-based, end exclusive), `line`.
+
+    Raises
+    ------
+    SeqliftError
+        If the file is missing, is no text, holds no interval, or breaks a rule of its format (names file and line).
+    """
+    rows = [(*_parse_interval(split_fields(line), where), number) for number, line, where in _data_lines(path)]
+    if not rows:
+        raise SeqliftError(f"{path}: holds no interval; was it cut short, or filtered until nothing was left?")
+    return pd.DataFrame(rows, columns=["chrom", "start", "end", "line"])
+
+
+def merge_intervals(intervals: pd.DataFrame) -> dict[str, np.ndarray]:
+    """The bases that intervals cover.
+
+    Parameters
+    ----------
+    intervals : pandas.DataFrame
+        Columns `chrom`, `start`, `end` (bp, 0-based, end exclusive).
+
+    Returns
+    -------
+    dict of str to numpy.ndarray, shape (M, 2), int64
+        Chromosome -> start and end of stretches, rising; neither overlapping nor touching.
+    """
+    merged = {}
+    for chrom, rows in intervals.groupby("chrom"):
+        start, end = rows["start"].to_numpy(np.int64), rows["end"].to_numpy(np.int64)
+        order = np.argsort(start, kind="stable")
+        start, reach = start[order], np.maximum.accumulate(end[order])
+        first = np.concatenate([[True], start[1:] > reach[:-1]])  # what starts after all before it have ended
+        last = np.concatenate([first[1:], [True]])
+        merged[str(chrom)] = np.column_stack([start[first], reach[last]])
+    return merged
+
+
+def complement(covered: Mapping[str, np.ndarray], sizes: Mapping[str, int]) -> pd.DataFrame:
+    """What merged intervals leave uncovered of chromosomes of these sizes: `chrom`, `start`, `end`."""
+    rows = []
+    for chrom, size in sizes.items():
+        stretches = covered.get(chrom, np.empty((0, 2), np.int64))
+        begin = np.concatenate([[0], stretches[:, 1]])
+        end = np.concatenate([stretches[:, 0], [size]])
+        rows.append(pd.DataFrame({"chrom": chrom, "start": begin, "end": end})[end > begin])
+    return pd.concat(rows, ignore_index=True) if rows else pd.DataFrame({"chrom": [], "start": [], "end": []})
+
+
+def overlapping(windows: pd.DataFrame, covered: Mapping[str, np.ndarray]) -> np.ndarray:
+    """Which windows hold a base that merged intervals cover.
+
+    Parameters
+    ----------
+    windows : pandas.DataFrame, N rows
+        Columns `chrom`, `start`, `end` (bp, 0-based, end exclusive).
+    covered : mapping of str to numpy.ndarray, shape (M, 2)
+        From `merge_intervals`.
+
+    Returns
+    -------
+    numpy.ndarray, shape (N,), bool
+    """
+    found = np.zeros(len(windows), dtype=bool)
+    start, end = windows["start"].to_numpy(), windows["end"].to_numpy()
+    for chrom, rows in windows.groupby("chrom").indices.items():
+        if chrom in covered:
+            stretches = covered[chrom]
+            ended = np.searchsorted(stretches[:, 1], start[rows], side="right")  # stretches that end before the window
+            found[rows] = ended < np.searchsorted(stretches[:, 0], end[rows])
+    return found
+
+
+def _data_lines(path: str | os.PathLike) -> Iterator[tuple[int, str, str]]:
+    """Number, text and `file:number` of the lines of a BED-like file that hold an interval."""
+    path = Path(path)
+    for number, line in read_lines(path):
+        if line.strip() and not line.startswith("#") and line.split(maxsplit=1)[0] not in ("track", "browser"):
+            yield number, line, f"{path}:{number}"
 
 
 def split_fields(line: str) -> list[str]:
@@ -96,20 +178,27 @@ def split_fields(line: str) -> list[str]:
     return line.split("\t") if "\t" in line else line.split()
 
 
-def _parse_peak(line: str, where: str, rename: Mapping[str, str]) -> tuple:
-    """Values of one line, as in `PEAK_COLUMNS` without the last."""
-    fields = [field.strip() for field in split_fields(line)]
+def _parse_interval(fields: list[str], where: str) -> tuple[str, int, int]:
+    """Chromosome, start and end of a line's columns."""
     if len(fields) < 3:
-        raise SeqliftError(f"{where}: {len(fields)} columns, at least 3 are needed (chrom, start, end): {line[:60]!r}")
-    chrom = fields[0]
-    start = _integer(fields[1], "start (column 2)", where)
-    end = _integer(fields[2], "end (column 3)", where)
+        raise SeqliftError(
+            f"{where}: {len(fields)} columns, at least 3 are needed (chrom, start, end): {' '.join(fields)[:60]!r}"
+        )
+    start = _integer(fields[1].strip(), "start (column 2)", where)
+    end = _integer(fields[2].strip(), "end (column 3)", where)
     if start < 0:
         raise SeqliftError(f"{where}: start ({start}) must not be negative; BED counts from 0")
     if start >= end:
         raise SeqliftError(
             f"{where}: start ({start}) must be smaller than end ({end}); BED counts from 0 and excludes the end"
         )
+    return fields[0].strip(), start, end
+
+
+def _parse_peak(line: str, where: str, rename: Mapping[str, str]) -> tuple:
+    """Values of one line, as in `PEAK_COLUMNS` without the last."""
+    fields = [field.strip() for field in split_fields(line)]
+    chrom, start, end = _parse_interval(fields, where)
     score = _score(fields[4], where) if len(fields) > 4 else math.nan
     strand = fields[5] if len(fields) > 5 else "."
     if strand not in ("+", "-", "."):

@@ -3,6 +3,9 @@
 Regulatory DNA is richer in G and C than the rest of the genome. A model that is shown random stretches as negatives
 learns just that. So each negative is drawn to have the GC content of a positive region of the same split, and what is
 left to learn is the order of the bases.
+
+Negatives are drawn without replacement from candidates: windows that do not overlap and keep away from all peaks. There
+may be several sets of them, one for each epoch of training in turn; the sets are equally good.
 """
 
 import zlib
@@ -11,10 +14,12 @@ from collections.abc import Mapping
 import numpy as np
 import pandas as pd
 
-from seqlift.errors import SeqliftError
+from seqlift.compiled import compiled
 from seqlift.genome import N_CODE, Genome
+from seqlift.splits import Splits
 
 GC_BINS = 20
+GC_DRIFT = 0.02  # mean difference in GC content above which negatives do not match any more
 _BASES_AT_ONCE = 2**23  # measured in one step: keeps memory small
 
 
@@ -55,82 +60,82 @@ def gc_histogram(gc: np.ndarray) -> list[int]:
     return np.histogram(gc, bins=GC_BINS, range=(0.0, 1.0))[0].tolist()
 
 
-def draw_negatives(
+def candidate_windows(
     genome: Genome,
-    positives: pd.DataFrame,
-    exclude: pd.DataFrame,
-    *,
+    blocked: pd.DataFrame,
     length: int,
-    n: int,
-    min_distance: int,
+    *,
     max_n_share: float,
-    splits: Mapping[str, str],
+    splits: Splits,
+    margin: int,
     seed: int,
-    jitter_margin: int = 0,
 ) -> pd.DataFrame:
-    """Draw windows from the genome that match the positives of their split in GC content.
+    """Windows that do not overlap, lie away from `blocked` and hold few N.
 
-    Every free stretch (away from `exclude`) is cut into as many adjacent windows as fit, from a random phase; these
-    are the candidates, which thus never overlap. The `n` negatives are shared among the splits in proportion to
-    their positives, and among the positives of a split evenly (a remainder goes to positives chosen at random). Then,
-    in random order, each takes the candidate of its split with the nearest GC content that is not taken yet, at random
-    among equals. The result depends on the arguments' content and `seed` alone, not on the order of rows or mappings.
+    Every free stretch of a split is cut into as many adjacent windows as fit, from a random phase. The result does not
+    depend on the order of rows.
 
     Parameters
     ----------
     genome : Genome
-    positives : pandas.DataFrame
-        Columns `chrom`, `start` (bp, 0-based) and `gc` (fraction); windows of `length` bp.
-    exclude : pandas.DataFrame
-        Columns `chrom`, `start`, `end` (bp, 0-based, end exclusive). Rows on chromosomes not in `splits` are ignored.
+    blocked : pandas.DataFrame
+        `chrom`, `start`, `end` (bp, 0-based, end exclusive): what no window overlaps.
     length : int
         Of each window (bp).
-    n : int
-        How many to draw.
-    min_distance : int
-        Smallest number of bases between a negative and any interval of `exclude` (bp).
     max_n_share : float
         Largest share of N in a window.
-    splits : mapping of str to str
-        Chromosome -> split. Negatives are drawn on these chromosomes only.
+    splits : Splits
+        Windows lie on its parts only.
+    margin : int
+        Kept free at the ends of each part (bp).
     seed : int
-    jitter_margin : int
-        Bases that must fit on the chromosome on either side of a window (bp).
 
     Returns
     -------
-    pandas.DataFrame, n rows
-        Columns `chrom`, `start`, `end`, `split`, `gc`, in the order of the genome's chromosomes, then of `start`.
-
-    Raises
-    ------
-    SeqliftError
-        If a split has fewer candidates than are asked for; says how many there are.
+    pandas.DataFrame
+        `chrom`, `split` (both categorical), `start` (int64, bp) and `gc` (float64), in the order of the genome.
+        About 19 bytes a window: for windows of 200 bp all over a human genome, 300 MB.
     """
-    drawn = []
-    split_of_positive = positives["chrom"].map(splits)
-    quotas = _share_out(n, split_of_positive.value_counts())
-    candidates = candidate_windows(genome, exclude, length, min_distance, max_n_share, splits, seed, jitter_margin)
-    for split, quota in quotas.items():
-        available = candidates[candidates["split"] == split]
-        if len(available) < quota:
-            raise SeqliftError(
-                f"split {split!r} needs {quota} negatives from the genome, but its chromosomes have room for only "
-                f"{len(available)} windows of {length} bp at least {min_distance} bp away from all peaks; lower the "
-                "ratio or min_distance, or make the negatives by shuffling (negatives: shuffled)"
-            )
-        rng = np.random.default_rng([seed, zlib.crc32(split.encode())])
-        wanted = np.sort(positives.loc[split_of_positive == split, "gc"].to_numpy())
-        wanted = np.concatenate([np.repeat(wanted, quota // len(wanted)), rng.permutation(wanted)])[:quota]
-        available = available.iloc[rng.permutation(len(available))]  # so that equals come in random order
-        available = available.sort_values("gc", kind="stable")
-        drawn.append(available.iloc[_nearest_free(available["gc"].to_numpy(), rng.permutation(wanted))])
-    if not drawn:
-        return candidates.iloc[:0]
-    return pd.concat(drawn).sort_index().reset_index(drop=True)
+    spans_of = {chrom: rows.sort_values("start") for chrom, rows in blocked.groupby("chrom", observed=True)}
+    chroms = [chrom for chrom in genome.sizes if chrom in splits]
+    found = []
+    for number, chrom in enumerate(chroms):
+        spans = spans_of.get(chrom, blocked.iloc[:0])
+        for first, last, split in splits.parts[chrom]:
+            # The first part's key is that of a whole chromosome
+            rng = np.random.default_rng([seed, zlib.crc32(chrom.encode()), *([first] if first else [])])
+            starts = _cut_free(spans, first + margin, last - margin, length, rng)
+            gc, n_share = window_content(genome.codes(chrom), starts, length)
+            good = n_share <= max_n_share
+            chrom_code = np.full(good.sum(), number, np.int32)
+            split_code = np.full(good.sum(), splits.names.index(split), np.int16)
+            found.append((chrom_code, split_code, starts[good], gc[good]))
+    nothing = (np.empty(0, np.int32), np.empty(0, np.int16), np.empty(0, np.int64), np.empty(0))
+    chrom, split, start, gc = (np.concatenate(column) for column in zip(nothing, *found, strict=True))
+    return pd.DataFrame(
+        {
+            "chrom": pd.Categorical.from_codes(chrom, chroms),
+            "split": pd.Categorical.from_codes(split, splits.names),
+            "start": start,
+            "gc": gc,
+        }
+    )
 
 
-def _share_out(n: int, weights: pd.Series) -> dict[str, int]:
+def _cut_free(spans: pd.DataFrame, first: int, last: int, length: int, rng: np.random.Generator) -> np.ndarray:
+    """Starts of windows between `first` and `last` that overlap no span; spans are sorted by start."""
+    # Free stretches lie between the end of all that came before and the start of what comes next.
+    reach = np.maximum.accumulate(spans["end"].to_numpy(np.int64))
+    begin = np.maximum(np.concatenate([[first], reach]), first)
+    end = np.minimum(np.concatenate([spans["start"].to_numpy(np.int64), [last]]), last)
+    room = np.maximum(end - begin, 0)
+    fits = room // length
+    phase = np.floor(rng.random(len(room)) * (room - fits * length + 1)).astype(np.int64)
+    number = np.arange(fits.sum()) - np.repeat(np.cumsum(fits) - fits, fits)  # of a window within its stretch
+    return np.repeat(begin + phase, fits) + number * length
+
+
+def share_out(n: int, weights: pd.Series) -> dict[str, int]:
     """Split `n` in proportion to `weights`: whole numbers that sum to `n` (largest remainder, then by name)."""
     weights = weights.sort_index()
     exact = n * weights / weights.sum()
@@ -140,54 +145,83 @@ def _share_out(n: int, weights: pd.Series) -> dict[str, int]:
     return shares.to_dict()
 
 
-def candidate_windows(
-    genome: Genome,
-    exclude: pd.DataFrame,
-    length: int,
-    min_distance: int,
-    max_n_share: float,
-    splits: Mapping[str, str],
+def draw_matched(
+    candidates: pd.DataFrame,
+    positives: pd.DataFrame,
+    quotas: Mapping[str, int],
+    n_sets: Mapping[str, int],
+    *,
     seed: int,
-    margin: int,
 ) -> pd.DataFrame:
-    """Windows that do not overlap, lie away from `exclude` and hold few N; columns as in `draw_negatives`.
+    """Draw candidates that match the positives of their split in GC content, without replacement.
+
+    The negatives of a set are shared among the positives of its split evenly (a remainder goes to positives chosen at
+    random). Then, in random order and with the sets taking turns, each takes the candidate of its split with the
+    nearest GC content that is not taken yet, at random among equals. The result depends on the arguments' content and
+    `seed` alone, not on the order of the positives.
 
     Parameters
     ----------
-    genome : Genome
-    exclude : pandas.DataFrame
-        chrom, start, end (bp, 0-based, end exclusive): what the windows stay `min_distance` bp away from.
-    length, min_distance : int, bp
-    max_n_share : float
-        Largest share of N in a window.
-    splits : dict
-        Chromosome -> split; the others have no windows.
+    candidates : pandas.DataFrame
+        `split`, `gc` and others; a split has at least quota x sets of them.
+    positives : pandas.DataFrame
+        `split` and `gc` (fraction).
+    quotas : mapping of str to int
+        Split -> negatives in each set.
+    n_sets : mapping of str to int
+        Split -> number of sets.
     seed : int
-    margin : int, bp
-        Kept free at the ends of each chromosome.
+
+    Returns
+    -------
+    pandas.DataFrame
+        The rows of `candidates` that were drawn, in their order, with the column `set`.
     """
-    tables = []
-    excluded = dict(list(exclude.groupby("chrom")))
-    for chrom in genome.sizes:
-        if chrom not in splits:
-            continue
-        spans = excluded.get(chrom, exclude.iloc[:0]).sort_values("start")
-        blocked_from = spans["start"].to_numpy() - min_distance
-        blocked_to = np.maximum.accumulate(spans["end"].to_numpy() + min_distance)
-        # Free stretches lie between the end of all that came before and the start of what comes next.
-        begin = np.concatenate([[margin], np.maximum(blocked_to, margin)]).astype(np.int64)
-        end = np.concatenate([blocked_from, [genome.sizes[chrom] - margin]]).astype(np.int64)
-        end = np.minimum(end, genome.sizes[chrom] - margin)
-        room = np.maximum(end - begin, 0)
-        fits = room // length
-        rng = np.random.default_rng([seed, zlib.crc32(chrom.encode())])
-        phase = np.floor(rng.random(len(room)) * (room - fits * length + 1)).astype(np.int64)
-        number = np.arange(fits.sum()) - np.repeat(np.cumsum(fits) - fits, fits)  # of a window within its stretch
-        starts = np.repeat(begin + phase, fits) + number * length
-        gc, n_share = window_content(genome.codes(chrom), starts, length)
-        columns = {"chrom": chrom, "start": starts, "end": starts + length, "split": splits[chrom], "gc": gc}
-        tables.append(pd.DataFrame(columns)[n_share <= max_n_share])
-    return pd.concat(tables, ignore_index=True)
+    rows, sets = [], []
+    for split, quota in quotas.items():
+        available = np.flatnonzero(candidates["split"] == split)
+        rng = np.random.default_rng([seed, zlib.crc32(split.encode())])
+        gc = np.sort(positives.loc[positives["split"] == split, "gc"].to_numpy())
+
+        def wanted(quota: int = quota, gc: np.ndarray = gc, rng: np.random.Generator = rng) -> np.ndarray:
+            return np.concatenate([np.repeat(gc, quota // len(gc)), rng.permutation(gc)])[:quota]
+
+        first = wanted()
+        available = available[rng.permutation(len(available))]  # so that equals come in random order
+        content = candidates["gc"].to_numpy()[available]
+        order = np.argsort(content, kind="stable")
+        turns = [rng.permutation(first), *(rng.permutation(wanted()) for _ in range(1, n_sets[split]))]
+        chosen = _nearest_free(content[order], np.column_stack(turns).ravel())
+        rows.append(available[order[chosen]])
+        sets.append(np.tile(np.arange(n_sets[split]), quota))
+    return _chosen(candidates, rows, sets)
+
+
+def draw_any(
+    candidates: pd.DataFrame, quotas: Mapping[str, int], n_sets: Mapping[str, int], *, seed: int
+) -> pd.DataFrame:
+    """Draw candidates of each split at random, without replacement; parameters and result as `draw_matched`."""
+    rows, sets = [], []
+    for split, quota in quotas.items():
+        available = np.flatnonzero(candidates["split"] == split)
+        rng = np.random.default_rng([seed, zlib.crc32(split.encode()), 1])
+        rows.append(rng.permutation(available)[: quota * n_sets[split]])
+        sets.append(np.repeat(np.arange(n_sets[split]), quota))
+    return _chosen(candidates, rows, sets)
+
+
+def _chosen(candidates: pd.DataFrame, rows: list[np.ndarray], sets: list[np.ndarray]) -> pd.DataFrame:
+    row = np.concatenate([np.empty(0, np.int64), *rows])
+    order = np.argsort(row, kind="stable")
+    number = np.concatenate([np.empty(0, np.int64), *sets])
+    return candidates.iloc[row[order]].assign(set=number[order]).reset_index(drop=True)
+
+
+def gc_distance(positives: np.ndarray, negatives: np.ndarray) -> float:
+    """Mean difference between the sorted GC contents of two groups (first Wasserstein distance)."""
+    from scipy.stats import wasserstein_distance  # importing it takes longer than most runs of bad input
+
+    return float(wasserstein_distance(positives, negatives))
 
 
 def _nearest_free(values: np.ndarray, wanted: np.ndarray) -> np.ndarray:
@@ -200,25 +234,33 @@ def _nearest_free(values: np.ndarray, wanted: np.ndarray) -> np.ndarray:
 
     Returns
     -------
-    numpy.ndarray, shape (W,), int
+    numpy.ndarray, shape (W,), int64
     """
+    return _take_nearest(values, wanted, np.searchsorted(values, wanted))
+
+
+@compiled
+def _first_free(ways, place):
+    end = place
+    while ways[end] != end:
+        end = ways[end]
+    while ways[place] != end:
+        following = ways[place]
+        ways[place] = end
+        place = following
+    return end
+
+
+@compiled
+def _take_nearest(values, wanted, places):
     # right[i]: a place at or after i on the way to the first free one; left[i + 1]: the same before. Following and
     # shortening these ways (union-find) keeps each search short.
     right = np.arange(len(values) + 1)
     left = np.arange(len(values) + 1)
-
-    def first_free(ways: np.ndarray, place: int) -> int:
-        end = place
-        while ways[end] != end:
-            end = ways[end]
-        while ways[place] != end:
-            ways[place], place = end, ways[place]
-        return int(end)
-
     taken = np.empty(len(wanted), dtype=np.int64)
-    for turn, place in enumerate(np.searchsorted(values, wanted)):
-        after = first_free(right, int(place))
-        before = first_free(left, int(place)) - 1
+    for turn in range(len(wanted)):
+        after = _first_free(right, places[turn])
+        before = _first_free(left, places[turn]) - 1
         if before < 0 or (after < len(values) and values[after] - wanted[turn] <= wanted[turn] - values[before]):
             chosen = after
         else:

@@ -1,25 +1,44 @@
 """Regions: the windows a model is trained and judged on, each with its labels and its split.
 
 A region is a window of one length around the summit of a peak, or a negative. It carries one label a target: 1 where
-the target has a peak, 0 where it has none. Regions are split by chromosome into train, valid and test, because
-neighbouring or overlapping windows share bases, and a model must be judged on sequence it has not seen.
+the target has a peak, 0 where it has none, none where that is not known. Regions are split by chromosome, or by long
+intervals, into train, valid and test (or into folds), because neighbouring or overlapping windows share bases, and a
+model must be judged on sequence it has not seen.
 """
 
-import fnmatch
+import logging
 import os
-import re
-import zlib
-from collections import Counter
-from collections.abc import Iterable, Mapping, Sequence
-from pathlib import Path
+from collections.abc import Mapping, Sequence
 
 import numpy as np
 import pandas as pd
 
+from seqlift.chromosomes import some
+from seqlift.duplicates import repeated_in_another_split, sequence_digests
 from seqlift.errors import SeqliftError
 from seqlift.genome import Genome
-from seqlift.intervals import read_peaks
-from seqlift.negatives import draw_negatives, gc_histogram, window_content
+from seqlift.intervals import merge_intervals, overlapping
+from seqlift.masks import outside, read_mask, read_masks, widened
+from seqlift.negatives import candidate_windows
+from seqlift.peaks import (
+    DROPPED,
+    MIN_PEAKS,
+    labels,
+    measure_windows,
+    merged,
+    rank_by_score,
+    read_target_peaks,
+)
+from seqlift.region_negatives import (
+    FROM_FILE,
+    NEGATIVES,
+    Wish,
+    background_rows,
+    describe_negatives,
+    even_sets,
+    make_negatives,
+    window_names,
+)
 from seqlift.region_table import (
     COLUMNS,
     FORMAT,
@@ -35,7 +54,9 @@ from seqlift.region_table import (
     target_names,
     write_regions,
 )
-from seqlift.targets import Target
+from seqlift.signal import check_bigwigs, signal_totals, strands_of
+from seqlift.splits import Splits, check_apart, interval_example, matching, split_by_folds, split_by_place
+from seqlift.targets import Target, check_names, check_target
 
 __all__ = [
     "COLUMNS",
@@ -56,17 +77,8 @@ __all__ = [
     "write_regions",
 ]
 
-NEGATIVES = ("genome", "shuffled")
-
-# Why a peak is not the centre of a region. In this order: the first that holds is counted.
-DROPPED = {
-    "excluded_chromosome": "on a chromosome that is excluded",
-    "below_top_share": "score below the share of peaks kept",
-    "off_chromosome": "its window and the room for jitter run off the chromosome",
-    "too_many_n": "its window holds too many N",
-    "merged": "merged into the region of a peak nearby that ranks as high or higher",
-    "uncertain_label": "its window holds a peak of another target whose score is below the share kept",
-}
+log = logging.getLogger(__name__)
+_SIGNAL_FILES = ("signal", "signal_minus", "control", "control_minus")
 
 
 def make_regions(
@@ -74,9 +86,12 @@ def make_regions(
     targets: Sequence[Target],
     *,
     length: int,
-    valid: Sequence[str],
-    test: Sequence[str],
+    valid: Sequence[str] = (),
+    test: Sequence[str] = (),
+    folds: int = 0,
     negatives: str = "genome",
+    negatives_file: str | os.PathLike | None = None,
+    negative_sets: int = 1,
     ratio: float = 1.0,
     min_distance: int = 1000,
     merge_distance: int = 0,
@@ -84,27 +99,34 @@ def make_regions(
     max_n_share: float = 0.1,
     jitter_margin: int = 0,
     exclude_chromosomes: Sequence[str] = (),
+    exclude_regions: Sequence[str | os.PathLike] = (),
+    include_regions: Sequence[str | os.PathLike] = (),
+    background: int = 0,
+    signal_window: int | None = None,
+    missing: str = "zero",
+    negative: str = "refuse",
     seed: int = 1,
 ) -> Regions:
     """Make windows around the peaks of all targets, label them, split them and add negatives.
 
     The rules, none of which depends on the order of the lines of a file:
 
-    - *Share kept.* Each target keeps the best `top_share` of its peaks by score, those on excluded chromosomes left
-      aside. Peaks that tie with the last one kept are kept too, so no peak is dropped in favour of its equal.
-    - *Windows.* `length` bp from `summit - length // 2`. A peak whose window, widened by `jitter_margin` on either
-      side, runs off its chromosome, or whose window holds more than `max_n_share` of N, makes no region.
+    - *Windows.* `length` bp from `summit - length // 2`. A peak makes no region whose window, widened by
+      `jitter_margin` on either side, overlaps `exclude_regions`, is not inside `include_regions`, runs off its
+      chromosome or straddles a border between splits, or whose window holds more than `max_n_share` of N.
+    - *Share kept.* Each target keeps the best `top_share` of its peaks by score, those on excluded chromosomes and in
+      masked places left aside. Peaks that tie with the last one kept are kept too.
     - *Merging.* The peaks of all targets are taken in the order of their rank (share of its target's peaks that score
       higher; at equal rank, order of targets, then of chromosomes, then of summits). Each one not merged yet makes a
       region, and all other summits within `merge_distance` bp of its own are merged into it. So regions are centred
       on the best peak of their surroundings and the summits of two regions are more than `merge_distance` apart.
-    - *Labels.* A region is positive for a target that has a summit among its best `top_share` inside the window. A
-      region that holds only weaker summits of a target is neither positive nor negative for it; it is dropped and
-      counted as `uncertain_label`.
-    - *Negatives.* `ratio` negatives for each region with a peak, in each split; label 0 for all targets. Either drawn
-      from the genome (see `seqlift.negatives`), at least `min_distance` bp away from all peaks that were read, also
-      the weaker ones, and from the windows around their summits; or rows of kind `shuffled`, which stand for
-      dinucleotide shuffles of a region's own window. Shuffle number k of a window is named `<name>_shuffle<k>`.
+    - *Labels.* 1 for a target that has a summit among its best `top_share` inside the window. None where the window
+      overlaps the target's `unlabelled` intervals, or holds only summits of it that are weaker or masked. Else 0.
+    - *Negatives.* `ratio` negatives for each region with a peak, in each split; label 0 for all targets. They are drawn
+      without replacement, with no base of their window, jitter included, nearer than `min_distance` bp to any peak that
+      was read, also the weaker ones, or to the window around its summit, and none in masked or unlabelled places. Or
+      they are dinucleotide shuffles of a region's own window.
+    - *Duplicates.* No sequence, on either strand, is in two splits (see `seqlift.duplicates`).
 
     Parameters
     ----------
@@ -113,8 +135,16 @@ def make_regions(
     length : int
         Of each window (bp).
     valid, test : sequences of str
-        Chromosomes held out; all others that are not excluded are for training.
-    negatives : {"genome", "shuffled"}
+        Chromosomes, shell patterns of them, or intervals (`chr20:1-40000000`: 1-based, both ends included) held out;
+        everything else that is not excluded is for training.
+    folds : int
+        Instead of `valid` and `test`: into how many folds to deal out the chromosomes; 0 for none.
+    negatives : {"genome", "shuffled", "unbound", "bed"}
+        See `NEGATIVES`.
+    negatives_file : path, optional
+        Peaks for "unbound", BED for "bed".
+    negative_sets : int
+        Sets of negatives for training, of which each epoch sees one.
     ratio : float
         Negatives for each region with a peak.
     min_distance, merge_distance, jitter_margin : int
@@ -123,6 +153,16 @@ def make_regions(
         Between 0 and 1.
     exclude_chromosomes : sequence of str
         Shell patterns, as `chrUn_*`. Their peaks may be on chromosomes that the FASTA file lacks.
+    exclude_regions, include_regions : sequences of paths
+        BED files. A region may overlap no interval of the first, and must lie inside each of the second.
+    background : int
+        Random windows of each test split, not matched in GC content, for metrics at the true imbalance.
+    signal_window : int, optional
+        In the middle of each region, what the signal is summed over (bp); the whole region if not given.
+    missing : {"zero", "mask"}
+        What a base without a value in a bigWig means: nothing there, or not known.
+    negative : {"refuse", "clip", "absolute"}
+        What to do with values below 0 in a bigWig.
     seed : int
         Of the drawing of negatives.
 
@@ -131,78 +171,102 @@ def make_regions(
     Regions
         In its summary, `dropped` counts for each reason the peaks that are not the centre of a region; together with
         the regions of kind `peak` they are all the peaks read. `used` counts a target's peaks that are the centre of
-        a region, or merged into one, before regions of uncertain label are dropped.
+        a region, or merged into one, before those without a label and duplicates are dropped.
 
     Raises
     ------
     SeqliftError
-        On bad settings and bad files; if the FASTA file lacks a chromosome of the peaks; if a target has no peak or
-        no negative left in a split; if the genome has too little room for the negatives.
+        On bad settings and bad files; if files do not fit the genome; if a target has fewer than `MIN_PEAKS` regions,
+        or no peak or no negative left in a split; if there is too little room for the negatives.
     """
-    _check_settings(targets, length, negatives, ratio, min_distance, merge_distance, top_share, max_n_share)
-    if jitter_margin < 0:
-        raise SeqliftError(f"jitter ({jitter_margin}) must not be negative")
+    _check_targets(targets)
+    _check_settings(length, negatives, negatives_file, negative_sets, background, signal_window)
+    _check_numbers(length, ratio, min_distance, merge_distance, top_share, max_n_share, jitter_margin)
+    wish = Wish(
+        negatives,
+        negatives_file,
+        ratio,
+        negative_sets,
+        min_distance,
+        max_n_share,
+        merge_distance=merge_distance,
+        seed=seed,
+    )
     names = [target.name for target in targets]
     with Genome(genome_path) as genome:
-        excluded = _matching(genome.sizes, exclude_chromosomes)
-        splits = _split_chromosomes(genome, valid, test, excluded)
-        peaks = _read_all(targets, genome, exclude_chromosomes)
-        peaks["window"] = peaks["summit"] - length // 2
-        peaks["excluded"] = ~peaks["chrom"].isin(splits)
-        peaks["rank"], peaks["weak"] = _rank(peaks, targets, top_share)
-        peaks = _measure_windows(peaks, genome, length, jitter_margin)
-        peaks["dropped"] = np.select(
-            [peaks["excluded"], peaks["weak"], peaks["off"], peaks["n_share"] > max_n_share],
-            ["excluded_chromosome", "below_top_share", "off_chromosome", "too_many_n"],
-            default="",
+        check_bigwigs(
+            [path for target in targets for paths in _signal_files(target).values() for path in paths], genome.sizes
         )
+        excluded = matching(genome.sizes, exclude_chromosomes)
+        source = str(genome.path)
+        peaks = read_target_peaks(targets, genome, exclude_chromosomes)
+        splits = _make_splits(genome, peaks, valid, test, folds, excluded)
+        masked = [
+            read_masks(exclude_regions, genome.sizes, source=source),
+            outside(include_regions, genome.sizes, source=source),
+        ]
+        masked = pd.concat(masked, ignore_index=True)
+        unlabelled = [
+            read_mask(target.unlabelled, genome.sizes, source=source) if target.unlabelled else None
+            for target in targets
+        ]
+        peaks = _judge(peaks, targets, genome, splits, masked, length, jitter_margin, top_share, max_n_share)
         used = peaks.loc[peaks["dropped"] == "", "target"].value_counts()
-        _merge(peaks, merge_distance)
-        strong, weak = _summits_inside(peaks, names, length)
-        uncertain = (peaks["dropped"] == "") & (weak & ~strong).any(axis=1)
-        peaks.loc[uncertain, "dropped"] = "uncertain_label"
-        centres = peaks["dropped"] == ""
-        positives = _region_rows(peaks[centres], strong[centres], names, splits, length)
-        if negatives == "shuffled":
-            added = _shuffled_rows(positives, names, ratio, seed)
-        else:
-            added = draw_negatives(
-                genome,
-                positives,
-                _around(peaks, length),
-                length=length,
-                n=round(ratio * len(positives)),
-                min_distance=min_distance,
-                max_n_share=max_n_share,
-                splits=splits,
-                seed=seed,
-                jitter_margin=jitter_margin,
-            )
-            added = _genome_rows(added, names, length)
-        table = pd.concat([positives, added], ignore_index=True) if len(added) else positives
-        order = {chrom: number for number, chrom in enumerate(genome.sizes)}
-        table = table.iloc[np.lexsort([table["name"], table["start"], table["chrom"].map(order)])]
-        table = table.reset_index(drop=True)
-        _check_splits(table, names, peaks, splits)
+        left = np.flatnonzero(peaks["dropped"] == "")
+        gone = left[merged(peaks.iloc[left], merge_distance)]
+        peaks.iloc[gone, peaks.columns.get_loc("dropped")] = "merged"
+        positives, digests = _positives(peaks, names, unlabelled, genome, splits)
+        _check_positives(positives, names, peaks, targets, splits, genome.sizes)
+
+        blocked = [widened(_around(peaks), min_distance + jitter_margin), widened(masked, jitter_margin)]
+        blocked += [widened(intervals, jitter_margin) for intervals in unlabelled if intervals is not None]
+        blocked = pd.concat(blocked, ignore_index=True)
+        candidates = candidate_windows(
+            genome, blocked, length, max_n_share=max_n_share, splits=splits, margin=jitter_margin, seed=seed
+        )
+        added, made = make_negatives(
+            wish, positives, candidates, genome=genome, splits=splits, blocked=blocked, margin=jitter_margin,
+            exclude_chromosomes=exclude_chromosomes,
+        )  # fmt: skip
+        judged = splits.names if folds else ["test"]
+        random = background_rows(candidates, judged, background, length, names, seed)
+        table = pd.concat([part for part in (positives, added, random) if len(part)], ignore_index=True)
+        table, duplicates = _without_duplicates(table, digests, genome, splits, seed)
+        table = _in_order(table, genome.sizes)
+        _check_negatives(table, names, splits)
+        check_apart(table, jitter_margin)
+        window = length if signal_window is None else signal_window
+        table, signal = _add_signal(table, targets, genome.sizes, window, missing, negative)
+        described = describe_negatives(table, wish, made, splits.names)
+        if described["warning"]:
+            log.warning("warning: %s", described["warning"])
         summary = {
             "format": FORMAT,
             "length": length,
             "targets": names,
             "genome": {"path": str(genome_path), "sha256": genome.sha256, "chromosomes": genome.sizes},
-            "splits": {split: [c for c in genome.sizes if splits.get(c) == split] for split in SPLITS},
+            "splits": splits.describe(),
+            "folds": folds,
             "settings": {
                 "merge_distance": merge_distance,
                 "top_share": top_share,
                 "max_n_share": max_n_share,
                 "jitter_margin": jitter_margin,
                 "exclude_chromosomes": list(exclude_chromosomes),
+                "exclude_regions": [str(path) for path in exclude_regions],
+                "include_regions": [str(path) for path in include_regions],
             },
-            "negatives": _describe_negatives(table, negatives, ratio, min_distance),
+            "negatives": described,
             "seed": seed,
-            "signal": None,
-            "folds": 0,
-            "kept": _count(table, names),
-            "regions": {split: int((table["split"] == split).sum()) for split in SPLITS},
+            "kept": _count(table, names, splits),
+            "regions": {split: int((table["split"] == split).sum()) for split in splits.names},
+            "masked": {name: int(table[TARGET_PREFIX + name].isna().sum()) for name in names},
+            # Free windows that do not overlap: what a scan of the genome would show the model besides peaks
+            "windows": {split: int((candidates["split"] == split).sum()) for split in splits.names},
+            "background": {split: int(((table["kind"] == "background") & (table["split"] == split)).sum())
+                           for split in judged},
+            "duplicates": duplicates,
+            "signal": signal,
             "dropped": {reason: int((peaks["dropped"] == reason).sum()) for reason in DROPPED},
             "peaks": {
                 target.name: {
@@ -212,24 +276,58 @@ def make_regions(
                 }
                 for number, target in enumerate(targets)
             },
-        }
+        }  # fmt: skip
     return Regions(table, summary)
 
 
-def _check_settings(targets, length, negatives, ratio, min_distance, merge_distance, top_share, max_n_share) -> None:
-    if not targets:
-        raise SeqliftError("no target is named; name at least one with its peaks")
-    for name, count in Counter(target.name for target in targets).items():
-        if count > 1:
-            raise SeqliftError(f"target {name!r} is named {count} times; every target needs its own name")
-        if not re.fullmatch(r"[A-Za-z0-9][A-Za-z0-9._+-]*", name):
-            raise SeqliftError(
-                f"target {name!r}: files are named after it; use letters, digits, '.', '_', '+' and '-' only"
-            )
+def _check_targets(targets: Sequence[Target]) -> None:
+    check_names([target.name for target in targets])
+    for target in targets:
+        try:
+            check_target(target)
+        except SeqliftError as error:
+            raise SeqliftError(f"target {target.name!r} {error}") from None
+    strands_of(targets)
+
+
+def _check_settings(
+    length: int,
+    negatives: str,
+    negatives_file: str | os.PathLike | None,
+    negative_sets: int,
+    background: int,
+    signal_window: int | None,
+) -> None:
     if length < 1:
         raise SeqliftError(f"length ({length}) must be at least 1 bp")
     if negatives not in NEGATIVES:
         raise SeqliftError(f"negatives is {negatives!r}, must be one of {', '.join(NEGATIVES)}")
+    if negatives in FROM_FILE and negatives_file is None:
+        raise SeqliftError(f"negatives {negatives!r} come from a file; name it in negatives_file")
+    if negatives not in FROM_FILE and negatives_file is not None:
+        raise SeqliftError(
+            f"negatives_file ({negatives_file}) is not used by negatives {negatives!r}; delete it, or set negatives to "
+            f"{' or '.join(FROM_FILE)}"
+        )
+    if negative_sets < 1:
+        raise SeqliftError(f"negative_sets ({negative_sets}) must be at least 1")
+    if background < 0:
+        raise SeqliftError(f"background ({background}) must not be negative: it is a number of windows")
+    if signal_window is not None and not 1 <= signal_window <= length:
+        raise SeqliftError(
+            f"signal_window ({signal_window}) must be from 1 to length ({length}): it lies in each region"
+        )
+
+
+def _check_numbers(
+    length: int,
+    ratio: float,
+    min_distance: int,
+    merge_distance: int,
+    top_share: float,
+    max_n_share: float,
+    jitter_margin: int,
+) -> None:
     if not 0 <= ratio < np.inf:
         raise SeqliftError(f"ratio ({ratio}) must not be negative: it is the number of negatives for each positive")
     if min_distance < 0:
@@ -243,267 +341,231 @@ def _check_settings(targets, length, negatives, ratio, min_distance, merge_dista
         raise SeqliftError(f"top_share ({top_share}) must be above 0 and at most 1: the share of peaks to keep")
     if not 0 <= max_n_share <= 1:
         raise SeqliftError(f"max_n_share ({max_n_share}) must be from 0 to 1: the largest share of N in a window")
+    if jitter_margin < 0:
+        raise SeqliftError(f"jitter ({jitter_margin}) must not be negative")
 
 
-def _matching(names: Iterable[str], patterns: Sequence[str]) -> set[str]:
-    return {name for name in names if any(fnmatch.fnmatchcase(name, pattern) for pattern in patterns)}
+def _signal_files(target: Target) -> dict[str, list[str]]:
+    return {key: [str(path) for path in getattr(target, key)] for key in _SIGNAL_FILES}
 
 
-def _split_chromosomes(genome: Genome, valid: Sequence[str], test: Sequence[str], excluded: set[str]) -> dict[str, str]:
-    """Chromosome -> split, for all chromosomes that are not excluded."""
-    splits = {}
-    for split, chromosomes in (("valid", valid), ("test", test)):
-        for chrom in chromosomes:
-            if chrom not in genome.sizes:
-                raise SeqliftError(
-                    f"{split} chromosome {chrom!r} is not in {genome.path}, which has {_some(genome.sizes)}; name "
-                    "chromosomes as the FASTA file does"
-                )
-            if chrom in excluded:
-                raise SeqliftError(f"{split} chromosome {chrom!r} is excluded by exclude_chromosomes; choose one")
-            if splits.get(chrom, split) != split:
-                raise SeqliftError(f"chromosome {chrom!r} is both in valid and in test; a chromosome has one split")
-            splits[chrom] = split
-    return {chrom: splits.get(chrom, "train") for chrom in genome.sizes if chrom not in excluded}
-
-
-def _read_all(targets: Sequence[Target], genome: Genome, exclude_chromosomes: Sequence[str]) -> pd.DataFrame:
-    """The peaks of all targets, with `target` (number of it) and `file`, by chromosome and summit."""
-    tables = []
-    for number, target in enumerate(targets):
-        peaks = read_peaks(target.peaks)
-        present = list(dict.fromkeys(peaks["chrom"]))
-        unknown = set(present) - set(genome.sizes) - _matching(present, exclude_chromosomes)
-        missing = [chrom for chrom in present if chrom in unknown]
-        if missing:
-            rows = peaks[peaks["chrom"].isin(missing)]
-            raise SeqliftError(
-                f"{target.peaks}:{rows['line'].iloc[0]}: {len(rows)} of {len(peaks)} peaks lie on chromosomes that the "
-                f"FASTA file lacks: {_some(missing)}; {genome.path} has {_some(genome.sizes)}"
-                f"{_naming_hint(missing, genome.sizes)}"
-            )
-        size = peaks["chrom"].map(genome.sizes)  # NaN where excluded and not in the FASTA file
-        off = peaks[peaks["summit"] >= size]
-        if len(off):
-            first = off.iloc[0]
-            raise SeqliftError(
-                f"{target.peaks}:{first['line']}: summit {first['summit']} lies past the end of {first['chrom']} "
-                f"({genome.sizes[first['chrom']]} bp in {genome.path}), as do {len(off)} in all; the peaks come from "
-                "another assembly: use the FASTA file of theirs"
-            )
-        tables.append(peaks.assign(target=number, file=Path(target.peaks).name))
-    peaks = pd.concat(tables, ignore_index=True)
-    order = {chrom: number for number, chrom in enumerate(genome.sizes)}
-    place = peaks["chrom"].map(order).fillna(len(order))
-    keys = [peaks["line"], peaks["target"], peaks["end"], peaks["start"], peaks["summit"], peaks["chrom"], place]
-    return peaks.iloc[np.lexsort(keys)].reset_index(drop=True)
-
-
-def _some(names: Iterable[str]) -> str:
-    names = list(names)
-    return ", ".join(names[:5]) + (f", ... ({len(names)} in all)" if len(names) > 5 else "")
-
-
-def _naming_hint(missing: Sequence[str], known: Mapping[str, int]) -> str:
-    """What the difference between the chromosome names of peaks and FASTA file may come from, and what to do."""
-    if any("chr" + chrom in known for chrom in missing):
-        return ". The FASTA file writes 'chr' before the names, the peaks do not: add it, for example by sed 's/^/chr/'"
-    if any(chrom.startswith("chr") and chrom[3:] in known for chrom in missing):
-        return (
-            ". The peaks write 'chr' before the names, the FASTA file does not: drop it, for example by sed 's/^chr//'"
+def _make_splits(
+    genome: Genome, peaks: pd.DataFrame, valid: Sequence[str], test: Sequence[str], folds: int, excluded: set[str]
+) -> Splits:
+    if folds and (valid or test):
+        raise SeqliftError(f"folds ({folds}) stand instead of valid and test; delete one or the other")
+    if not folds and not (valid and test):
+        raise SeqliftError("name the valid and the test chromosomes (or intervals of them), or a number of folds")
+    sizes = {chrom: size for chrom, size in genome.sizes.items() if chrom not in excluded}
+    usable = peaks[peaks["chrom"].isin(list(sizes))]
+    if not len(usable):
+        raise SeqliftError("all peaks lie on chromosomes that exclude_chromosomes leaves out; name fewer of them there")
+    splits = None if folds else split_by_place(genome.sizes, valid, test, excluded, source=str(genome.path))
+    chroms = usable["chrom"].unique()
+    if len(chroms) == 1 and (splits is None or len(splits.parts[chroms[0]]) == 1):
+        raise SeqliftError(
+            f"all {len(usable)} peaks lie on {chroms[0]}, so that splits of whole chromosomes leave some without a "
+            f"peak; split it by intervals, as in {interval_example(usable, sizes[chroms[0]])}"
         )
-    if any(re.fullmatch(r"(chr)?\d+", chrom) for chrom in missing) and {"chrI", "chrII", "I", "II"} & set(known):
-        return (
-            ". The FASTA file has Roman numerals, the peaks Arabic ones: rename them, for example by "
-            "rename_chromosomes of a download"
-        )
-    return ". Use the FASTA file of the assembly the peaks were called on, or list the others in exclude_chromosomes"
+    return splits or split_by_folds(sizes, usable["chrom"].value_counts().to_dict(), folds)
 
 
-def _rank(peaks: pd.DataFrame, targets: Sequence[Target], top_share: float) -> tuple[pd.Series, pd.Series]:
-    """Share of its target's peaks that score higher (0: the best), and whether a peak is below the share kept."""
-    rank = pd.Series(0.0, index=peaks.index)
-    weak = pd.Series(False, index=peaks.index)
-    for number, target in enumerate(targets):
-        scores = peaks.loc[(peaks["target"] == number) & ~peaks["excluded"], "score"]
-        if top_share < 1:
-            without = peaks.loc[scores.index[scores.isna()], "line"]
-            if len(without):
-                raise SeqliftError(
-                    f"{target.peaks}:{without.min()}: no score in column 5, as in {len(without)} of {len(scores)} peaks "
-                    f"of target {target.name!r}; top_share ({top_share}) keeps the best by score: add scores or set it "
-                    "to 1"
-                )
-            if len(scores) > 1 and scores.nunique() == 1:
-                raise SeqliftError(
-                    f"{target.peaks}: all peaks of target {target.name!r} have the same score ({scores.iloc[0]:g}, "
-                    f"column 5); top_share ({top_share}) keeps the best by score: add scores or set it to 1"
-                )
-        if not scores.isna().any() and len(scores):
-            higher = scores.rank(method="min", ascending=False) - 1
-            rank[scores.index] = higher / len(scores)
-            # The number kept is rounded to the nearest, at least one.
-            weak[scores.index] = higher >= max(1, np.floor(top_share * len(scores) + 0.5))
-    return rank, weak
-
-
-def _measure_windows(peaks: pd.DataFrame, genome: Genome, length: int, margin: int) -> pd.DataFrame:
-    """Add `off` (the window and its margins run off the chromosome), `n_share` and `gc` of each window."""
-    size = peaks["chrom"].map(genome.sizes).fillna(0)
-    off = (peaks["window"] - margin < 0) | (peaks["window"] + length + margin > size)
-    n_share = np.zeros(len(peaks))
-    gc = np.zeros(len(peaks))
-    for chrom, rows in peaks.loc[~off & ~peaks["excluded"], "window"].groupby(peaks["chrom"]):
-        gc[rows.index], n_share[rows.index] = window_content(genome.codes(chrom), rows.to_numpy(), length)
-    return peaks.assign(off=off, n_share=n_share, gc=gc)
-
-
-def _merge(peaks: pd.DataFrame, distance: int) -> None:
-    """Mark in `dropped` the peaks that are merged into a better one (rule in `make_regions`). Changes `peaks`."""
-    for _, rows in peaks[peaks["dropped"] == ""].groupby("chrom"):
-        summits = rows["summit"].to_numpy()  # sorted
-        first = np.searchsorted(summits, summits - distance)
-        last = np.searchsorted(summits, summits + distance, side="right")
-        merged = np.zeros(len(rows), dtype=bool)
-        for turn in np.lexsort([summits, rows["target"], rows["rank"]]):
-            if not merged[turn]:
-                merged[first[turn] : last[turn]] = True
-                merged[turn] = False  # no later turn can reach it: all within its reach are merged now
-        peaks.loc[rows.index[merged], "dropped"] = "merged"
-
-
-def _summits_inside(peaks: pd.DataFrame, names: Sequence[str], length: int) -> tuple[np.ndarray, np.ndarray]:
-    """Which targets have a summit inside each peak's window: among those kept by score, and among the weaker ones.
-
-    Returns
-    -------
-    tuple of two numpy.ndarray, shape (peaks, targets), bool
-    """
-    found = []
-    for kind in (~peaks["weak"], peaks["weak"]):
-        inside = np.zeros((len(peaks), len(names)), dtype=bool)
-        for number in range(len(names)):
-            chosen = peaks[kind & (peaks["target"] == number)]
-            summits = {chrom: rows.to_numpy() for chrom, rows in chosen["summit"].groupby(chosen["chrom"])}
-            for chrom, windows in peaks["window"].groupby(peaks["chrom"]):
-                known = summits.get(chrom, np.empty(0, dtype=np.int64))
-                inside[windows.index, number] = np.searchsorted(known, windows) < np.searchsorted(
-                    known, windows + length
-                )
-        found.append(inside)
-    return found[0], found[1]
-
-
-def _region_rows(
-    centres: pd.DataFrame, labels: np.ndarray, names: Sequence[str], splits: Mapping[str, str], length: int
+def _judge(
+    peaks: pd.DataFrame,
+    targets: Sequence[Target],
+    genome: Genome,
+    splits: Splits,
+    masked: pd.DataFrame,
+    length: int,
+    margin: int,
+    top_share: float,
+    max_n_share: float,
 ) -> pd.DataFrame:
-    """Rows of kind `peak`."""
-    start = centres["window"]
-    rows = pd.DataFrame({"chrom": centres["chrom"], "start": start, "end": start + length})
-    rows["name"] = _name(rows)
-    rows["strand"] = centres["strand"]
-    rows["summit"] = centres["summit"]
-    rows["kind"] = "peak"
-    rows["split"] = centres["chrom"].map(splits)
-    rows["set"] = 0
-    rows["score"] = centres["score"]
-    rows["gc"] = centres["gc"]
-    rows["source"] = centres["file"] + ":" + centres["line"].astype(str)
-    for number, name in enumerate(names):
-        rows[TARGET_PREFIX + name] = labels[:, number].astype(np.float64)
-    return rows.reset_index(drop=True)
+    """The peaks with their windows as `start` and `end` (their own are `peak_start`, `peak_end`), and `dropped`."""
+    windows = pd.DataFrame({"chrom": peaks["chrom"], "start": peaks["summit"] - length // 2})
+    windows["end"] = windows["start"] + length
+    excluded = ~peaks["chrom"].isin(list(splits.parts)).to_numpy()
+    in_mask = overlapping(widened(windows, margin), merge_intervals(masked))
+    rank, weak = rank_by_score(peaks.assign(aside=excluded | in_mask), targets, top_share)
+    size = peaks["chrom"].map(genome.sizes).fillna(0).to_numpy()
+    off = ((windows["start"] - margin < 0) | (windows["end"] + margin > size)).to_numpy()
+    split = splits.of(windows, margin)
+    gc, n_share = np.zeros(len(peaks)), np.zeros(len(peaks))
+    whole = np.flatnonzero(~off & ~excluded)
+    gc[whole], n_share[whole] = measure_windows(windows.iloc[whole], genome, length)
+    dropped = np.select(
+        [excluded, in_mask, weak, off, split == "", n_share > max_n_share],
+        ["excluded_chromosome", "masked", "below_top_share", "off_chromosome", "between_splits", "too_many_n"],
+        default="",
+    ).astype(object)
+    return peaks.rename(columns={"start": "peak_start", "end": "peak_end"}).assign(
+        start=windows["start"],
+        end=windows["end"],
+        rank=rank,
+        uncertain=weak | in_mask,
+        split=split,
+        gc=gc,
+        dropped=dropped,
+    )
 
 
-def _name(rows: pd.DataFrame) -> pd.Series:
-    """Names that are unique because no two windows are equal, and stay the same when other regions come or go."""
-    return rows["chrom"] + "_" + rows["start"].astype(str) + "_" + rows["end"].astype(str)
+def _positives(
+    peaks: pd.DataFrame,
+    names: Sequence[str],
+    unlabelled: Sequence[pd.DataFrame | None],
+    genome: Genome,
+    splits: Splits,
+) -> tuple[pd.DataFrame, np.ndarray]:
+    """Rows of kind `peak`, and the digests of the sequences that were dropped. Marks these in `peaks`."""
+    centres = peaks[peaks["dropped"] == ""]
+    without = [{} if intervals is None else merge_intervals(intervals) for intervals in unlabelled]
+    known = labels(peaks, centres, without)
+    rows = centres[["chrom", "start", "end", "strand", "summit", "split", "score", "gc"]]
+    rows = rows.assign(
+        name=window_names(rows), kind="peak", set=0, source=centres["file"] + ":" + centres["line"].astype(str)
+    )
+    rows = rows[COLUMNS].assign(**{TARGET_PREFIX + name: known[:, number] for number, name in enumerate(names)})
+    unknown = np.isnan(known).all(axis=1)
+    peaks.loc[rows.index[unknown], "dropped"] = "unlabelled"
+    rows = rows[~unknown]
+    digests = sequence_digests(rows, genome)
+    repeated = repeated_in_another_split(digests, rows, _keepers(splits))
+    peaks.loc[rows.index[repeated], "dropped"] = "duplicate"
+    return rows[~repeated].reset_index(drop=True), digests[repeated]
 
 
-def _shuffled_rows(positives: pd.DataFrame, names: Sequence[str], ratio: float, seed: int) -> pd.DataFrame:
-    """Rows of kind `shuffled`: `ratio` copies of each window; a remainder goes to windows chosen at random."""
-    copies = []
-    for split, rows in positives.groupby("split"):
-        rng = np.random.default_rng([seed, zlib.crc32(str(split).encode())])
-        times, rest = divmod(round(ratio * len(rows)), len(rows))
-        numbers = np.full(len(rows), times)
-        numbers[rng.permutation(len(rows))[:rest]] += 1
-        copy = rows.loc[rows.index.repeat(numbers)]
-        number = copy.groupby(level=0).cumcount()
-        copies.append(copy.assign(name=copy["name"] + "_shuffle" + number.astype(str)))
-    shuffled = pd.concat(copies, ignore_index=True) if copies else positives.iloc[:0]
-    return shuffled.assign(kind="shuffled", score=np.nan, **{TARGET_PREFIX + name: 0.0 for name in names})
+def _keepers(splits: Splits) -> list[str]:
+    """Splits in the order in which they keep a sequence that stands in several."""
+    return ["test", "valid", "train"] if splits.names == list(SPLITS) else splits.names
 
 
-def _around(peaks: pd.DataFrame, length: int) -> pd.DataFrame:
+def _around(peaks: pd.DataFrame) -> pd.DataFrame:
     """What negatives keep away from: each peak and the window around its summit, whichever reaches farther."""
     return pd.DataFrame(
         {
             "chrom": peaks["chrom"],
-            "start": np.minimum(peaks["start"], peaks["window"]),
-            "end": np.maximum(peaks["end"], peaks["window"] + length),
+            "start": np.minimum(peaks["peak_start"], peaks["start"]),
+            "end": np.maximum(peaks["peak_end"], peaks["end"]),
         }
     )
 
 
-def _genome_rows(drawn: pd.DataFrame, names: Sequence[str], length: int) -> pd.DataFrame:
-    """Rows of kind `genome`."""
-    rows = drawn.assign(name=_name(drawn), strand=".", summit=drawn["start"] + length // 2)
-    rows = rows.assign(kind="genome", set=0, score=np.nan, source="", **{TARGET_PREFIX + name: 0.0 for name in names})
-    return rows[[*COLUMNS, *(TARGET_PREFIX + name for name in names)]]
+def _without_duplicates(
+    table: pd.DataFrame, dropped: np.ndarray, genome: Genome, splits: Splits, seed: int
+) -> tuple[pd.DataFrame, dict[str, int]]:
+    """The table without negatives whose sequence stands in another split; and how many windows are duplicates.
+
+    Shuffled sequences are made later and never repeat one another.
+    """
+    real = table[table["kind"] != "shuffled"]
+    digests = sequence_digests(real, genome)
+    repeated = repeated_in_another_split(digests, real, _keepers(splits))
+    _, group, count = np.unique(np.concatenate([digests, dropped]), return_inverse=True, return_counts=True)
+    alike = count[group] > 1
+    # A background window may be the same place as a negative, which is no duplicate
+    same_place = real.duplicated(["chrom", "start"], keep=False).to_numpy()
+    identical = int(alike[len(real) :].sum() + (alike[: len(real)] & ~same_place).sum())
+    table = table.drop(real.index[repeated])
+    drawn = table["kind"].isin([kind for kind in KINDS if kind not in ("peak", "background")])
+    even = even_sets(table[drawn], seed)
+    table = table.drop(table.index[drawn].difference(even.index))
+    return table, {"identical": identical, "across_splits_dropped": len(dropped) + int(repeated.sum())}
 
 
-def _check_splits(table: pd.DataFrame, names: Sequence[str], peaks: pd.DataFrame, splits: Mapping[str, str]) -> None:
-    """Raise SeqliftError unless each target has positives and negatives in each split."""
-    split_of_peak = peaks["chrom"].map(splits)
-    for split in SPLITS:
-        rows = table[table["split"] == split]
-        for number, name in enumerate(names):
-            labels = rows[TARGET_PREFIX + name]
-            if not labels.any():
-                here = peaks[(split_of_peak == split) & (peaks["target"] == number)]
-                reasons = [f"{(here['dropped'] == key).sum()} {why}" for key, why in DROPPED.items()]
-                why = "; ".join(reason for reason in reasons if not reason.startswith("0 "))
-                chromosomes = [chrom for chrom in splits if splits[chrom] == split]
+def _in_order(table: pd.DataFrame, sizes: Mapping[str, int]) -> pd.DataFrame:
+    order = {chrom: number for number, chrom in enumerate(sizes)}
+    keys = [table["name"], table["start"], table["chrom"].map(order)]
+    return table.iloc[np.lexsort(keys)].reset_index(drop=True)
+
+
+def _check_positives(
+    positives: pd.DataFrame,
+    names: Sequence[str],
+    peaks: pd.DataFrame,
+    targets: Sequence[Target],
+    splits: Splits,
+    sizes: Mapping[str, int],
+) -> None:
+    """Raise SeqliftError unless each target has enough peaks, and some in each split."""
+    split_of_peak = splits.of_positions(peaks["chrom"], peaks["summit"])
+    parts = splits.describe()
+    for number, name in enumerate(names):
+        positive = positives.loc[positives[TARGET_PREFIX + name] == 1, "split"]
+        own = (peaks["target"] == number).to_numpy()
+        for split in splits.names:
+            if not (positive == split).any():
+                here = peaks[own & (split_of_peak == split)]
                 raise SeqliftError(
-                    f"target {name!r} has no peaks left in split {split!r} (chromosomes: {_some(chromosomes) or 'none'}"
-                    f"; {len(here)} peaks read there{': ' + why if why else ''}); choose other valid and test "
-                    "chromosomes, or keep more peaks (top_share, exclude_chromosomes, length, max_n_share)"
+                    f"target {name!r} has no peaks left in split {split!r} ({some(parts[split]) or 'nothing'}; "
+                    f"{len(here)} peaks read there{_reasons(here)}); {_remedy(peaks[own], split, sizes)}"
                 )
-            if labels.all():
+        if len(positive) < MIN_PEAKS:
+            raise SeqliftError(
+                f"{targets[number].peaks}: target {name!r} has only {len(positive)} regions with a peak left of "
+                f"{own.sum()} peaks{_reasons(peaks[own])}; at least {MIN_PEAKS} are needed: keep more peaks "
+                "(top_share, exclude_chromosomes, exclude_regions, length, max_n_share), or leave the target out"
+            )
+
+
+def _reasons(peaks: pd.DataFrame) -> str:
+    counts = peaks["dropped"].value_counts()
+    reasons = [f"{counts[key]} {why}" for key, why in DROPPED.items() if key in counts]
+    return f": {'; '.join(reasons)}" if reasons else ""
+
+
+def _remedy(own: pd.DataFrame, split: str, sizes: Mapping[str, int]) -> str:
+    kept = own[own["dropped"].isin(["", "merged"])]
+    if kept["chrom"].nunique() == 1 and len(kept) > 2:
+        chrom = kept["chrom"].iloc[0]
+        return f"all its peaks lie on {chrom}: split that by intervals, as in {interval_example(kept, sizes[chrom])}"
+    first = "ask for fewer folds" if split.startswith("fold") else "choose other valid and test chromosomes"
+    return f"{first}, or keep more peaks (top_share, exclude_chromosomes, length, max_n_share)"
+
+
+def _check_negatives(table: pd.DataFrame, names: Sequence[str], splits: Splits) -> None:
+    """Raise SeqliftError unless each target has negatives in each split."""
+    counted = table[table["kind"] != "background"]
+    for split in splits.names:
+        rows = counted[counted["split"] == split]
+        for name in names:
+            if not (rows[TARGET_PREFIX + name] == 0).any():
                 raise SeqliftError(
-                    f"target {name!r} has no negatives in split {split!r}; raise ratio so that each split gets some"
+                    f"target {name!r} has no negatives in split {split!r}; raise ratio so that each split gets some, "
+                    "or take negatives that lie there"
                 )
 
 
-def _count(table: pd.DataFrame, names: Sequence[str]) -> dict[str, dict[str, int]]:
-    """For each split, the positives of each target and the negatives."""
+def _count(table: pd.DataFrame, names: Sequence[str], splits: Splits) -> dict[str, dict[str, int]]:
+    """For each split, the positives of each target and the negatives; without the background."""
     counts = {}
-    for split in SPLITS:
+    for split in splits.names:
         rows = table[table["split"] == split]
-        counts[split] = {name: int(rows[TARGET_PREFIX + name].sum()) for name in names}
-        counts[split]["negative"] = int((rows["kind"] != "peak").sum())
+        counts[split] = {name: int((rows[TARGET_PREFIX + name] == 1).sum()) for name in names}
+        counts[split]["negative"] = int((~rows["kind"].isin(["peak", "background"])).sum())
     return counts
 
 
-def _describe_negatives(table: pd.DataFrame, kind: str, ratio: float, min_distance: int) -> dict:
-    """Settings of the negatives and how well their GC content matches that of the regions with peaks."""
-    from scipy.stats import wasserstein_distance  # importing it takes longer than most runs of bad input
-
-    peak = table["kind"] == "peak"
-    distance = {
-        split: float(wasserstein_distance(rows.loc[peak, "gc"], rows.loc[~peak, "gc"]))
-        for split, rows in table.groupby("split")
-        if (peak & (table["split"] == split)).any() and (~peak & (table["split"] == split)).any()
+def _add_signal(
+    table: pd.DataFrame, targets: Sequence[Target], sizes: Mapping[str, int], window: int, missing: str, negative: str
+) -> tuple[pd.DataFrame, dict | None]:
+    """The table with a column `signal:<name>` for each target that has a signal, and what its numbers are."""
+    measured = [target for target in targets if target.signal]
+    if not measured:
+        return table, None
+    totals = {
+        SIGNAL_PREFIX + target.name: signal_totals(
+            table, target, sizes, window=window, missing=missing, negative=negative
+        )
+        for target in measured
     }
-    return {
-        "kind": kind,
-        "ratio": ratio,
-        "min_distance": min_distance,
-        "gc_histogram": {
-            "bins": "20 of 0.05, from 0 to 1",
-            "positives": gc_histogram(table.loc[peak, "gc"].to_numpy()),
-            "negatives": gc_histogram(table.loc[~peak, "gc"].to_numpy()),
-        },
-        # Mean difference between the sorted GC contents of positives and negatives (first Wasserstein distance).
-        "gc_distance": {split: round(value, 6) for split, value in distance.items()},
+    strands, control_strands = strands_of(targets)
+    described = {
+        "window": window,
+        "strands": strands,
+        "control_strands": control_strands,
+        "missing": missing,
+        "negative": negative,
+        "files": {target.name: _signal_files(target) for target in measured},
+        "unknown": {target.name: int(np.isnan(totals[SIGNAL_PREFIX + target.name]).sum()) for target in measured},
     }
+    return table.assign(**totals), described

@@ -26,6 +26,7 @@ from seqlift.genome import Genome, codes, one_hot_batch
 from seqlift.intervals import read_lines
 from seqlift.negatives import candidate_windows
 from seqlift.shuffle import MAX_K, klet_shuffle, sequence_keys
+from seqlift.splits import Splits
 
 Kind = Callable[..., Tensor]
 GC_TOLERANCE = 0.02
@@ -188,10 +189,12 @@ def genomic_windows(
             f"(first: {next(iter(genome.sizes))!r}): nothing would be excluded"
         )
 
+    blocked = exclude.assign(start=exclude["start"] - min_distance, end=exclude["end"] + min_distance)
+    everywhere = Splits({chrom: [(0, size, "")] for chrom, size in genome.sizes.items()}, [""])
+
     @functools.lru_cache(maxsize=2)
     def windows(length: int) -> pd.DataFrame:
-        splits = dict.fromkeys(genome.sizes, "")
-        found = candidate_windows(genome, exclude, length, min_distance, max_n_share, splits, seed=0, margin=0)
+        found = candidate_windows(genome, blocked, length, max_n_share=max_n_share, splits=everywhere, margin=0, seed=0)
         return found.sort_values("gc", kind="stable", ignore_index=True)[["chrom", "start", "gc"]]
 
     def draw(sequences: Tensor, n_references: int, seed: int, start: int = 0) -> Tensor:
