@@ -178,11 +178,10 @@ def profiles(tmp_path, monkeypatch):
         files[name][::30] = 0  # nothing was measured there
 
     def load_signal(rows, settings, targets, sizes, *, margin, folder):
-        assert (
-            margin == 0 and folder.is_dir() and settings is summary["signal"] and set(sizes) == set(fixture.CHROMOSOMES)
-        )
+        assert margin == 0 and folder.is_dir() and set(sizes) == set(fixture.CHROMOSOMES)
         these = [place[name] for name in rows["name"]]
-        values = np.stack([sum(files[path][these] for path in target.signal) for target in targets], axis=1)[:, :, None]
+        paths = [settings["files"][target]["signal"] for target in targets]
+        values = np.stack([sum(files[path][these] for path in each) for each in paths], axis=1)[:, :, None]
         known = np.ones(values.shape[:2], bool)
         known[rows["signal:one"].isna().to_numpy(), 0] = False
         control = np.ones((len(rows), 2, 40), np.float32)
