@@ -10,7 +10,7 @@ import pyBigWig
 import pytest
 from user import ROOT, SMALL, Checkout, changed
 
-from seqlift.models.trained import load_model
+from seqlift.models.checkpoint import load_model
 from seqlift.scores import open_scores
 
 NAME = "signal"
