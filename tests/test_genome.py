@@ -1,13 +1,16 @@
 """FASTA files as people have them; every read held against a naive one."""
 
 import gzip
+import multiprocessing
 import os
+import pickle
 import struct
 import zlib
 
 import numpy as np
 import pytest
 
+from seqlift import genome as genome_module
 from seqlift.errors import SeqliftError
 from seqlift.genome import Genome, codes, one_hot, one_hot_batch
 
@@ -140,6 +143,9 @@ def test_without_a_home_that_can_be_written_the_temporary_folder_serves(tmp_path
         (b">a\nAC-GT\n", r"g\.fa:2: '-' in a sequence; only A, C, G, T, N"),
         (b">\nACGT\n", r"g\.fa:1: header line without a name"),
         (b"> a\nACGT\n", r"g\.fa:1: header line without a name"),
+        (b">a\nACGT\nAC\nACGT\n", r"g\.fa:4: lines of 'a' differ in length"),
+        (b">a\nACG\nACGTACGT\n", r"g\.fa:3: lines of 'a' differ in length"),
+        (b">a\nACGT\n\nACGT\n", r"g\.fa:4: lines of 'a' differ in length"),
         (b"PK\x03\x04rest", r"g\.fa: is a zip file, not FASTA"),
         (b"\x43\x27\x41\x1a\x00", r"g\.fa: is a 2bit file"),
     ],
@@ -180,6 +186,143 @@ def test_intervals_off_the_chromosome_are_refused(tmp_path):
             genome.fetch("b", 0, 1)
         with pytest.raises(ValueError, match="read-only"):
             genome.codes("a")[0] = 1
+
+
+def test_all_chromosomes_lie_in_one_mapped_array(tmp_path, monkeypatch):
+    monkeypatch.setattr(genome_module, "_CHUNK", 7)  # shorter than lines and chromosomes, and no divisor of them
+    path = tmp_path / "genome.fa"
+    path.write_text(fasta_text(CHROMOSOMES))
+    with Genome(path, cache_dir=tmp_path / "cache") as genome:
+        assert "".join("ACGTN"[code] for code in genome.encoded) == "".join(map(naive, CHROMOSOMES.values()))
+        assert not genome.encoded.flags.writeable
+        for name, bases in CHROMOSOMES.items():
+            assert np.shares_memory(genome.codes(name), genome.encoded)
+            assert genome.codes(name).tolist() == genome.encoded[genome.offsets[name] :][: len(bases)].tolist()
+
+
+def test_a_pickled_genome_maps_the_same_file(tmp_path):
+    path = tmp_path / "genome.fa"
+    path.write_text(">a\n" + "ACGTN" * 10_000 + "\n>b\nTTG\n")
+    genome = Genome(path, cache_dir=tmp_path / "cache")
+    copy = pickle.loads(pickled := pickle.dumps(genome))
+    assert len(pickled) < 2000
+    assert np.array_equal(copy.encoded, genome.encoded) and copy.fetch("b", 0, 3) == "TTG"
+
+
+@pytest.fixture
+def read(monkeypatch):
+    """The files whose checksum was taken; files are believed to be settled as soon as they are written."""
+    files = []
+
+    def sha256_of(path):
+        files.append(path)
+        return original(path)
+
+    original = genome_module.sha256_of
+    monkeypatch.setattr(genome_module, "sha256_of", sha256_of)
+    monkeypatch.setattr(genome_module, "_SETTLED", -1.0)
+    return files
+
+
+def test_the_checksum_is_taken_again_only_when_the_file_changed(tmp_path, read):
+    path = tmp_path / "genome.fa"
+    path.write_text(">a\nACGT\n")
+
+    def checksum():
+        with Genome(path, cache_dir=tmp_path / "cache") as genome:
+            return genome.sha256
+
+    first = checksum()
+    assert checksum() == first and len(read) == 1
+    date = path.stat().st_mtime_ns
+    path.write_text(">a\nACGA\n")  # same size; its date is set back, but that itself leaves a trace
+    os.utime(path, ns=(date, date))
+    assert checksum() != first and len(read) == 2
+    os.utime(path, ns=(date + 10**9, date + 10**9))
+    checksum()
+    assert len(read) == 3
+    (tmp_path / "other.fa").write_text(">a\nACGT\n")
+    (tmp_path / "other.fa").replace(path)
+    assert checksum() == first and len(read) == 4
+    for note in (tmp_path / "cache").rglob("checksums/*"):
+        note.write_text("{")  # cut short
+    assert checksum() == first and len(read) == 5
+
+
+def test_the_checksum_of_a_file_just_written_is_not_kept(tmp_path, read, monkeypatch):
+    monkeypatch.setattr(genome_module, "_SETTLED", 2.0)
+    path = tmp_path / "genome.fa"
+    path.write_text(">a\nACGT\n")
+    for _ in range(2):  # within one tick of the file system's clock it could change once more
+        Genome(path, cache_dir=tmp_path / "cache").close()
+    assert len(read) == 2
+
+
+@pytest.mark.parametrize("name", ["genome.codes", "genome.fa.fai"])
+@pytest.mark.parametrize("damage", ["cut", "empty", "absent"])
+def test_a_damaged_encoding_is_made_anew(tmp_path, name, damage):
+    path = tmp_path / "genome.fa"
+    path.write_text(fasta_text(CHROMOSOMES))
+    Genome(path, cache_dir=tmp_path / "cache").close()
+    (file,) = (tmp_path / "cache").rglob(name)
+    content = file.read_bytes()
+    file.unlink() if damage == "absent" else file.write_bytes(content[: {"cut": -12, "empty": 0}[damage]])
+    with Genome(path, cache_dir=tmp_path / "cache") as genome:
+        assert {chrom: genome.fetch(chrom, 0, size) for chrom, size in genome.sizes.items()} == {
+            chrom: naive(bases) for chrom, bases in CHROMOSOMES.items()
+        }
+    assert file.read_bytes() == content
+
+
+def _open_and_read(path, cache, barrier, answers):
+    barrier.wait()
+    with Genome(path, cache_dir=cache) as genome:
+        answers.put((genome.sizes, genome.codes("b").tolist()))
+
+
+def test_processes_that_start_at_once_all_find_the_genome(tmp_path):
+    path = tmp_path / "genome.fa.gz"
+    path.write_bytes(gzip.compress((">a\n" + ("ACGTN" * 20 + "\n") * 5000 + ">b\nTTG\n").encode()))
+    context = multiprocessing.get_context("fork")
+    barrier, answers = context.Barrier(4), context.Queue()
+    arguments = (path, tmp_path / "cache", barrier, answers)
+    processes = [context.Process(target=_open_and_read, args=arguments) for _ in range(4)]
+    for process in processes:
+        process.start()
+    found = [answers.get(timeout=60) for _ in processes]
+    for process in processes:
+        process.join()
+    assert found == [({"a": 500_000, "b": 3}, [3, 3, 2])] * 4
+    kept = [file.name for file in (tmp_path / "cache" / "genomes").glob("*/*") if file.parent.name != "checksums"]
+    assert sorted(kept) == ["genome.codes", "genome.fa.fai"]
+
+
+def test_a_full_disk_is_one_clear_error_and_leaves_nothing(tmp_path, monkeypatch):
+    def full(*_, **__):
+        raise OSError(28, "No space left on device")
+
+    path = tmp_path / "genome.fa"
+    path.write_text(fasta_text(CHROMOSOMES))
+    monkeypatch.setattr(genome_module, "_write_codes", full)
+    with pytest.raises(SeqliftError, match=r"cannot be encoded to .*No space left on device; .* set XDG_CACHE_HOME"):
+        Genome(path, cache_dir=tmp_path / "cache")
+    assert not [file for file in (tmp_path / "cache").rglob("*") if file.is_file()]
+
+
+def test_a_file_that_changes_while_it_is_read_is_refused(tmp_path, monkeypatch):
+    path = tmp_path / "genome.fa"
+    path.write_text(">a\nACGT\n")
+    original = genome_module._write_codes
+
+    def slow(*arguments, **settings):
+        original(*arguments, **settings)
+        with open(path, "a") as file:
+            file.write("ACGT\n")
+
+    monkeypatch.setattr(genome_module, "_write_codes", slow)
+    with pytest.raises(SeqliftError, match="changed while it was read; start again when it is complete"):
+        Genome(path, cache_dir=tmp_path / "cache")
+    assert not list((tmp_path / "cache").rglob("genome.codes"))
 
 
 def test_one_hot_holds_one_base_and_none_at_n():

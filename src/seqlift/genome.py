@@ -1,10 +1,10 @@
 """The genome as the model sees it: chromosomes of A, C, G and T, and N for every base that is not known.
 
-A FASTA file, plain or compressed with gzip or bgzip, is read once from end to end and written to a cache as one byte a
-base, all chromosomes one behind the other. That file is then mapped into memory, so that any window of any chromosome
-is a slice: nothing is loaded at the start, a page comes from the disk when a window first needs it, and all processes
-share it. What is in the cache is filed under the checksum of the FASTA file, so that a changed file never meets an old
-encoding, and the folder of the FASTA file may be read-only.
+A FASTA file, plain or compressed with gzip or bgzip, is read once from end to end, through pyfaidx, and written to a
+cache as one byte a base, all chromosomes one behind the other. That file is then mapped into memory, so that any window
+of any chromosome is a slice: nothing is loaded at the start, a page comes from the disk when a window first needs it,
+and all processes share it. What is in the cache is filed under the checksum of the FASTA file, so that a changed file
+never meets an old encoding, and the folder of the FASTA file may be read-only.
 """
 
 import contextlib
@@ -12,14 +12,14 @@ import gzip
 import hashlib
 import json
 import os
+import shutil
 import tempfile
 import time
 import zlib
-from collections.abc import Iterator
 from pathlib import Path
-from typing import BinaryIO
 
 import numpy as np
+import pyfaidx
 
 from seqlift.errors import SeqliftError
 from seqlift.files import replacing
@@ -33,12 +33,6 @@ for _code, _base in enumerate(BASES):
 _LETTER_OF_CODE = np.frombuffer(b"ACGTN", dtype=np.uint8)
 
 _IUPAC = b"ACGTRYSWKMBDHVNXacgtryswkmbdhvnx"  # X: masked base
-_WRONG = 255
-_TABLE = bytearray([_WRONG]) * 256  # byte of a sequence line -> code, or _WRONG
-for _byte in _IUPAC:
-    _TABLE[_byte] = _CODE_OF_BYTE[_byte]
-_TABLE = bytes(_TABLE)
-
 _OTHER_FORMATS = {
     b"BZh": "a bzip2 file",
     b"PK\x03\x04": "a zip file",
@@ -47,8 +41,7 @@ _OTHER_FORMATS = {
     b"\x43\x27\x41\x1a": "a 2bit file (twoBitToFa makes FASTA of it)",
     b"\x1a\x41\x27\x43": "a 2bit file (twoBitToFa makes FASTA of it)",
 }
-_FORMAT = "seqlift genome 1"
-_CHUNK = 2**22  # bytes of a FASTA file read at once
+_CHUNK = 2**22  # bases encoded at once
 _SETTLED = 2.0  # s; a file changed later than this may change again without a new date (clocks of file systems tick)
 
 
@@ -109,7 +102,7 @@ def sha256_of(path: str | os.PathLike) -> str:
 class Genome:
     """The chromosomes of a FASTA file, plain, gzipped or bgzipped, in upper or lower case.
 
-    Opening a file for the first time checks and encodes it from end to end (a second for yeast, a minute or so for
+    Opening a file for the first time checks and encodes it from end to end (a second or two for yeast, minutes for
     human); later it only maps the encoding into memory. A genome can be pickled, for the workers of a data loader: it
     maps the same file again.
 
@@ -143,13 +136,14 @@ class Genome:
         self.path = Path(path)
         cache = _cache_folder(cache_dir) / "genomes"
         try:
-            before = _state(self.path)
+            before = file_state(self.path)
             self.sha256 = _checksum(self.path, before, cache)
             folder = cache / self.sha256
             self._file = folder / "genome.codes"
             self.sizes = _read_index(folder)
             if not self.sizes:
-                self.sizes = _encode(self.path, folder, before)
+                _encode(self.path, folder, before)
+                self.sizes = _read_index(folder)
         except FileNotFoundError:
             raise SeqliftError(f"{self.path}: no such FASTA file; check the name") from None
         except OSError as error:
@@ -232,7 +226,7 @@ def _cache_folder(cache_dir: str | os.PathLike | None) -> Path:
     raise SeqliftError(f"cannot write the cache of genome indexes (tried {tried}); set XDG_CACHE_HOME to a folder")
 
 
-def _state(path: Path) -> dict[str, int]:
+def file_state(path: Path) -> dict[str, int]:
     """What changes when a file changes, short of reading it."""
     status = path.stat()
     return {name: getattr(status, f"st_{name}") for name in ("size", "mtime_ns", "ctime_ns", "ino", "dev")}
@@ -247,7 +241,7 @@ def _checksum(path: Path, state: dict[str, int], cache: Path) -> str:
             return kept["sha256"]
     settled = time.time() - state["ctime_ns"] / 1e9 > _SETTLED
     checksum = sha256_of(path)
-    if settled and _state(path) == state:
+    if settled and file_state(path) == state:
         with contextlib.suppress(OSError), replacing(note) as temporary:  # without it the next start takes longer
             temporary.write_text(json.dumps({"state": state, "sha256": checksum}))
     return checksum
@@ -256,137 +250,135 @@ def _checksum(path: Path, state: dict[str, int], cache: Path) -> str:
 def _read_index(folder: Path) -> dict[str, int]:
     """Chromosomes and their sizes in an encoding that is whole, else nothing."""
     try:
-        index = json.loads((folder / "genome.json").read_text())
-        sizes = {str(name): int(size) for name, size in index["chromosomes"]}
-        whole = index["format"] == _FORMAT and (folder / "genome.codes").stat().st_size == sum(sizes.values())
-    except (OSError, ValueError, KeyError, TypeError):
+        entries = [line.split("\t") for line in (folder / "genome.fa.fai").read_text().splitlines()]
+        sizes = {entry[0]: int(entry[1]) for entry in entries}
+        whole = (folder / "genome.codes").stat().st_size == sum(sizes.values())
+    except (OSError, ValueError, IndexError):
         return {}
     return sizes if whole else {}
 
 
-def _encode(fasta: Path, folder: Path, state: dict[str, int]) -> dict[str, int]:
-    """Write the encoding and its index, each whole or not at all; gives chromosomes and their sizes.
+def _encode(source: Path, folder: Path, state: dict[str, int]) -> None:
+    """Write the encoding and its index, each whole or not at all.
 
-    The index comes last and is believed only if the encoding has the size that it says, so that a start in the middle,
+    The index comes last, and is believed only if the encoding has the size that it says, so that a start in the middle,
     in this process or another one, finds all or nothing. Two that start at once write the same bytes.
     """
-    with open(fasta, "rb") as file:
+    with open(source, "rb") as file:
         packed = file.read(2) == b"\x1f\x8b"
-    if not packed and fasta.suffix.lower() in (".gz", ".bgz"):
-        raise SeqliftError(f"{fasta}: its name says gzip but its content is not; rename or fetch it again")
-    sizes: dict[str, int] = {}
+    if not packed and source.suffix.lower() in (".gz", ".bgz"):
+        raise SeqliftError(f"{source}: its name says gzip but its content is not; rename or fetch it again")
     try:
-        # bgzip is gzip in many members
-        with replacing(folder / "genome.codes") as temporary, gzip.open(fasta) if packed else open(fasta, "rb") as file:
-            with open(temporary, "wb") as target:
-                for name, piece in _pieces(file, fasta):
-                    sizes[name] = sizes.get(name, 0) + len(piece)
-                    _write(target, piece, folder)
-            if _state(fasta) != state:
-                raise SeqliftError(f"{fasta}: changed while it was read; start again when it is complete")
-    except (EOFError, zlib.error, gzip.BadGzipFile) as error:
-        raise SeqliftError(f"{fasta}: damaged gzip file ({error}); fetch it again") from None
-    with replacing(folder / "genome.json") as temporary:
-        temporary.write_text(json.dumps({"format": _FORMAT, "chromosomes": list(sizes.items())}))
-    return sizes
-
-
-def _write(target: BinaryIO, piece: bytes, folder: Path) -> None:
-    try:
-        target.write(piece)
-        target.flush()
+        folder.mkdir(parents=True, exist_ok=True)
+        with tempfile.TemporaryDirectory(dir=folder, prefix=".encoding") as name:
+            fasta, scratch = source, Path(name)
+            if packed:
+                fasta = scratch / "genome.fa"
+                _unpack(source, fasta)
+            _check_fasta(fasta, shown=source)
+            _write_codes(fasta, scratch / "genome.fa.fai", scratch / "genome.codes", shown=source)
+            if file_state(source) != state:
+                raise SeqliftError(f"{source}: changed while it was read; start again when it is complete")
+            (scratch / "genome.codes").replace(folder / "genome.codes")
+            (scratch / "genome.fa.fai").replace(folder / "genome.fa.fai")
     except OSError as error:
         raise SeqliftError(
-            f"the encoded genome cannot be written to {folder}: {error.strerror or error}; it takes a byte a base: "
-            "make room, or set XDG_CACHE_HOME to another folder"
+            f"{source}: cannot be encoded to {folder}: {error.strerror or error}; that takes a byte a base, and as "
+            "much again for a while if it is compressed: make room, or set XDG_CACHE_HOME to another folder"
         ) from None
 
 
-def _pieces(file: BinaryIO, fasta: Path) -> Iterator[tuple[str, bytes]]:
-    """(chromosome, some of its bases as codes), in order; SeqliftError where a line is no FASTA of DNA.
+def _unpack(source: Path, target: Path) -> None:
+    """Unpack a gzip or bgzip file (bgzip is gzip in many members)."""
+    try:
+        with gzip.open(source, "rb") as packed, open(target, "wb") as plain:
+            shutil.copyfileobj(packed, plain, 2**20)
+    except (EOFError, zlib.error, gzip.BadGzipFile) as error:
+        raise SeqliftError(f"{source}: damaged gzip file ({error}); fetch it again") from None
 
-    Reads a few megabytes at a time, however long the lines are.
+
+def _write_codes(fasta: Path, index: Path, target: Path, *, shown: Path) -> None:
+    """Index a plain FASTA file and write its bases as codes, some megabytes at a time."""
+    try:
+        faidx = pyfaidx.Faidx(str(fasta), indexname=str(index), as_raw=True)
+    except (pyfaidx.FastaIndexingError, RuntimeError) as error:
+        raise SeqliftError(f"{shown}: cannot be indexed: {error}; rewrap it to lines of one length") from None
+    with contextlib.closing(faidx), open(target, "wb") as file:
+        for chrom, record in faidx.index.items():
+            for start in range(0, record.rlen, _CHUNK):
+                file.write(codes(faidx.fetch(chrom, start + 1, min(start + _CHUNK, record.rlen))).data)
+
+
+def _check_fasta(fasta: Path, *, shown: Path) -> None:
+    """Raise SeqliftError unless the file is FASTA of DNA that can be indexed; names the line.
+
+    pyfaidx accepts letters of proteins, and a last line longer than the others, which it then reads wrongly.
     """
-    headers: dict[str, int] = {}  # name -> line
-    name, bases, line = "", 0, 1
-    header = None  # the beginning of a header line whose end has not come yet
-    at_line_start, first = True, True
+    headers: dict[bytes, int] = {}
+    name = None
+    bases = width = 0
+    ended = False  # after a shorter line nothing but a header may follow
+    number = 0
 
     def check_record() -> None:
-        if name and not bases:
-            raise SeqliftError(f"{fasta}:{headers[name]}: chromosome {name!r} has no bases; was the file cut short?")
+        if name is not None and not bases:
+            where = f"{shown}:{headers[name]}"
+            raise SeqliftError(f"{where}: chromosome {_text(name)} has no bases; was the file cut short?")
 
-    while chunk := file.read(_CHUNK):
-        if first:
-            for magic, what in _OTHER_FORMATS.items():
-                if chunk.startswith(magic):
-                    raise SeqliftError(f"{fasta}: is {what}, not FASTA; unpack or convert it")
-            first = False
-        position = 0
-        while position < len(chunk):
-            if header is None and at_line_start and chunk[position : position + 1] in (b">", b";"):
-                header = b""
-            if header is not None:  # a header line or a comment, up to its end
-                end = chunk.find(b"\n", position)
-                header += chunk[position : len(chunk) if end < 0 else end]
-                if end < 0:
-                    break
-                if header.startswith(b">"):
-                    check_record()
-                    name, bases = _name(header, headers, fasta, line), 0
-                header, at_line_start, position, line = None, True, end + 1, line + 1
-                continue
-            end = min([at for at in (chunk.find(b"\n>", position), chunk.find(b"\n;", position)) if at >= 0],
-                      default=len(chunk) - 1) + 1  # fmt: skip
-            text = chunk[position:end]
-            codes = text.translate(_TABLE, b"\r\n")
-            if codes and not name:
-                raise SeqliftError(
-                    f"{fasta}:{line + text[: len(text) - len(text.lstrip())].count(10)}: not a FASTA file: must start "
-                    f"with a header line '>name', found {_text(text.strip().splitlines()[0][:40])}"
-                )
-            if _WRONG in codes:
-                raise SeqliftError(_wrong_letter(text, fasta, line))
-            if codes:
-                yield name, codes
-            bases += len(codes)
-            line += text.count(b"\n")
-            at_line_start = text.endswith(b"\n")
-            position = end
-    if header and header.startswith(b">"):  # the last line, without its end
-        check_record()
-        name, bases = _name(header, headers, fasta, line), 0
-    if not name:
-        raise SeqliftError(f"{fasta}: empty; a FASTA file with at least one chromosome is needed")
+    with open(fasta, "rb") as file:
+        start = file.read(5)
+        for magic, what in _OTHER_FORMATS.items():
+            if start.startswith(magic):
+                raise SeqliftError(f"{shown}: is {what}, not FASTA; unpack or convert it")
+        file.seek(0)
+        for number, line in enumerate(file, start=1):
+            stripped = line.rstrip(b"\r\n")
+            if stripped.startswith(b">"):
+                check_record()
+                words = stripped[1:].split(maxsplit=1)
+                if not words or stripped[1:2].isspace():
+                    raise SeqliftError(f"{shown}:{number}: header line without a name; write '>name'")
+                name = words[0]
+                if name in headers:
+                    raise SeqliftError(
+                        f"{shown}:{number}: chromosome {_text(name)} stands there a second time (first in line "
+                        f"{headers[name]}); names must be unique"
+                    )
+                headers[name] = number
+                bases = width = 0
+                ended = False
+            elif name is None:
+                if stripped and not stripped.startswith(b";"):
+                    raise SeqliftError(
+                        f"{shown}:{number}: not a FASTA file: must start with a header line '>name', "
+                        f"found {_text(stripped[:40])}"
+                    )
+            elif not stripped:
+                ended = True
+            else:
+                wrong = stripped.translate(None, _IUPAC)
+                if wrong:
+                    raise SeqliftError(f"{shown}:{number}: {_wrong_letter(wrong)}")
+                width = width or len(stripped)
+                if ended or len(stripped) > width:
+                    raise SeqliftError(
+                        f"{shown}:{number}: lines of {_text(name)} differ in length (first {width}); all but the last "
+                        "must be equal: rewrap the file, for example with `seqkit seq -w 60`"
+                    )
+                ended = len(stripped) < width
+                bases += len(stripped)
+    if name is None:
+        raise SeqliftError(f"{shown}: empty; a FASTA file with at least one chromosome is needed")
     check_record()
 
 
-def _name(header: bytes, headers: dict[str, int], fasta: Path, line: int) -> str:
-    """The name in a header line, entered among those found so far."""
-    words = header[1:].split(maxsplit=1)
-    if not words or header[1:2].isspace():
-        raise SeqliftError(f"{fasta}:{line}: header line without a name; write '>name'")
-    name = words[0].decode("latin-1")
-    if name in headers:
-        raise SeqliftError(
-            f"{fasta}:{line}: chromosome {name!r} stands there a second time (first in line {headers[name]}); names "
-            "must be unique"
-        )
-    headers[name] = line
-    return name
-
-
-def _wrong_letter(text: bytes, fasta: Path, line: int) -> str:
-    """What is wrong with the first letter in `text`, which begins in `line`, that is none of DNA."""
-    wrong = text.translate(None, _IUPAC + b"\r\n")[:1]
-    where = f"{fasta}:{line + text[: text.index(wrong)].count(10)}"
-    if wrong in b"Uu":
-        return f"{where}: letter {_text(wrong)} in a sequence: this is RNA; write T for U"
-    if wrong in b"EFILPQJOZefilpqjoz*":
-        return f"{where}: letter {_text(wrong)} in a sequence: this is protein; a genome of DNA is needed"
-    return (
-        f"{where}: {_text(wrong)} in a sequence; only A, C, G, T, N and the other IUPAC letters of DNA may stand there"
-    )
+def _wrong_letter(wrong: bytes) -> str:
+    letter = _text(wrong[:1])
+    if wrong[:1] in b"Uu":
+        return f"letter {letter} in a sequence: this is RNA; write T for U"
+    if wrong[:1] in b"EFILPQJOZefilpqjoz*":
+        return f"letter {letter} in a sequence: this is protein; a genome of DNA is needed"
+    return f"{letter} in a sequence; only A, C, G, T, N and the other IUPAC letters of DNA may stand there"
 
 
 def _text(content: bytes) -> str:
