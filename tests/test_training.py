@@ -12,20 +12,24 @@ import pandas as pd
 import pytest
 import torch
 from rich.console import Console
-from sklearn.metrics import average_precision_score, roc_auc_score
+from sklearn.metrics import log_loss, roc_auc_score
 
-import seqlift.fitting
+import seqlift.fitting.loop
 import seqlift.training
 from seqlift.cli import main
-from seqlift.dataset import load_codes, load_one_hot
+from seqlift.dataset import load_codes
 from seqlift.errors import SeqliftError
-from seqlift.fitting import RESUME_NAME, _quiet_lightning, rate_factor
+from seqlift.fitting import RESUME_NAME
+from seqlift.fitting.learner import Learner, plateau_factor, rate_factor
+from seqlift.fitting.loop import _quiet_lightning
 from seqlift.genome import Genome
 from seqlift.models.checkpoint import load_model
+from seqlift.models.predicting import predict
 from seqlift.progress import TrainingProgress
-from seqlift.training import predict, train_model
+from seqlift.region_table import COLUMNS
+from seqlift.training import train_model
 
-OUTPUTS = {"history.tsv", "metrics.json", "model.ckpt", "predictions.tsv.gz"}
+OUTPUTS = {"history.tsv", "model.ckpt"}
 LENGTH = 40
 MOTIFS = {"one": "GATAAG", "two": "CACGTG"}
 SETTINGS = {
@@ -57,12 +61,11 @@ def make_data(folder, n=600, planted=True):
                     bases[at : at + len(motif)] = list(motif)
             kind = "peak" if any(has) else "genome"
             rows.append(
-                (chrom, start, start + LENGTH, f"{chrom}:{start}", ".", start + 20, kind, split, 1.0, 0.5, "x:1")
+                (chrom, start, start + LENGTH, f"{chrom}:{start}", ".", start + 20, kind, split, 0, 1.0, 0.5, "x:1")
             )
             rows[-1] += tuple(map(int, has))
         genome[chrom] = "".join(bases)
-    names = ["chrom", "start", "end", "name", "strand", "summit", "kind", "split", "score", "gc", "source"]
-    table = pd.DataFrame(rows, columns=names + [f"target:{name}" for name in MOTIFS])
+    table = pd.DataFrame(rows, columns=COLUMNS + [f"target:{name}" for name in MOTIFS])
     (folder / "genome.fa").write_text("".join(f">{chrom}\n{bases}\n" for chrom, bases in genome.items()))
     table.to_csv(folder / "regions.tsv.gz", sep="\t", index=False)
     return table
@@ -91,56 +94,43 @@ def test_only_the_outputs_are_left(undisturbed, monkeypatch):
 
 
 def test_planted_motifs_are_learned(undisturbed):
-    folder, metrics, _ = undisturbed
-    assert json.loads((folder / "metrics.json").read_text()) == metrics
-    assert metrics["learned"] and metrics["learned_targets"] == {"one": True, "two": True}
-    assert metrics["valid_loss"] < 0.7 * metrics["base_rate_loss"]
-    for numbers in metrics["targets"].values():
-        assert numbers["auroc_low"] <= numbers["auroc"] <= numbers["auroc_high"]
-        assert numbers["auroc"] > 0.9
+    _, training, model = undisturbed
+    assert model.training == training and model.targets == ["one", "two"] and model.length == LENGTH
+    assert training["learned"] and training["learned_targets"] == {"one": True, "two": True}
+    assert training["valid_loss"] < 0.7 * training["base_rate_loss"] and training["restarts"] == 0
+    assert training["parameters"] == sum(weights.numel() for weights in model.model.parameters())
+    assert training["best"]["valid_auroc_one"] > 0.9 and training["best"]["valid_auroc_two"] > 0.9
 
 
 def test_best_epoch_is_that_of_the_least_validation_loss(undisturbed):
-    folder, metrics, model = undisturbed
+    folder, training, _ = undisturbed
     history = pd.read_csv(folder / "history.tsv", sep="\t")
-    assert list(history["epoch"]) == [1, 2, 3, 4, 5, 6, 7, 8] and metrics["epochs"] == 8
+    expected = ["epoch", "train_loss", "valid_loss", "learning_rate", "seconds", "attempt"]
+    assert list(history) == [*expected, "valid_auroc_one", "valid_auroc_two"]
+    assert list(history["epoch"]) == [1, 2, 3, 4, 5, 6, 7, 8] and training["epochs"] == training["max_epochs"] == 8
     best = history.loc[history["valid_loss"].idxmin()]
-    assert best["epoch"] == metrics["best_epoch"] == model.training["best_epoch"]
-    assert best["valid_loss"] == pytest.approx(metrics["valid_loss"], rel=1e-4)
+    assert best["epoch"] == training["best_epoch"] == training["best"]["epoch"]
+    assert best["valid_loss"] == pytest.approx(training["valid_loss"], rel=1e-4)
     assert history["train_loss"].iloc[-1] < 0.7 * history["train_loss"].iloc[0] and (history["seconds"] > 0).all()
     assert history["learning_rate"].max() < SETTINGS["learning_rate"]
     assert history["learning_rate"].iloc[-1] == pytest.approx(0, abs=1e-6)
+    assert (history["attempt"] == 1).all()
 
 
-def test_predictions_and_metrics_are_those_of_the_saved_model(data, undisturbed):
+def test_validation_is_that_of_the_saved_model(data, undisturbed):
+    """Loss, base rate's loss and AUROC once more, from the weights in the file and the table alone."""
     table, genome = data
-    folder, metrics, trained = undisturbed
-    assert trained.targets == ["one", "two"] and trained.length == LENGTH
-    predictions = pd.read_csv(folder / "predictions.tsv.gz", sep="\t")
-    expected = pd.concat([table[table["split"] == split] for split in ("valid", "test")]).reset_index(drop=True)
-    columns = ["chrom", "start", "end", "name", "split", "target:one", "target:two"]
-    pd.testing.assert_frame_equal(predictions[columns], expected[columns])
-    with torch.inference_mode():
-        logits = trained.model(load_one_hot(expected, genome, 0)).numpy()
-    assert np.allclose(predictions[["logit:one", "logit:two"]], logits, rtol=1e-4, atol=1e-5)
-    test = (expected["split"] == "test").to_numpy()
-    drawn = (expected["kind"] == "genome").to_numpy()
+    _, training, trained = undisturbed
+    parts = {split: table[table["split"] == split] for split in ("train", "valid")}
+    logits = predict(trained.model, load_codes(parts["valid"], genome, seed=0)).astype(float)
+    losses, base = [], []
     for i, name in enumerate(MOTIFS):
-        positive = expected[f"target:{name}"].to_numpy() == 1
-        for rows, ending in ((test, ""), (test & (positive | drawn), "_matched")):
-            numbers = metrics["targets"][name]
-            assert numbers["auroc" + ending] == pytest.approx(roc_auc_score(positive[rows], logits[rows, i]))
-            assert numbers["auprc" + ending] == pytest.approx(average_precision_score(positive[rows], logits[rows, i]))
-            assert numbers["negatives" + ending] == (~positive[rows]).sum()
-        assert numbers["positives"] == positive[test].sum()
-
-
-def test_predictions_do_not_depend_on_the_batch(data, undisturbed, monkeypatch):
-    table, genome = data
-    codes = load_codes(table, genome, seed=0)
-    whole = predict(undisturbed[2].model, codes)
-    monkeypatch.setattr(seqlift.training, "EVALUATION_BATCH", 7)
-    assert np.allclose(predict(undisturbed[2].model, codes), whole, atol=1e-5)
+        truth = parts["valid"][f"target:{name}"]
+        losses.append(log_loss(truth, 1 / (1 + np.exp(-logits[:, i]))))
+        base.append(log_loss(truth, np.full(len(truth), parts["train"][f"target:{name}"].mean())))
+        assert training["best"][f"valid_auroc_{name}"] == pytest.approx(roc_auc_score(truth, logits[:, i]))
+    assert training["valid_loss"] == pytest.approx(np.mean(losses), rel=1e-5)
+    assert training["base_rate_loss"] == pytest.approx(np.mean(base), rel=1e-9)
 
 
 def test_same_settings_give_the_same_files(data, undisturbed, tmp_path):
@@ -151,8 +141,6 @@ def test_same_settings_give_the_same_files(data, undisturbed, tmp_path):
     assert torch.equal(torch.get_rng_state(), caller)  # nor moved
     torch.set_rng_state(state)
     assert load_model(tmp_path / "model.ckpt").fingerprint == undisturbed[2].fingerprint
-    name = "predictions.tsv.gz"
-    assert (tmp_path / name).read_bytes() == (undisturbed[0] / name).read_bytes()
 
 
 def test_another_seed_gives_another_model(data, undisturbed, tmp_path):
@@ -162,22 +150,22 @@ def test_another_seed_gives_another_model(data, undisturbed, tmp_path):
 
 def stop_at(monkeypatch, epoch, step):
     """Let Ctrl-C come in `step` (from 0) of `epoch` (from 0)."""
-    original = seqlift.fitting.Classifier.training_step
+    original = Learner.training_step
 
     def interrupted(self, batch, batch_index):
         if (self.current_epoch, batch_index) == (epoch, step):
             raise KeyboardInterrupt
         return original(self, batch, batch_index)
 
-    monkeypatch.setattr(seqlift.fitting.Classifier, "training_step", interrupted)
+    monkeypatch.setattr(Learner, "training_step", interrupted)
 
 
 def assert_goes_on(data, undisturbed, folder, caplog, *, done):
     caplog.set_level(logging.INFO, "seqlift")
-    metrics = train_model(*data, **SETTINGS, output_dir=folder)
+    training = train_model(*data, **SETTINGS, output_dir=folder)
     assert (f"going on after epoch {done} of" in caplog.text) == (done > 0)
     assert load_model(folder / "model.ckpt").fingerprint == undisturbed[2].fingerprint
-    assert metrics["targets"] == undisturbed[1]["targets"]
+    assert {**training, "seconds": 0, "best": 0} == {**undisturbed[1], "seconds": 0, "best": 0}
     history = [pd.read_csv(path / "history.tsv", sep="\t").drop(columns="seconds") for path in (folder, undisturbed[0])]
     pd.testing.assert_frame_equal(*history)
     assert set(os.listdir(folder)) == OUTPUTS
@@ -215,19 +203,19 @@ def test_a_run_stopped_while_writing_goes_on(data, undisturbed, tmp_path, monkey
 
 def test_a_run_that_had_stopped_early_is_not_trained_further(data, tmp_path, monkeypatch):
     settings = SETTINGS | {"patience": 1, "epochs": 40, "learning_rate": 0.05}
-    monkeypatch.setattr(seqlift.training, "MIN_PATIENCE_STEPS", 1)
+    monkeypatch.setattr(seqlift.fitting.loop, "MIN_PATIENCE_STEPS", 1)
     metrics = train_model(*data, **settings, output_dir=tmp_path / "whole")
     assert metrics["epochs"] == metrics["best_epoch"] + 1 < 40
     with monkeypatch.context() as patch, pytest.raises(KeyboardInterrupt):
-        patch.setattr(seqlift.training, "predict", lambda *_, **__: signal.raise_signal(signal.SIGINT))
+        patch.setattr(seqlift.training, "_best_model", lambda *_, **__: signal.raise_signal(signal.SIGINT))
         train_model(*data, **settings, output_dir=tmp_path / "stopped")
     again = train_model(*data, **settings, output_dir=tmp_path / "stopped")
-    assert again["epochs"] == metrics["epochs"] and again["targets"] == metrics["targets"]
+    assert again["epochs"] == metrics["epochs"] and again["valid_loss"] == metrics["valid_loss"]
 
 
 def test_patience_is_at_least_some_steps(data, tmp_path, monkeypatch):
-    # 360 regions in batches of 16 are 23 steps: 92 steps are 4 epochs
-    monkeypatch.setattr(seqlift.training, "MIN_PATIENCE_STEPS", 92)
+    # 360 regions in batches of 16 are 22 steps: 88 steps are 4 epochs
+    monkeypatch.setattr(seqlift.fitting.loop, "MIN_PATIENCE_STEPS", 88)
     settings = SETTINGS | {"patience": 1, "epochs": 60, "learning_rate": 0.05}
     metrics = train_model(*data, **settings, output_dir=tmp_path)
     assert metrics["epochs"] == metrics["best_epoch"] + 4 < 60
@@ -272,8 +260,10 @@ def test_a_loss_that_is_not_finite_is_named(data, tmp_path):
 def test_a_model_that_learned_nothing_says_so(tmp_path, caplog):
     table = make_data(tmp_path, planted=False)
     with Genome(tmp_path / "genome.fa", cache_dir=tmp_path / "cache") as genome:
-        metrics = train_model(table, genome, **SETTINGS | {"learning_rate": 1e-3}, output_dir=tmp_path / "model")
+        settings = SETTINGS | {"learning_rate": 1e-3, "restarts": 0}
+        metrics = train_model(table, genome, **settings, output_dir=tmp_path / "model")
     assert metrics["learned"] is False and metrics["learned_targets"] == {"one": False, "two": False}
+    assert "none of 1 trainings" in caplog.text
     assert load_model(tmp_path / "model" / "model.ckpt").training["learned"] is False
     assert "WARNING: the model has learned nothing about one" in caplog.text and "about two" in caplog.text
 
@@ -348,8 +338,8 @@ def test_command_trains_as_the_function_does(tmp_path, capsys, undisturbed):
     assert main(flags(tmp_path, tmp_path / "a model")) == 0
     assert load_model(tmp_path / "a model" / "model.ckpt").fingerprint == undisturbed[2].fingerprint
     printed = capsys.readouterr().out
-    for name in MOTIFS:
-        assert f"{name}: AUROC {undisturbed[1]['targets'][name]['auroc']:.3f}" in printed
+    assert f"validation loss {undisturbed[1]['valid_loss']:.4f} in epoch" in printed
+    assert "learned: one yes, two yes" in printed
 
 
 @pytest.mark.parametrize(

@@ -25,14 +25,21 @@ class TrainingProgress:
         Regions in an epoch.
     console : rich.console.Console, optional
         Standard error by default. The bar is drawn if it is a terminal; otherwise lines go to the log.
+    shown : bool
+        Whether there may be a bar: of several processes only the first has one.
+    name : str
+        What the text begins with.
     """
 
-    def __init__(self, *, epochs: int, regions: int, console: Console | None = None):
+    def __init__(
+        self, *, epochs: int, regions: int, console: Console | None = None, shown: bool = True, name: str = ""
+    ):
         self.epochs = epochs
         self.regions = regions
+        self.name = name
         console = console or Console(stderr=True)
         self._bar = None
-        if console.is_terminal:
+        if shown and console.is_terminal:
             self._bar = Progress(
                 TextColumn("{task.description}"),
                 BarColumn(),
@@ -66,7 +73,7 @@ class TrainingProgress:
         """Tell of the epoch that has just ended: the last row of `history`."""
         done, best = len(history), history[best_epoch - 1]["valid_loss"]
         text = (
-            f"epoch {done}/{self.epochs}, validation loss {history[-1]['valid_loss']:.4f} "
+            f"{self.name}epoch {done}/{self.epochs}, validation loss {history[-1]['valid_loss']:.4f} "
             f"(best {best:.4f} in epoch {best_epoch})"
         )
         if self._bar:

@@ -1,46 +1,117 @@
-"""From regions to a model that can be used and a fair account of how good it is.
+"""From regions to a model that can be used.
 
-The network learns on the regions of split 'train', the epoch is chosen on 'valid', and all numbers come from 'test',
-chromosomes that neither has seen. Metrics and predictions are those of the plain network read on the plus strand: the
-same function that is explained afterwards, not an average over strands that nobody could attribute.
+The network learns on the regions of split 'train', and the epoch is chosen on 'valid'; `seqlift.evaluation` then says
+how good it is on 'test', chromosomes that neither has seen. A training may end without having learned anything: from
+some first weights a small network finds no motif in a few hundred peaks. That is noticed on the validation regions
+(`seqlift.objectives.judge`), and the training is started again with the next seed, a stated number of times.
 """
 
-import gzip
 import hashlib
-import json
 import logging
 import math
 import os
-from dataclasses import asdict
+import shutil
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
 import pandas as pd
 import torch
-import torch.nn.functional as F
+from torch import Tensor
 
 from seqlift import __version__
-from seqlift.dataset import AugmentedRegions, load_codes, one_hot
+from seqlift.dataset import FixedRegions, TrainingRegions
 from seqlift.errors import SeqliftError
 from seqlift.files import replacing
-from seqlift.fitting import EVALUATION_BATCH, RESUME_NAME, Fitted, fit
+from seqlift.fitting import (
+    EVALUATION_BATCH,
+    RESUME_NAME,
+    SCHEDULES,
+    Attempt,
+    Place,
+    check_tensorboard,
+    fit,
+    in_processes,
+    read_state,
+    remove_half_written,
+)
 from seqlift.genome import Genome
-from seqlift.metrics import discrimination
-from seqlift.models import build_model, resolve_architecture
+from seqlift.models import Shape, build_model, resolve_architecture, start_at
 from seqlift.models.checkpoint import save_checkpoint
-from seqlift.regions import target_names
+from seqlift.objectives import CLASS_WEIGHTS, Objective, make_objective
+from seqlift.regions import SIGNAL_PREFIX, TARGET_PREFIX, assign_fold, fold_names, labels_of, target_names
+from seqlift.signal import Signal, load_signal
 
 log = logging.getLogger(__name__)
 
-METRICS_FORMAT = "seqlift metrics 1"
+PRECISIONS = ("32", "bf16-mixed", "16-mixed")
 SPLITS = ("train", "valid", "test")
-MIN_PATIENCE_STEPS = 300  # with little data an epoch is a few steps, too few to say that nothing improves any more
-RESAMPLES = 1000
+SIGNAL_NAME = ".signal"  # folder of the signal's memory-mapped files
+_REGIONS_AT_ONCE = 1024  # of the signal, when it is summed up
+
+
+@dataclass(frozen=True)
+class Job:
+    """Everything that a process needs for a training.
+
+    Attributes
+    ----------
+    table : pandas.DataFrame
+        Regions, split into train, valid and test.
+    genome : Genome
+    signal : dict or None
+        `signal` of regions.json, for heads that predict it.
+    shape : Shape
+    settings : dict
+        Everything that decides the result, plain values.
+    restarts : int
+        At most so many.
+    device : str
+        "cpu" or "cuda".
+    tensorboard : bool
+    output_dir : pathlib.Path
+    """
+
+    table: pd.DataFrame
+    genome: Genome
+    signal: dict | None
+    shape: Shape
+    settings: dict
+    restarts: int
+    device: str
+    tensorboard: bool
+    output_dir: Path
+
+    @property
+    def targets(self) -> list[str]:
+        """Names of the targets."""
+        return target_names(self.table)
+
+    @property
+    def head(self) -> str:
+        """classes, counts or profile."""
+        return self.settings["architecture"]["head"]
+
+    def part(self, split: str) -> pd.DataFrame:
+        """The regions of a split that training uses."""
+        return self.table[(self.table["split"] == split) & (self.table["kind"] != "background")]
+
+    def signal_of(self, split: str) -> Signal | None:
+        """The signal of these regions; None for a head without."""
+        if self.head == "classes":
+            return None
+        margin = self.settings["jitter"] if split == "train" else 0
+        folder = self.output_dir / SIGNAL_NAME
+        return load_signal(
+            self.part(split), self.signal, self.targets, self.genome.sizes, margin=margin, folder=folder
+        )  # fmt: skip
 
 
 def train_model(
     table: pd.DataFrame,
     genome: Genome,
+    summary: Mapping | None = None,
     *,
     architecture: dict,
     epochs: int,
@@ -51,13 +122,23 @@ def train_model(
     jitter: int,
     reverse_complement: bool,
     seed: int,
+    fold: int | None = None,
+    schedule: str = "cosine",
+    gradient_clip: float | None = None,
+    precision: str = "32",
+    class_weights: str = "none",
+    count_weight: float = 1.0,
+    restarts: int = 2,
     device: str = "auto",
+    devices: int = 1,
+    tensorboard: bool = False,
     output_dir: str | os.PathLike,
 ) -> dict:
-    """Train, choose the best epoch, test, and write all of it to a folder.
+    """Train, choose the best epoch, and write the model and its history to a folder.
 
-    Writes `model.ckpt`, `history.tsv`, `metrics.json` and `predictions.tsv.gz`. While it runs the folder also holds a
-    hidden file with the state after the last epoch: started again with the same settings, training goes on from there.
+    Writes `model.ckpt` and `history.tsv` (and TensorBoard events to `tensorboard/`). While it runs the folder also
+    holds a hidden file with the state after the last epoch: started again with the same settings, training goes on from
+    there.
 
     Parameters
     ----------
@@ -65,12 +146,14 @@ def train_model(
         Regions as `seqlift.regions.read_regions` gives them.
     genome : Genome
         Where they lie.
+    summary : dict, optional
+        Content of `regions.json`; heads `counts` and `profile` find the signal there.
     architecture : dict
         See `seqlift.models.build_model`.
     epochs : int
         At most so many passes over the training regions.
     batch_size : int
-        Regions in a step.
+        Regions in a step, of all devices together.
     learning_rate, weight_decay : float
         Of AdamW.
     patience : int
@@ -80,228 +163,388 @@ def train_model(
     reverse_complement : bool
         Whether training reads half of the regions from the other strand.
     seed : int
-        Of everything that is random.
+        Of everything that is random: first weights, order of the regions, their moves and turns, dropout.
+    fold : int, optional
+        The fold to hold out, for regions that are split into folds.
+    schedule : {"cosine", "constant", "plateau"}
+        Of the learning rate: up over the first 15 % of the steps and down to 0 by half a cosine; the same all the time;
+        halved whenever a quarter of the patience has passed without a better validation loss.
+    gradient_clip : float, optional
+        Longest gradient (2-norm over the weights of a network).
+    precision : {"32", "bf16-mixed", "16-mixed"}
+        Of the layers in training, bits; 16-mixed needs a GPU. Validation and the model's use are always in 32 bits.
+    class_weights : {"none", "balanced"}
+        See `seqlift.objectives.ClassesObjective`.
+    count_weight : float
+        See `seqlift.objectives.ProfileObjective`.
+    restarts : int
+        How often a training that has learned nothing is started again. Attempt k (from 0) has the seed `seed + k`;
+        shuffled negatives keep that of attempt 0 in validation. The best attempt that has learned is kept, or if none
+        has, the one with the least validation loss.
     device : {"auto", "cpu", "cuda"}
         "auto": a GPU where there is one.
+    devices : int
+        Number of GPUs, or of processes on the CPU, among which each batch is divided.
+    tensorboard : bool
+        Whether to write TensorBoard events.
     output_dir : path
         Made if needed.
 
     Returns
     -------
     dict
-        The content of `metrics.json`.
+        `training` of the checkpoint: the settings; `best_epoch`, its row of the history as `best`; `learned`,
+        `learned_targets`, `valid_loss`, `base_rate_loss`; `restarts` (how many there were) and `attempt_seed`; `epochs`
+        (of the attempt that was kept), `seconds` (of all), `parameters`, `device`.
 
     Raises
     ------
     SeqliftError
-        A setting out of range, no GPU, a split without positives or negatives of a target, a loss that is not finite.
+        A setting out of range, no GPU, a split without positives or negatives of a target or without signal, a loss
+        that is not finite, a disk that is full.
     """
-    _check_settings(locals())
-    device = _choose_device(device)
-    targets = target_names(table)
-    _check_splits(table, targets)
+    given = dict(locals())
+    _check_settings(given)
+    device = _choose_device(device, devices, precision)
     architecture = resolve_architecture(architecture)
-    length = int(table["end"].iloc[0] - table["start"].iloc[0])
+    table = _with_splits(table, fold)
+    signal = None if architecture["head"] == "classes" else _signal_settings(table, summary, architecture["head"])
+    _check_splits(table, architecture["head"])
     output_dir = Path(output_dir)
     output_dir.mkdir(parents=True, exist_ok=True)
-    settings = {
+    deciding = ("epochs", "batch_size", "patience", "jitter", "seed", "fold", "schedule", "precision", "class_weights")
+    settings = {name: given[name] for name in deciding} | {
         "architecture": architecture,
-        "epochs": epochs,
-        "batch_size": batch_size,
         "learning_rate": float(learning_rate),
         "weight_decay": float(weight_decay),
-        "patience": patience,
-        "jitter": jitter,
         "reverse_complement": bool(reverse_complement),
-        "seed": seed,
-        "device": device,
+        "gradient_clip": None if gradient_clip is None else float(gradient_clip),
+        "count_weight": float(count_weight),
+        "devices": devices,  # batch normalisation and dropout are those of each device's share
+        "signal": _without_folders(signal),
         "regions_sha256": hashlib.sha256(table.to_csv(sep="\t", index=False).encode()).hexdigest(),
         "genome_sha256": genome.sha256,
         "package_version": __version__,
     }
-
-    parts = {split: table[table["split"] == split] for split in SPLITS}
-    labels = {split: part[[f"target:{name}" for name in targets]].to_numpy() for split, part in parts.items()}
-    codes = {split: load_codes(parts[split], genome, seed=seed) for split in ("valid", "test")}
-    regions = AugmentedRegions(
-        load_codes(parts["train"], genome, margin=jitter, seed=seed),
-        labels["train"],
-        jitter=jitter,
-        reverse_complement=reverse_complement,
-        fixed=parts["train"]["kind"].to_numpy() == "shuffled",
-        seed=seed,
-    )
-    with torch.random.fork_rng():
-        torch.manual_seed(seed)
-        model = build_model(architecture, length=length, n_targets=len(targets))
-        n_parameters = sum(weights.numel() for weights in model.parameters())
-        log.info(
-            "training %s (%s weights) on %s regions, %s, at most %d epochs",
-            architecture["type"],
-            f"{n_parameters:,}",
-            f"{len(regions):,}",
-            device,
-            epochs,
-        )
-        steps = math.ceil(len(regions) / batch_size)
-        fitted = fit(
-            model,
-            regions,
-            (codes["valid"], labels["valid"]),
-            targets=targets,
-            settings=settings,
-            epochs=epochs,
-            patience=max(patience, math.ceil(MIN_PATIENCE_STEPS / steps)),
-            batch_size=batch_size,
-            device=device,
-            output_dir=output_dir,
-        )
-    model.load_state_dict(fitted.best_weights)
-    logits = {split: predict(model, codes[split], device=device) for split in ("valid", "test")}
-    metrics = {
-        "format": METRICS_FORMAT,
-        "split": "test",
-        "targets": _test_metrics(parts["test"], logits["test"], targets, seed),
-        **_learned(labels["train"], labels["valid"], logits["valid"], targets),
-        "bootstrap": {"resamples": RESAMPLES, "seed": seed, "level": 0.95},
-        "best_epoch": fitted.best_epoch,
-        "epochs": len(fitted.history),
-        "parameters": n_parameters,
-        "seconds": round(sum(row["seconds"] for row in fitted.history), 1),
-        "device": device,
-    }
-    _write(output_dir, model.cpu(), fitted, metrics, settings, parts, labels, logits, targets, length)
+    job = Job(
+        table, genome, signal, _shape(table, signal, architecture["head"]), settings, restarts, device, tensorboard,
+        output_dir,
+    )  # fmt: skip
+    if devices == 1:
+        training = run_job(job)
+    else:
+        for split in ("train", "valid"):  # written once, by this process
+            job.signal_of(split)
+        training = in_processes(run_job, devices, job)
+    shutil.rmtree(output_dir / SIGNAL_NAME, ignore_errors=True)
     (output_dir / RESUME_NAME).unlink(missing_ok=True)
-    return metrics
+    return training
 
 
-def predict(model: torch.nn.Module, codes: np.ndarray, *, device: str = "cpu") -> np.ndarray:
-    """Logits of sequences: the model in evaluation mode, plus strand.
+def run_job(job: Job, rank: int = 0, world: int = 1) -> dict:
+    """Train as often as needed and write the best model; what each process of a training does.
 
     Parameters
     ----------
-    model : torch.nn.Module
-        (N, 4, L) -> (N, T); moved to `device` and set to evaluation mode.
-    codes : numpy.ndarray, shape (N, L), uint8
-        See `seqlift.dataset.load_codes`.
-    device : str
+    job : Job
+    rank, world : int
+        Number of this process, from 0, and how many there are; only the first writes files.
 
     Returns
     -------
-    numpy.ndarray, shape (N, T), float32
+    dict
+        See `train_model`.
     """
-    model = model.to(device).eval()
-    with torch.inference_mode():
-        batches = torch.from_numpy(codes).split(EVALUATION_BATCH)
-        return torch.cat([model(one_hot(batch.to(device))).cpu() for batch in batches]).numpy()
+    place = Place(job.device, rank, world)
+    state_path = job.output_dir / RESUME_NAME
+    if rank == 0:
+        remove_half_written(state_path)
+    state = read_state(state_path, job.settings)
+    attempts: list[Attempt] = state["earlier"] if state else []
+    valid = _valid_regions(job, place)
+    while True:
+        attempts.append(_attempt(job, place, valid, attempts, state))
+        state = None
+        verdict, made = attempts[-1].verdict, len(attempts) - 1
+        if verdict["learned"] or made >= job.restarts:
+            break
+        log.warning(
+            "WARNING: training with seed %d has learned nothing: its validation loss of %.4f is no better than the "
+            "%.4f of always saying the same. Starting again with seed %d (restart %d of at most %d)",
+            attempts[-1].seed,
+            verdict["loss"],
+            verdict["base_loss"],
+            attempts[-1].seed + 1,
+            made + 1,
+            job.restarts,
+        )
+    best = min(attempts, key=lambda attempt: (not attempt.verdict["learned"], attempt.verdict["loss"]))
+    model = _best_model(job, best)
+    training = _describe(job, model, best, attempts)
+    if rank == 0:
+        _warn(training, job.restarts)
+        _write(job, model, attempts, training)
+    return training
+
+
+def _attempt(job: Job, place: Place, valid: FixedRegions, earlier: list[Attempt], state: dict | None) -> Attempt:
+    settings = job.settings
+    seed = settings["seed"] + len(earlier)
+    part, signal = job.part("train"), job.signal_of("train")
+    regions = TrainingRegions(
+        part,
+        job.genome,
+        labels_of(part),
+        jitter=settings["jitter"],
+        reverse_complement=settings["reverse_complement"],
+        seed=seed,
+        device=place.own_device,
+        signal=signal,
+    )
+    objective = _objective(job, part, regions.active(0), signal)
+    with torch.random.fork_rng():
+        torch.manual_seed(seed)
+        model = build_model(settings["architecture"], job.shape)
+        if job.head != "classes":
+            start_at(model, objective.base_log_count.float())
+        log.info(
+            "training %s (%s weights) on %s regions, %s, at most %d epochs",
+            settings["architecture"]["type"],
+            f"{_parameters(model):,}",
+            f"{regions.epoch_size:,}",
+            job.device if place.world == 1 else f"{place.world} x {job.device}",
+            settings["epochs"],
+        )
+        return fit(
+            model,
+            objective,
+            regions,
+            valid,
+            targets=job.targets,
+            settings=settings,
+            seed=seed,
+            earlier=list(earlier),
+            state=state,
+            place=place,
+            output_dir=job.output_dir,
+            tensorboard=job.tensorboard,
+        )
+
+
+def _valid_regions(job: Job, place: Place) -> FixedRegions:
+    part = job.part("valid")
+    return FixedRegions(
+        part,
+        job.genome,
+        labels_of(part),
+        batch_size=min(EVALUATION_BATCH, max(1, len(part) // place.world)),  # a batch for each process at least
+        seed=job.settings["seed"],
+        device=place.own_device,
+        signal=job.signal_of("valid"),
+    )
+
+
+def _objective(job: Job, part: pd.DataFrame, rows: np.ndarray, signal: Signal | None) -> Objective:
+    """The objective with its constants from the training regions `rows` of an epoch."""
+
+    def pieces() -> Iterator[Tensor]:
+        middle = slice(signal.margin, signal.margin + signal.window)
+        for first in range(0, len(rows), _REGIONS_AT_ONCE):
+            values = signal.values[rows[first : first + _REGIONS_AT_ONCE], :, :, middle]
+            yield torch.from_numpy(np.array(values))
+
+    return make_objective(
+        job.head,
+        labels_of(part)[rows],
+        [] if signal is None else pieces(),
+        None if signal is None else signal.known[rows],
+        class_weights=job.settings["class_weights"],
+        count_weight=job.settings["count_weight"],
+    )
+
+
+def _parameters(model: torch.nn.Module) -> int:
+    return sum(weights.numel() for weights in model.parameters())
+
+
+def _best_model(job: Job, best: Attempt) -> torch.nn.Module:
+    with torch.random.fork_rng(devices=[]):  # random first weights, replaced at once: leave no trace
+        model = build_model(job.settings["architecture"], job.shape)
+    model.load_state_dict(best.best_weights)
+    return model
+
+
+def _describe(job: Job, model: torch.nn.Module, best: Attempt, attempts: list[Attempt]) -> dict:
+    """What the checkpoint says of the training, plain values."""
+    settings = {name: value for name, value in job.settings.items() if name not in ("architecture", "package_version")}
+    return settings | {
+        "best_epoch": best.best_epoch,
+        "best": best.history[best.best_epoch - 1],
+        "learned": best.verdict["learned"],
+        "learned_targets": best.verdict["learned_targets"],
+        "valid_loss": best.verdict["loss"],
+        "base_rate_loss": best.verdict["base_loss"],
+        "restarts": len(attempts) - 1,
+        "attempt_seed": best.seed,
+        "max_epochs": settings["epochs"],
+        "epochs": len(best.history),
+        "seconds": round(sum(row["seconds"] for attempt in attempts for row in attempt.history), 1),
+        "parameters": _parameters(model),
+        "device": job.device,
+    }
+
+
+def _warn(training: dict, max_restarts: int) -> None:
+    """Say loudly what has not been learned."""
+    tried = training["restarts"] + 1
+    if not training["learned"]:
+        log.warning(
+            "WARNING: none of %d trainings (training.restarts is %d) has learned anything. The best of them is kept, "
+            "but its scores mean nothing.",
+            tried,
+            max_restarts,
+        )
+    elif tried > 1:
+        log.warning("only training %d, with seed %d, has learned something", tried, training["attempt_seed"])
+    for name in [name for name, good in training["learned_targets"].items() if not good]:
+        log.warning(
+            "WARNING: the model has learned nothing about %s: its validation loss is no better than that of always "
+            "saying the same. Do not read anything into its scores. More or better peaks, more epochs, a smaller "
+            "learning rate or batch size, or a smaller model may help.",
+            name,
+        )
+
+
+def _write(job: Job, model: torch.nn.Module, attempts: list[Attempt], training: dict) -> None:
+    """The history and the model; neither if one of them cannot be written."""
+    rows = [{**row, "attempt": number} for number, attempt in enumerate(attempts, start=1) for row in attempt.history]
+    history = pd.DataFrame(rows).round({"seconds": 3})
+    first = ["epoch", "train_loss", "valid_loss", "learning_rate", "seconds", "attempt"]
+    history = history[first + [column for column in history if column not in first]]
+    path = job.output_dir / "history.tsv"
+    try:
+        with replacing(path) as temporary:
+            history.to_csv(temporary, sep="\t", index=False, float_format="%.6g", na_rep="nan")
+            save_checkpoint(
+                job.output_dir / "model.ckpt",
+                model,
+                architecture=job.settings["architecture"],
+                targets=job.targets,
+                shape=job.shape,
+                training=training,
+            )
+    except OSError as error:
+        raise SeqliftError(
+            f"{path}: cannot be written ({error.strerror or error}); is the disk full? Make room and start again: "
+            "nothing has to be trained anew"
+        ) from None
+
+
+# --- settings ---------------------------------------------------------------------------------------------------------
 
 
 def _check_settings(settings: dict) -> None:
-    rules = {
+    least = {
         "epochs": (1, "at least 1"),
         "batch_size": (2, "at least 2"),
         "patience": (1, "at least 1"),
         "jitter": (0, "at least 0 bp"),
         "seed": (0, "at least 0"),
         "weight_decay": (0, "at least 0"),
+        "count_weight": (0, "at least 0"),
+        "restarts": (0, "at least 0"),
+        "devices": (1, "at least 1"),
     }
-    for name, (least, rule) in rules.items():
-        if not settings[name] >= least:
+    for name, (value, rule) in least.items():
+        if not value <= settings[name] < math.inf:
             raise SeqliftError(f"training.{name} (={settings[name]}) must be {rule}")
-    if not 0 < settings["learning_rate"] < math.inf:
-        raise SeqliftError(f"training.learning_rate (={settings['learning_rate']}) must be above 0")
+    for name in ("learning_rate", "gradient_clip"):
+        if settings[name] is not None and not 0 < settings[name] < math.inf:
+            raise SeqliftError(f"training.{name} (={settings[name]}) must be above 0")
+    known = {"schedule": SCHEDULES, "precision": PRECISIONS, "class_weights": CLASS_WEIGHTS}
+    for name, values in known.items():
+        if settings[name] not in values:
+            raise SeqliftError(f"training.{name} (={settings[name]!r}) must be one of {', '.join(values)}")
+    devices, batch_size = settings["devices"], settings["batch_size"]
+    if devices > 1 and (batch_size % devices or batch_size < 2 * devices):
+        raise SeqliftError(
+            f"training.batch_size (={batch_size}) must be a multiple of the {devices} devices it is divided among, "
+            "with at least 2 regions for each"
+        )
+    if settings["tensorboard"]:
+        check_tensorboard()
 
 
-def _choose_device(device: str) -> str:
+def _choose_device(device: str, devices: int, precision: str) -> str:
     if device not in ("auto", "cpu", "cuda"):
         raise SeqliftError(f"device {device!r} does not exist; choose auto, cpu or cuda")
     if device == "cuda" and not torch.cuda.is_available():
         raise SeqliftError("device cuda was asked for, but torch sees no GPU; use --device auto or cpu")
-    return "cuda" if device != "cpu" and torch.cuda.is_available() else "cpu"
+    chosen = "cuda" if device != "cpu" and torch.cuda.is_available() else "cpu"
+    if chosen == "cuda" and devices > torch.cuda.device_count():
+        raise SeqliftError(f"{devices} devices were asked for, but torch sees {torch.cuda.device_count()} GPUs")
+    if chosen == "cpu" and precision == "16-mixed":
+        raise SeqliftError("training.precision (='16-mixed') needs a GPU; on a CPU there are bf16-mixed and 32")
+    return chosen
 
 
-def _check_splits(table: pd.DataFrame, targets: list[str]) -> None:
-    for split in SPLITS:
-        part = table[table["split"] == split]
-        for name in targets:
-            positives = int(part[f"target:{name}"].sum())
-            if positives == 0 or positives == len(part):
-                what = "positive" if positives == 0 else "negative"
-                raise SeqliftError(
-                    f"split {split!r} has no {what} region of target {name!r} ({len(part)} regions in all); "
-                    "choose other chromosomes for regions.valid and regions.test, or add peaks or negatives"
-                )
+def _with_splits(table: pd.DataFrame, fold: int | None) -> pd.DataFrame:
+    folds = fold_names(table)
+    if fold is None and folds:
+        raise SeqliftError(f"the regions are split into {len(folds)} folds; say which one to hold out: --fold 0")
+    return table if fold is None else assign_fold(table, fold)
 
 
-def _test_metrics(part: pd.DataFrame, logits: np.ndarray, targets: list[str], seed: int) -> dict:
-    """Each target against all test regions without its label, and against the drawn negatives alone ("_matched")."""
-    drawn = part["kind"].to_numpy() != "peak"
-    metrics = {}
-    for i, name in enumerate(targets):
-        positive = part[f"target:{name}"].to_numpy() == 1
-        among = positive | drawn
-        matched = asdict(discrimination(logits[among, i], positive[among], resamples=RESAMPLES, seed=seed))
-        every = asdict(discrimination(logits[:, i], positive, resamples=RESAMPLES, seed=seed))
-        matched = {f"{key}_matched": value for key, value in matched.items() if key != "positives"}
-        # JSON has no NaN
-        metrics[name] = {key: None if value != value else value for key, value in (every | matched).items()}
-    return metrics
-
-
-def _learned(train_labels: np.ndarray, labels: np.ndarray, logits: np.ndarray, targets: list[str]) -> dict:
-    """Whether validation losses beat those of the base rates of training by more than three standard errors."""
-    rate = np.broadcast_to(train_labels.mean(axis=0), labels.shape).clip(1e-6, 1 - 1e-6)
-    truth = torch.from_numpy(labels.astype(float))
-    base = F.binary_cross_entropy(torch.from_numpy(rate.astype(float)), truth, reduction="none").numpy()
-    loss = F.binary_cross_entropy_with_logits(torch.from_numpy(logits).double(), truth, reduction="none").numpy()
-
-    def better(gain: np.ndarray) -> bool:
-        return bool(gain.mean() > 3 * gain.std() / math.sqrt(len(gain)))
-
-    by_target = {name: better(base[:, i] - loss[:, i]) for i, name in enumerate(targets)}
-    learned = better((base - loss).mean(axis=1))
-    for name in [name for name, good in by_target.items() if not good]:
-        log.warning(
-            "WARNING: the model has learned nothing about %s: its validation loss is no better than that of always "
-            "saying the base rate. Do not read anything into its scores. More or better peaks, more epochs, a smaller "
-            "learning rate or a smaller model may help.",
-            name,
+def _signal_settings(table: pd.DataFrame, summary: Mapping | None, head: str) -> dict:
+    """`signal` of regions.json, after a check that every target has one."""
+    without = [name for name in target_names(table) if SIGNAL_PREFIX + name not in table]
+    signal = (summary or {}).get("signal")
+    if without or not signal:
+        raise SeqliftError(
+            f"model.head (={head!r}) predicts a signal, but these targets have none: "
+            f"{', '.join(without) or 'all'}; give each of them `signal` (bigWig files), or choose the head classes"
         )
-    return {
-        "learned": learned,
-        "learned_targets": by_target,
-        "valid_loss": float(loss.mean()),
-        "base_rate_loss": float(base.mean()),
+    return dict(signal)
+
+
+def _without_folders(signal: dict | None) -> dict | None:
+    """What of the signal's settings decides results: not where its files lie."""
+    if signal is None:
+        return None
+    files = {
+        name: {role: [os.path.basename(path) for path in paths] for role, paths in roles.items()}
+        for name, roles in signal["files"].items()
     }
+    kept = {key: signal[key] for key in ("window", "strands", "control_strands", "missing", "negative")}
+    return kept | {"files": files}
 
 
-def _write(output_dir, model, fitted: Fitted, metrics, settings, parts, labels, logits, targets, length) -> None:
-    history = pd.DataFrame(fitted.history)
-    with replacing(output_dir / "history.tsv") as temporary:
-        history.round({"seconds": 3}).to_csv(temporary, sep="\t", index=False, float_format="%.6g", na_rep="nan")
-    tables = []
-    for split in ("valid", "test"):
-        rows = parts[split][["chrom", "start", "end", "name", "split"]].reset_index(drop=True)
-        for i, name in enumerate(targets):
-            rows[f"target:{name}"] = labels[split][:, i]
-        for i, name in enumerate(targets):
-            rows[f"logit:{name}"] = logits[split][:, i]
-        tables.append(rows)
-    with replacing(output_dir / "predictions.tsv.gz") as temporary:
-        text = pd.concat(tables).to_csv(sep="\t", index=False, float_format="%.6g")
-        temporary.write_bytes(gzip.compress(text.encode(), mtime=0))  # equal predictions are equal files
-    with replacing(output_dir / "metrics.json") as temporary:
-        temporary.write_text(json.dumps(metrics, indent=2) + "\n")
-    save_checkpoint(
-        output_dir / "model.ckpt",
-        model,
-        architecture=settings["architecture"],
-        targets=targets,
-        length=length,
-        training={
-            **{name: value for name, value in settings.items() if name not in ("architecture", "package_version")},
-            "best_epoch": fitted.best_epoch,
-            "best": fitted.history[fitted.best_epoch - 1],
-            "learned": metrics["learned"],
-        },
-    )
+def _shape(table: pd.DataFrame, signal: dict | None, head: str) -> Shape:
+    sizes = {"length": int(table["end"].iloc[0] - table["start"].iloc[0]), "n_targets": len(target_names(table))}
+    if head == "profile":
+        channels = sizes["n_targets"] * signal["control_strands"]
+        sizes |= {"strands": signal["strands"], "window": signal["window"], "control_channels": channels}
+    return Shape(**sizes)
+
+
+def _check_splits(table: pd.DataFrame, head: str) -> None:
+    """Every target must have something to learn, and to be judged by, in every split."""
+    for split in SPLITS:
+        part = table[(table["split"] == split) & (table["kind"] != "background")]
+        for name in target_names(table):
+            if head == "classes":
+                counts = part[TARGET_PREFIX + name].value_counts()
+                lacking = next(
+                    (what for value, what in ((1, "positive"), (0, "negative")) if not counts.get(value)), ""
+                )
+                if lacking:
+                    raise SeqliftError(
+                        f"split {split!r} has no {lacking} region of target {name!r} ({len(part)} regions in all); "
+                        "choose other chromosomes for regions.valid and regions.test, or add peaks or negatives"
+                    )
+            elif part[SIGNAL_PREFIX + name].notna().sum() < 2:
+                raise SeqliftError(
+                    f"split {split!r} has fewer than 2 regions with a known signal of target {name!r} ({len(part)} "
+                    "regions in all); choose other chromosomes for regions.valid and regions.test, or signal.missing "
+                    "zero if bases without a value mean none"
+                )

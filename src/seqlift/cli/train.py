@@ -6,46 +6,60 @@ import logging
 
 from seqlift.errors import SeqliftError
 
-HELP = "train a model on regions: model.ckpt, history.tsv, metrics.json"
+HELP = "train a model on regions: model.ckpt, history.tsv"
+# fmt: off
+_PASSED_ON = [
+    "epochs", "batch_size", "learning_rate", "weight_decay", "patience", "jitter", "reverse_complement", "seed", "fold",
+    "schedule", "gradient_clip", "precision", "class_weights", "count_weight", "restarts", "device", "devices",
+    "tensorboard", "output_dir",
+]
+# fmt: on
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Flags of `seqlift train`."""
-    parser.add_argument("--regions", required=True, metavar="TSV", help="regions.tsv.gz of `seqlift regions`")
-    parser.add_argument("--genome", required=True, metavar="FASTA", help="the genome the regions lie on")
-    parser.add_argument(
-        "--architecture",
-        required=True,
-        metavar="JSON",
-        help='type and hyperparameters, for example \'{"type": "basset", "dropout": 0.3}\'',
-    )
-    parser.add_argument("--epochs", type=int, required=True, help="at most so many passes over the training regions")
-    parser.add_argument("--batch-size", type=int, required=True, help="regions in a step")
-    parser.add_argument("--learning-rate", type=float, required=True, help="of AdamW")
-    parser.add_argument("--weight-decay", type=float, required=True, help="of AdamW")
-    parser.add_argument("--patience", type=int, required=True, help="epochs without improvement before stopping")
-    parser.add_argument("--jitter", type=int, required=True, metavar="BP", help="largest random move of a region")
-    parser.add_argument(
-        "--reverse-complement",
-        action=argparse.BooleanOptionalAction,
-        required=True,
-        help="whether half of the regions are read from the other strand in training",
-    )
-    parser.add_argument("--seed", type=int, required=True, help="of everything that is random")
-    parser.add_argument("--device", default="auto", choices=["auto", "cpu", "cuda"], help="auto: a GPU if there is one")
-    parser.add_argument("--output-dir", required=True, metavar="DIR", help="for model.ckpt, history.tsv, metrics.json")
+    add, yes_no = parser.add_argument, argparse.BooleanOptionalAction
+    add("--regions", required=True, metavar="TSV", help="regions.tsv.gz of `seqlift regions`")
+    add("--summary", metavar="JSON", help="regions.json of `seqlift regions`; needed by heads that predict a signal")
+    add("--genome", required=True, metavar="FASTA", help="the genome the regions lie on")
+    add("--architecture", required=True, metavar="JSON",
+        help='type, head and hyperparameters, for example \'{"type": "basset", "dropout": 0.3}\'')  # fmt: skip
+    add("--epochs", type=int, required=True, help="at most so many passes over the training regions")
+    add("--batch-size", type=int, required=True, help="regions in a step, of all devices together")
+    add("--learning-rate", type=float, required=True, help="of AdamW")
+    add("--weight-decay", type=float, required=True, help="of AdamW")
+    add("--patience", type=int, required=True, help="epochs without improvement before stopping (at least 300 steps)")
+    add("--jitter", type=int, required=True, metavar="BP", help="largest random move of a region")
+    add("--reverse-complement", action=yes_no, required=True,
+        help="whether half of the regions are read from the other strand in training")  # fmt: skip
+    add("--seed", type=int, required=True, help="of everything that is random")
+    add("--fold", type=int, metavar="I", help="fold to hold out, from 0, where the regions are split into folds")
+    add("--schedule", default="cosine", choices=["cosine", "constant", "plateau"], help="of the learning rate")
+    add("--gradient-clip", type=float, metavar="X", help="longest gradient (2-norm); without it none is shortened")
+    add("--precision", default="32", choices=["32", "bf16-mixed", "16-mixed"], help="bits, in training")
+    add("--class-weights", default="none", choices=["none", "balanced"],
+        help="balanced: positives of a target count as much as its negatives (head classes)")  # fmt: skip
+    add("--count-weight", type=float, default=1.0, metavar="X",
+        help="weight of counts against the profile's shape (head profile); 1: as likely as the reads are")  # fmt: skip
+    add("--restarts", type=int, default=2, metavar="N",
+        help="start again with the next seed, up to so many times, if nothing has been learned")  # fmt: skip
+    add("--device", default="auto", choices=["auto", "cpu", "cuda"], help="auto: a GPU if there is one")
+    add("--devices", type=int, default=1, metavar="N", help="GPUs, or processes on the CPU, that share each step")
+    add("--tensorboard", action=yes_no, default=False, help="whether to write TensorBoard events to DIR/tensorboard")
+    add("--output-dir", required=True, metavar="DIR", help="for model.ckpt, history.tsv")
 
 
 def run(arguments: argparse.Namespace) -> None:
-    """Train and say how good the model is."""
-    try:
-        architecture = json.loads(arguments.architecture)
-        if not isinstance(architecture, dict):
-            raise ValueError("not an object")
-    except ValueError as error:
-        raise SeqliftError(
-            f'--architecture (={arguments.architecture!r}) must be a JSON object like {{"type": "basset"}}: {error}'
-        ) from None
+    """Train and say what has been learned."""
+    architecture = _json_object("--architecture", arguments.architecture, arguments.architecture)
+    summary = None
+    if arguments.summary:
+        try:
+            with open(arguments.summary) as file:
+                text = file.read()
+        except (OSError, UnicodeDecodeError) as error:
+            raise SeqliftError(f"{arguments.summary}: cannot be read: {error}") from None
+        summary = _json_object("--summary", arguments.summary, text)
 
     from seqlift.genome import Genome
     from seqlift.regions import read_regions
@@ -54,21 +68,21 @@ def run(arguments: argparse.Namespace) -> None:
     logging.basicConfig(format="%(message)s")
     logging.getLogger("seqlift").setLevel(logging.INFO)
     table = read_regions(arguments.regions)
+    settings = {name: getattr(arguments, name) for name in _PASSED_ON}
     with Genome(arguments.genome) as genome:
-        metrics = train_model(
-            table,
-            genome,
-            architecture=architecture,
-            epochs=arguments.epochs,
-            batch_size=arguments.batch_size,
-            learning_rate=arguments.learning_rate,
-            weight_decay=arguments.weight_decay,
-            patience=arguments.patience,
-            jitter=arguments.jitter,
-            reverse_complement=arguments.reverse_complement,
-            seed=arguments.seed,
-            device=arguments.device,
-            output_dir=arguments.output_dir,
-        )
-    for name, numbers in metrics["targets"].items():
-        print(f"{name}: AUROC {numbers['auroc']:.3f} ({numbers['auroc_low']:.3f} to {numbers['auroc_high']:.3f})")
+        training = train_model(table, genome, summary, architecture=architecture, **settings)
+    learned = ", ".join(f"{name} {'yes' if good else 'NO'}" for name, good in training["learned_targets"].items())
+    print(
+        f"validation loss {training['valid_loss']:.4f} in epoch {training['best_epoch']} of {training['epochs']} "
+        f"(always saying the same: {training['base_rate_loss']:.4f}); learned: {learned}"
+    )
+
+
+def _json_object(flag: str, value: str, text: str) -> dict:
+    try:
+        content = json.loads(text)
+        if not isinstance(content, dict):
+            raise ValueError("not an object")
+    except ValueError as error:
+        raise SeqliftError(f'{flag} (={value!r}) must be a JSON object like {{"type": "basset"}}: {error}') from None
+    return content
