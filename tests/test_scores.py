@@ -1,5 +1,8 @@
 """The score file: what goes in comes out, and nothing half-written is ever seen."""
 
+import contextlib
+import resource
+
 import h5py
 import numpy as np
 import pandas as pd
@@ -102,6 +105,18 @@ def test_a_method_without_references_has_none_in_its_file(tmp_path):
         assert scores.interior is None
 
 
+def test_the_spread_over_models_is_kept_where_there_is_one(tmp_path):
+    spread = np.random.default_rng(1).random((5, 12)).astype(np.float32)
+    with create(tmp_path / "x.h5") as writer:
+        writer.append(**rows(), model_spread=spread)
+    with open_scores(tmp_path / "x.h5") as scores:
+        np.testing.assert_array_equal(scores.model_spread[:], spread)
+    with create(tmp_path / "x.h5") as writer:
+        writer.append(**rows())
+    with open_scores(tmp_path / "x.h5") as scores:
+        assert scores.model_spread is None
+
+
 @pytest.mark.parametrize("field", ["delta", "path"])
 def test_all_rows_have_the_same_fields(tmp_path, field):
     some = {key: value for key, value in rows().items() if key != field}
@@ -120,6 +135,33 @@ def test_the_file_of_other_programs(tmp_path):
         assert file["raw/seq"].dtype == np.int8 and file["shap/seq"].compression == "gzip"
         np.testing.assert_array_equal(file["projected_shap/seq"][:], block["contributions"])
         assert "path" not in file
+
+
+@contextlib.contextmanager
+def disk_of(n_bytes):
+    """Files of this process can grow no larger: the system refuses to write, as it does on a full disk."""
+    soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (n_bytes, hard))
+    try:
+        yield
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
+
+
+@pytest.mark.parametrize("room", [0, 100, 3000, 20_000, 100_000])
+def test_a_full_disk_is_one_clear_error_and_hdf5_says_nothing(tmp_path, capfd, room):
+    """pytest would turn an exception that nobody can catch, of an object that cannot be closed, into an error."""
+    path, block = tmp_path / "x.h5", rows(500)
+    path.write_text("good")
+    with (
+        disk_of(room),
+        pytest.raises(SeqliftError, match=r"x.h5: the scores cannot be written \(File too large\); make room"),
+        create(path, coords(500)) as writer,
+    ):
+        for first in range(0, 500, 100):
+            writer.append(**part(block, slice(first, first + 100)))
+    assert path.read_text() == "good" and [p.name for p in tmp_path.iterdir()] == ["x.h5"]
+    assert capfd.readouterr().err == ""
 
 
 def test_an_older_file_survives_a_failed_run(tmp_path):
