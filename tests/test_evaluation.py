@@ -14,8 +14,8 @@ import evaluation_fixture as fixture
 from seqlift.cli import main
 from seqlift.dataset import load_codes
 from seqlift.errors import SeqliftError
-from seqlift.evaluation import evaluate_models
 from seqlift.evaluation.comparison import comparison, profile_comparison
+from seqlift.evaluation.evaluate import evaluate_models
 from seqlift.genome import Genome
 from seqlift.models.checkpoint import load_model
 from seqlift.models.predicting import predict
@@ -366,7 +366,7 @@ def test_a_full_disk_loses_nothing(tmp_path, monkeypatch):
     def full(*_, **__):
         raise OSError(errno.ENOSPC, "No space left on device")
 
-    monkeypatch.setattr("seqlift.evaluation.json.dumps", full)
+    monkeypatch.setattr("seqlift.evaluation.evaluate.json.dumps", full)
     with pytest.raises(OSError, match="No space left"):
         evaluate(tmp_path / "out", [model], table, summary, genome, seed=9)
     assert {path.name: path.read_bytes() for path in (tmp_path / "out").iterdir()} == before

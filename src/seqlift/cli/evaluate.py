@@ -26,7 +26,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(arguments: argparse.Namespace) -> None:
     """Evaluate, and print the model beside its baselines."""
-    from seqlift.evaluation import evaluate_models
+    from seqlift.evaluation.evaluate import evaluate_models
     from seqlift.evaluation.printing import print_comparison
     from seqlift.genome import Genome
     from seqlift.region_table import read_regions

@@ -2,11 +2,7 @@
 
 from dataclasses import dataclass
 
-GROUPS = {
-    "matched": "negatives at 1:1",
-    "background": "the genome",
-    "all": "all other regions",
-}
+FORMAT = "seqlift metrics 2"
 
 
 @dataclass(frozen=True)
