@@ -66,10 +66,10 @@ def test_from_nothing_to_the_report(finished_once):
     assert hidden <= {".snakemake_timestamp"}  # Snakemake's own, in each folder that is an output
     # Progress of the long stages was on the screen and is in the log
     log = (folder / "logs" / "train_model.log").read_text()
-    assert "epoch 2/2" in log and "epoch 2/2" in run.screen
+    assert "epoch 4/4" in log and "epoch 4/4" in run.screen
     # The config stands there with its defaults
     resolved = yaml.safe_load((checkout.folder / "results/small/config.yaml").read_text())
-    assert resolved["training"]["batch_size"] == 64
+    assert resolved["training"]["weight_decay"] == 0.1
     assert json.loads((folder / "model" / "metrics.json").read_text())["targets"]
 
 

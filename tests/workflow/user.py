@@ -14,7 +14,7 @@ import yaml
 
 ROOT = Path(__file__).parents[2]
 
-# Everything small: 400 sequences, two short epochs, one target
+# Everything small: 400 sequences, four short epochs, one target
 SMALL = {
     "name": "small",
     "data_dir": "my data",
@@ -23,7 +23,7 @@ SMALL = {
     "targets": [{"name": "TAL1", "peaks": "TAL1.bed"}],
     "regions": {"valid": ["sim8", "sim9"], "test": ["sim10"]},
     "model": {"type": "basset", "filters": [8], "kernels": [15], "pools": [10], "dense": [8]},
-    "training": {"epochs": 2, "learning_rate": 0.01},
+    "training": {"epochs": 4, "batch_size": 16, "learning_rate": 0.01},
     "attribution": {
         "max_regions": 100,
         "deeplift": {"n_references": 4},
