@@ -12,7 +12,7 @@ from seqlift.models.ensemble import Ensemble
 LENGTH, WINDOW = 60, 30
 SMALL = {
     "deepbind": {"filters": 8, "kernel": 7},
-    "basset": {"filters": [64], "kernels": [7], "pools": [1], "dense": [8]},
+    "basset": {"filters": [8], "kernels": [7], "pools": [1], "dense": [8]},
     "dilated": {"filters": 6, "kernel": 7, "layers": 2, "profile_kernel": 9},
     "paper": {"filters": 8, "kernel": 5},
 }
@@ -26,10 +26,13 @@ def sequences(n, seed=0):
 
 
 def built(kind, head, shape=SHAPE, seed=0, **options):
-    """A model whose normalisation has seen sequences, so that something reaches its output."""
+    """A model whose normalisation has seen sequences and has no threshold, so that something reaches its output."""
     with torch.random.fork_rng():
         torch.manual_seed(seed)
         model = build_model({"type": kind, "head": head, **SMALL[kind], **options}, shape).train()
+        for module in model.modules():
+            if isinstance(module, torch.nn.BatchNorm1d):
+                torch.nn.init.zeros_(module.bias)
         for batch in range(30 if head != "profile" else 0):
             model(sequences(50, seed=batch + 1))
         return model.eval()
