@@ -356,11 +356,11 @@ def _make_splits(
         raise SeqliftError(f"folds ({folds}) stand instead of valid and test; delete one or the other")
     if not folds and not (valid and test):
         raise SeqliftError("name the valid and the test chromosomes (or intervals of them), or a number of folds")
+    splits = None if folds else split_by_place(genome.sizes, valid, test, excluded, source=str(genome.path))
     sizes = {chrom: size for chrom, size in genome.sizes.items() if chrom not in excluded}
     usable = peaks[peaks["chrom"].isin(list(sizes))]
     if not len(usable):
         raise SeqliftError("all peaks lie on chromosomes that exclude_chromosomes leaves out; name fewer of them there")
-    splits = None if folds else split_by_place(genome.sizes, valid, test, excluded, source=str(genome.path))
     chroms = usable["chrom"].unique()
     if len(chroms) == 1 and (splits is None or len(splits.parts[chroms[0]]) == 1):
         raise SeqliftError(

@@ -254,13 +254,11 @@ def interval_example(peaks: pd.DataFrame, size: int) -> str:
     size : int
         Of the chromosome (bp).
     """
-    summits = np.sort(peaks["summit"].to_numpy())
+    summits = np.unique(peaks["summit"].to_numpy())
+    if len(summits) < 5:  # too few to split by: take shares of the chromosome
+        summits = np.linspace(0, size, 11).astype(int)
     chrom = peaks["chrom"].iloc[0]
-
-    def between(share: float) -> int:
-        """A place half way between two peaks, with this share of them before it."""
-        after = min(max(1, int(share * len(summits))), len(summits) - 1)
-        return int(summits[after - 1] + summits[after]) // 2
-
-    valid, test = between(0.7), between(0.8)
+    # Half way between two peaks, with this share of them before
+    places = (len(summits) * 7 // 10, len(summits) * 8 // 10)
+    valid, test = (int(summits[after - 1] + summits[after]) // 2 for after in places)
     return f"valid: ['{chrom}:{valid + 1}-{test}'] and test: ['{chrom}:{test + 1}-{size}']"
