@@ -35,6 +35,7 @@ from seqlift.dataset import load_codes, one_hot
 from seqlift.genome import Genome
 from seqlift.metrics import auroc_auprc
 from seqlift.models.checkpoint import load_model
+from seqlift.models.predicting import predict
 from seqlift.simulate import CLASSES, TARGETS, Simulation, read_simulation, simulate
 from seqlift.training import train_model
 from seqlift.truth import likelihood_ratios
@@ -110,8 +111,8 @@ class Experiment:
         return {name: auroc_auprc(ratio, test[f"target:{name}"].to_numpy() == 1)[0] for name, ratio in ratios.items()}
 
 
-def trained(experiment: Experiment, settings: dict, seed: int, folder: Path) -> tuple[torch.nn.Module, dict]:
-    """A trained network and what its training said; taken from `folder` where it has been trained before."""
+def trained(experiment: Experiment, settings: dict, seed: int, folder: Path) -> tuple[torch.nn.Module, float]:
+    """A trained network and the CPU minutes it took; taken from `folder` where it has been trained before."""
     key = json.dumps([settings, seed, len(experiment.regions), seqlift.__version__])
     folder = folder / f"model_{seed}_{hashlib.sha256(key.encode()).hexdigest()[:8]}"
     if not (folder / "cpu_minutes").exists():  # written last
@@ -126,9 +127,7 @@ def trained(experiment: Experiment, settings: dict, seed: int, folder: Path) -> 
             **settings,
         )
         (folder / "cpu_minutes").write_text(f"{(time.process_time() - start) / 60}")
-    metrics = json.loads((folder / "metrics.json").read_text())
-    metrics["cpu_minutes"] = float((folder / "cpu_minutes").read_text())
-    return load_model(folder / "model.ckpt").model, metrics
+    return load_model(folder / "model.ckpt").model, float((folder / "cpu_minutes").read_text())
 
 
 @dataclass(frozen=True)
@@ -248,11 +247,15 @@ def main() -> None:
 def report(experiment: Experiment, settings: dict, arguments: argparse.Namespace, cache: Path) -> None:
     motifs, targets = list(experiment.simulation.motifs), list(experiment.simulation.targets)
     runs, aurocs, minutes = [], [], []
+    test = experiment.of_split("test")
     for seed in arguments.seeds:
         print(f"seed {seed}", file=sys.stderr)
-        model, metrics = trained(experiment, settings, seed, cache)
-        aurocs.append([metrics["targets"][name]["auroc"] for name in targets])
-        minutes.append(metrics["cpu_minutes"])
+        model, cpu_minutes = trained(experiment, settings, seed, cache)
+        logits = predict(model, experiment.codes(test), device="cpu")
+        aurocs.append(
+            [auroc_auprc(logits[:, i], test[f"target:{name}"].to_numpy() == 1)[0] for i, name in enumerate(targets)]
+        )
+        minutes.append(cpu_minutes)
         runs.append(measure(experiment, model, arguments.explained))
 
     n_train, n_test = (len(experiment.of_split(split)) for split in ("train", "test"))
