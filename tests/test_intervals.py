@@ -3,10 +3,12 @@
 import gzip
 import math
 
+import numpy as np
+import pandas as pd
 import pytest
 
 from seqlift.errors import SeqliftError
-from seqlift.intervals import read_peaks
+from seqlift.intervals import complement, merge_intervals, overlapping, read_intervals, read_peaks
 
 
 def write(path, text, packed=False):
@@ -120,3 +122,49 @@ def test_files_that_are_missing_empty_binary_or_damaged_are_refused(tmp_path):
     (tmp_path / "cut.bed.gz").write_bytes(whole[: len(whole) // 2])
     with pytest.raises(SeqliftError, match="damaged gzip file"):
         read_peaks(tmp_path / "cut.bed.gz")
+
+
+def test_intervals_are_read_whatever_their_other_columns_hold(tmp_path):
+    text = "track name=black\nchr1\t5\t9\tHigh Signal Region\tx\ty\n#\nchr2 0 4\n"
+    found = read_intervals(write(tmp_path / "black.bed.gz", text, packed=True))
+    assert found.to_numpy().tolist() == [["chr1", 5, 9, 2], ["chr2", 0, 4, 4]]
+    for content, message in (
+        ("", "holds no interval"),
+        ("chr1\t5\n", r"black\.bed:1: 2 columns, at least 3 are needed"),
+        ("chr1\t1\t2\nchr1\t5\tx\n", r"black\.bed:2: end \(column 3\) is 'x', must be a whole number"),
+        ("chr1\t-5\t2\n", r"black\.bed:1: start \(-5\) must not be negative"),
+        ("chr1\t5\t5\n", r"black\.bed:1: start \(5\) must be smaller than end \(5\)"),
+    ):
+        with pytest.raises(SeqliftError, match=message):
+            read_intervals(write(tmp_path / "black.bed", content))
+    with pytest.raises(SeqliftError, match="no such file"):
+        read_intervals(tmp_path / "absent.bed")
+
+
+def test_what_intervals_cover_overlap_and_leave_is_as_counted_base_by_base():
+    rng = np.random.default_rng(1)
+    sizes = {"c1": 200, "c2": 150, "c3": 40}
+    for _ in range(30):
+        chrom = rng.choice(["c1", "c2"], 12)
+        start = rng.integers(0, 140, 12)
+        intervals = pd.DataFrame({"chrom": chrom, "start": start, "end": start + rng.integers(1, 10, 12)})
+        covered = {name: np.zeros(size, bool) for name, size in sizes.items()}
+        for row in intervals.itertuples():
+            covered[row.chrom][row.start : row.end] = True
+        merged = merge_intervals(intervals)
+        for name, stretches in merged.items():
+            bases = np.zeros(sizes[name], bool)
+            for first, last in stretches:
+                bases[first:last] = True
+            assert (bases == covered[name]).all()
+            assert (stretches[1:, 0] > stretches[:-1, 1]).all()
+        left = complement(merged, sizes)
+        for name, size in sizes.items():
+            bases = np.ones(size, bool)
+            for row in left[left["chrom"] == name].itertuples():
+                bases[row.start : row.end] = False
+            assert (bases == covered[name]).all()
+        windows = pd.DataFrame({"chrom": rng.choice(list(sizes), 40), "start": rng.integers(0, 30, 40)})
+        windows["end"] = windows["start"] + rng.integers(1, 10, 40)
+        expected = [covered[row.chrom][row.start : row.end].any() for row in windows.itertuples()]
+        assert overlapping(windows, merged).tolist() == expected

@@ -46,11 +46,12 @@ def mapping_text(mapping: Mapping[str, str]) -> str:
     return f"rename_chromosomes: {{{', '.join(f'{old}: {new}' for old, new in mapping.items())}}}"
 
 
-def sed_command(mapping: Mapping[str, str]) -> str:
-    """The sed command that renames the first column of a text file."""
-    if all(new == "chr" + old for old, new in mapping.items()):
+def sed_command(mapping: Mapping[str, str], found: Iterable[str]) -> str:
+    """The sed command that renames the first column of a text file which holds these names."""
+    everything = set(found) <= set(mapping)
+    if everything and all(new == "chr" + old for old, new in mapping.items()):
         return "sed 's/^/chr/'"
-    if all(old == "chr" + new for old, new in mapping.items()):
+    if everything and all(old == "chr" + new for old, new in mapping.items()):
         return "sed 's/^chr//'"
     # The tab keeps chr1 from being found in chr10
     edits = " ".join(f"-e 's/^{re.escape(old)}\\t/{new}\\t/'" for old, new in mapping.items())
@@ -69,13 +70,13 @@ def naming_advice(missing: Iterable[str], found: Iterable[str], known: Iterable[
     known : iterable of str
         Names of the genome.
     """
-    missing = list(missing)
+    missing, found = list(missing), list(found)
     mapping = {old: new for old, new in name_mapping(found, known).items() if old in missing}
     if not mapping:
         return "Use the FASTA file of the assembly the file was made on, or list the others in exclude_chromosomes"
     advice = (
         f"They are written in another way: rename them, by {mapping_text(mapping)} of a download, or by "
-        f"{sed_command(mapping)} on the file"
+        f"{sed_command(mapping, found)} on the file"
     )
     others = [name for name in missing if name not in mapping]
     if others:
