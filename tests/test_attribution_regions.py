@@ -13,9 +13,9 @@ from seqlift.attribution.regions import attribute_regions, broken_completeness, 
 from seqlift.cli import main
 from seqlift.dataset import load_one_hot
 from seqlift.genome import Genome
-from seqlift.models import build_model
+from seqlift.models import Shape, build_model
 from seqlift.models.checkpoint import load_model, save_checkpoint
-from seqlift.scores import open_scores
+from seqlift.scores import choose_examples, open_scores
 
 LENGTH, N = 60, 20
 
@@ -37,6 +37,7 @@ def run(tmp_path, monkeypatch):
             "summit": start + LENGTH // 2,
             "kind": "peak",
             "split": ["train", "valid", "test", "train"] * (N // 4),
+            "set": 0,
             "score": 1.0,
             "gc": 0.5,
             "source": "a.bed:1",
@@ -47,19 +48,26 @@ def run(tmp_path, monkeypatch):
     table.to_csv(tmp_path / "regions.tsv.gz", sep="\t", index=False)
     with torch.random.fork_rng():
         torch.manual_seed(0)
-        architecture = {"type": "paper"}
-        model = build_model(architecture, length=LENGTH, n_targets=2)
-    save_checkpoint(
-        tmp_path / "model.ckpt", model, architecture=architecture, targets=["odd", "even"], length=LENGTH, training={}
-    )
+        save(tmp_path / "model.ckpt", {"type": "paper"})
     return tmp_path, table
 
 
-def attribute(folder, table, method="deeplift", name="x.h5", **settings):
+def save(path, architecture, seed=None, targets=("odd", "even"), **training):
+    """A model with random weights, in a file."""
+    shape = Shape(LENGTH, 2, strands=2, window=30, control_channels=2)
+    if seed is not None:
+        torch.manual_seed(seed)
+    model = build_model(architecture, shape)
+    save_checkpoint(path, model, architecture=architecture, targets=list(targets), shape=shape, training=training)
+    return path
+
+
+def attribute(folder, table, method="deeplift", name="x.h5", models=None, **settings):
     defaults = {} if method == "mutagenesis" else {"n_references": 3, "tolerance": 0.01}
     settings = {"target": "even", "device": "cpu"} | defaults | settings
     with Genome(folder / "genome.fa") as genome:
-        return attribute_regions(folder / "model.ckpt", table, genome, folder / name, method=method, **settings)
+        models = folder / "model.ckpt" if models is None else models
+        return attribute_regions(models, table, genome, folder / name, method=method, **settings)
 
 
 def positives(folder, table):
@@ -174,16 +182,124 @@ def test_choose_sample():
 
 def test_genomic_references_keep_away_from_all_peaks(run):
     folder, table = run
-    table = table.assign(kind=["peak"] * 5 + ["genome"] * 15)
+    table = table.assign(kind=["peak"] * 8 + ["genome"] * 12)
     settings = {"references": "genomic:1", "n_references": 4}
     attribute(folder, table, **settings)
-    _, sequences = positives(folder, table)
+    _, sequences = positives(folder, table[:8])
     with Genome(folder / "genome.fa") as genome:
-        kind = genomic_windows(genome, table[:5], tolerance=1)
+        kind = genomic_windows(genome, table[:8], tolerance=1)
         expected = deeplift(load_model(folder / "model.ckpt").model, sequences, kind, n_references=4, target=1)
     with open_scores(folder / "x.h5") as scores:
         np.testing.assert_allclose(scores.reference_prediction[:], expected.reference_prediction, rtol=1e-5, atol=1e-6)
         assert scores.attributes["references"] == "genomic:1"
+
+
+def test_only_peaks_with_a_label_are_explained(run):
+    _, table = run
+    labels = table["target:even"].astype(float)
+    table = table.assign(kind=["peak"] * 10 + ["background"] * 10, **{"target:even": labels})
+    table.loc[0, "target:even"] = np.nan  # unlabelled
+    assert list(choose_regions(table, "even", 99, seed=1)["start"]) == [220, 420, 620, 820]
+    with pytest.raises(SeqliftError, match="no peak region is positive for target 'even'"):
+        choose_regions(table[10:], "even", 99, seed=1)
+
+
+def test_the_mean_of_folds_is_explained_with_its_spread(run):
+    """Each network of each fold by itself, by hand: their mean, and how far they lie apart."""
+    folder, table = run
+    architectures = [{"type": "paper", "replicates": 2}, {"type": "paper", "both_strands": True}]
+    paths = [save(folder / f"fold{i}.ckpt", architecture, seed=i) for i, architecture in enumerate(architectures)]
+    attribute(folder, table, models=paths, spread=True, seed=4)
+    _, sequences = positives(folder, table)
+    first, second = (load_model(path).model for path in paths)
+    networks = [first.members[0], first.members[1], second]
+    weights = [0.25, 0.25, 0.5]  # folds count alike, and the replicates in each
+    singles = [deeplift(network, sequences, n_references=3, target=1, seed=4) for network in networks]
+    with open_scores(folder / "x.h5") as scores:
+        expected = sum(w * single.hypothetical for w, single in zip(weights, singles, strict=True))
+        np.testing.assert_allclose(scores.hypothetical[:], expected, rtol=1e-3, atol=1e-6)
+        contributions = np.stack([single.contributions.sum(1).numpy() for single in singles])
+        np.testing.assert_allclose(scores.model_spread[:], contributions.std(0, ddof=1), rtol=1e-3, atol=1e-6)
+        assert scores.attributes["models"] == 3
+        both = scores.attributes["model_fingerprint"]
+    attribute(folder, table, models=paths[::-1], name="turned.h5")
+    attribute(folder, table, models=paths[:1], name="one.h5")
+    with open_scores(folder / "turned.h5") as turned, open_scores(folder / "one.h5") as one:
+        assert turned.attributes["model_fingerprint"] == both != one.attributes["model_fingerprint"]
+        assert one.attributes["model_fingerprint"] == load_model(paths[0]).fingerprint
+        assert one.model_spread is None and one.attributes["models"] == 2
+
+
+@pytest.mark.parametrize("method", ["interior_gradients", "mutagenesis"])
+def test_every_method_has_a_spread(run, method):
+    folder, table = run
+    path = save(folder / "two.ckpt", {"type": "paper", "replicates": 2}, seed=3)
+    settings = {"steps": 5, "tolerance": 9.0} if method == "interior_gradients" else {}
+    attribute(folder, table, models=path, method=method, spread=True, **settings)
+    with open_scores(folder / "x.h5") as scores:
+        assert scores.model_spread.shape == (N // 2, LENGTH) and (scores.model_spread[:] > 0).any()
+
+
+def test_a_spread_needs_several_models(run):
+    folder, table = run
+    with pytest.raises(SeqliftError, match=r"--spread needs at least two models.*model.ckpt is one network"):
+        attribute(folder, table, spread=True)
+
+
+@pytest.mark.parametrize("method", ["deeplift", "interior_gradients", "mutagenesis"])
+@pytest.mark.parametrize("quantity", ["counts", "profile"])
+def test_outputs_of_a_profile_model_are_explained(run, quantity, method):
+    folder, table = run
+    architecture = {"type": "dilated", "head": "profile", "filters": 8, "kernel": 9, "layers": 2, "dense": 8}
+    path = save(folder / "profile.ckpt", architecture, seed=1)
+    settings = {"steps": 100, "tolerance": 0.05} if method == "interior_gradients" else {}
+    attribute(folder, table, models=path, method=method, target=f"even.{quantity}", **settings)
+    positive, sequences = positives(folder, table)
+    with torch.no_grad():
+        found = load_model(path).model(sequences, torch.zeros(len(sequences), 2, 30))
+    logits = found.logits[:, 1].flatten(1)
+    value = (logits.softmax(1) * (logits - logits.mean(1, keepdim=True))).sum(1)
+    with open_scores(folder / "x.h5") as scores:
+        assert list(scores.coords["name"]) == list(positive["name"])
+        assert scores.attributes["target"] == f"even.{quantity}" and scores.attributes["quantity"] == quantity
+        expected = value if quantity == "profile" else found.log_counts[:, 1]
+        np.testing.assert_allclose(scores.prediction[:], expected, rtol=1e-4, atol=1e-5)
+        if method == "deeplift":
+            assert np.abs(scores.delta[:]).max() < 1e-5
+
+
+def test_the_sample_of_a_profile_has_the_examples_in_it(run):
+    folder, table = run
+    path = save(folder / "profile.ckpt", {"type": "dilated", "head": "profile", "filters": 8, "layers": 2}, seed=1)
+    settings = {"models": path, "target": "even.profile"}
+    attribute(folder, table, name="all.h5", **settings)
+    attribute(folder, table, method="mutagenesis", sample=2, examples=2, **settings)
+    with open_scores(folder / "all.h5") as scores, open_scores(folder / "x.h5") as some:
+        rows, _ = choose_examples(scores.coords, scores.prediction[:], positives(folder, table)[0]["split"], 2)
+        assert set(some.coords["name"]) == set(scores.coords["name"].iloc[rows])
+
+
+@pytest.mark.parametrize("training", [{"learned": False}, {"learned": True, "learned_targets": {"even": False}}])
+def test_a_model_that_never_learned_is_explained_with_a_loud_warning(run, caplog, training):
+    folder, table = run
+    idle = save(folder / "idle.ckpt", {"type": "paper"}, **training)
+    attribute(folder, table, models=[folder / "model.ckpt", idle])
+    warning = next(record for record in caplog.records if record.levelname == "WARNING").getMessage()
+    assert "WARNING" in warning and "idle.ckpt learned nothing about even" in warning
+    assert "/model.ckpt" not in warning
+    with open_scores(folder / "x.h5") as scores:
+        assert not scores.attributes["learned"]
+    caplog.clear()
+    attribute(folder, table)
+    with open_scores(folder / "x.h5") as scores:
+        assert scores.attributes["learned"] and not caplog.records
+
+
+def test_models_of_different_targets_are_not_averaged(run):
+    folder, table = run
+    other = save(folder / "other.ckpt", {"type": "paper"}, targets=("even", "odd"))
+    with pytest.raises(SeqliftError, match=r"other.ckpt: its targets .* differs from that of"):
+        attribute(folder, table, models=[folder / "model.ckpt", other])
 
 
 def test_blocks_change_nothing(run, monkeypatch):
@@ -242,7 +358,7 @@ def test_a_reference_that_was_not_used_is_not_broken_but_one_that_overflowed_is(
 @pytest.mark.parametrize(
     ("settings", "words"),
     [
-        ({"target": "evem"}, "no target 'evem'; it has: odd, even"),
+        ({"target": "evem"}, "no output 'evem'; it has: odd, even"),
         ({"target": "odd"}, "regions have no target 'odd'; they have: even, none"),
         ({"method": "lime"}, "method 'lime' does not exist; choose from deeplift, interior_gradients, mutagenesis"),
         ({"references": "blank"}, "references 'blank' do not exist"),
@@ -284,8 +400,12 @@ def test_the_command(run, capsys):
     with open_scores(folder / "x.h5") as scores:
         assert scores.attributes["n_references"] == "auto" and scores.attributes["error_share"] == 0.3
         assert not scores.attributes["center_first_layer"] and scores.attributes["max_references"] == 200
+    twin = save(folder / "twin.ckpt", {"type": "paper"}, seed=7)
+    assert main([*command, "--model", str(folder / "model.ckpt"), str(twin), "--spread"]) == 0
+    with open_scores(folder / "x.h5") as scores:
+        assert scores.attributes["models"] == 2 and scores.model_spread.shape == (5, LENGTH)
     assert main([*command, "--n-references", "3", "--steps", "3"]) == 1
     assert "`steps` is no setting of deeplift" in capsys.readouterr().err
     assert main([*command, "--target", "none"]) == 1
     error = capsys.readouterr().err
-    assert "seqlift attribute: error:" in error and "no target 'none'" in error and "Traceback" not in error
+    assert "seqlift attribute: error:" in error and "no output 'none'" in error and "Traceback" not in error
