@@ -1,6 +1,5 @@
 """Training as a whole, on a small genome with planted motifs: what it writes, what it learns, how it goes on."""
 
-import json
 import logging
 import os
 import signal
@@ -20,55 +19,16 @@ from seqlift.cli import main
 from seqlift.dataset import load_codes
 from seqlift.errors import SeqliftError
 from seqlift.fitting import RESUME_NAME
-from seqlift.fitting.learner import Learner, plateau_factor, rate_factor
+from seqlift.fitting.learner import Learner, rate_factor
 from seqlift.fitting.loop import _quiet_lightning
 from seqlift.genome import Genome
 from seqlift.models.checkpoint import load_model
 from seqlift.models.predicting import predict
 from seqlift.progress import TrainingProgress
-from seqlift.region_table import COLUMNS
 from seqlift.training import train_model
+from training_fixture import LENGTH, MOTIFS, SETTINGS, flags, make_data
 
 OUTPUTS = {"history.tsv", "model.ckpt"}
-LENGTH = 40
-MOTIFS = {"one": "GATAAG", "two": "CACGTG"}
-SETTINGS = {
-    "architecture": {"type": "basset", "filters": [16], "kernels": [9], "dense": [8], "dropout": 0.1},
-    "epochs": 8,
-    "batch_size": 16,
-    "learning_rate": 0.02,
-    "weight_decay": 0.01,
-    "patience": 20,
-    "jitter": 3,
-    "reverse_complement": True,
-    "seed": 4,
-    "device": "cpu",
-}
-
-
-def make_data(folder, n=600, planted=True):
-    """A genome of three chromosomes with regions that hold motif one, two, both or none, written to `folder`."""
-    random = np.random.default_rng(1)
-    rows, genome = [], {}
-    for chrom, split, share in (("a", "train", 0.6), ("b", "valid", 0.2), ("c", "test", 0.2)):
-        bases = random.choice(list("ACGT"), 60 * int(n * share) + 20)
-        for i in range(int(n * share)):
-            start = 10 + 60 * i
-            has = [bool(i % 2), bool(i % 4 < 2)]
-            for j, motif in enumerate(MOTIFS.values()):
-                if has[j] and planted:
-                    at = start + 4 + 18 * j + random.integers(8)
-                    bases[at : at + len(motif)] = list(motif)
-            kind = "peak" if any(has) else "genome"
-            rows.append(
-                (chrom, start, start + LENGTH, f"{chrom}:{start}", ".", start + 20, kind, split, 0, 1.0, 0.5, "x:1")
-            )
-            rows[-1] += tuple(map(int, has))
-        genome[chrom] = "".join(bases)
-    table = pd.DataFrame(rows, columns=COLUMNS + [f"target:{name}" for name in MOTIFS])
-    (folder / "genome.fa").write_text("".join(f">{chrom}\n{bases}\n" for chrom, bases in genome.items()))
-    table.to_csv(folder / "regions.tsv.gz", sep="\t", index=False)
-    return table
 
 
 @pytest.fixture(scope="module")
@@ -107,7 +67,7 @@ def test_best_epoch_is_that_of_the_least_validation_loss(undisturbed):
     history = pd.read_csv(folder / "history.tsv", sep="\t")
     expected = ["epoch", "train_loss", "valid_loss", "learning_rate", "seconds", "attempt"]
     assert list(history) == [*expected, "valid_auroc_one", "valid_auroc_two"]
-    assert list(history["epoch"]) == [1, 2, 3, 4, 5, 6, 7, 8] and training["epochs"] == training["max_epochs"] == 8
+    assert list(history["epoch"]) == [1, 2, 3, 4, 5, 6, 7, 8] and training["epochs_run"] == training["epochs"] == 8
     best = history.loc[history["valid_loss"].idxmin()]
     assert best["epoch"] == training["best_epoch"] == training["best"]["epoch"]
     assert best["valid_loss"] == pytest.approx(training["valid_loss"], rel=1e-4)
@@ -205,12 +165,12 @@ def test_a_run_that_had_stopped_early_is_not_trained_further(data, tmp_path, mon
     settings = SETTINGS | {"patience": 1, "epochs": 40, "learning_rate": 0.05}
     monkeypatch.setattr(seqlift.fitting.loop, "MIN_PATIENCE_STEPS", 1)
     metrics = train_model(*data, **settings, output_dir=tmp_path / "whole")
-    assert metrics["epochs"] == metrics["best_epoch"] + 1 < 40
+    assert metrics["epochs_run"] == metrics["best_epoch"] + 1 < 40
     with monkeypatch.context() as patch, pytest.raises(KeyboardInterrupt):
         patch.setattr(seqlift.training, "_best_model", lambda *_, **__: signal.raise_signal(signal.SIGINT))
         train_model(*data, **settings, output_dir=tmp_path / "stopped")
     again = train_model(*data, **settings, output_dir=tmp_path / "stopped")
-    assert again["epochs"] == metrics["epochs"] and again["valid_loss"] == metrics["valid_loss"]
+    assert again["epochs_run"] == metrics["epochs_run"] and again["valid_loss"] == metrics["valid_loss"]
 
 
 def test_patience_is_at_least_some_steps(data, tmp_path, monkeypatch):
@@ -218,7 +178,7 @@ def test_patience_is_at_least_some_steps(data, tmp_path, monkeypatch):
     monkeypatch.setattr(seqlift.fitting.loop, "MIN_PATIENCE_STEPS", 88)
     settings = SETTINGS | {"patience": 1, "epochs": 60, "learning_rate": 0.05}
     metrics = train_model(*data, **settings, output_dir=tmp_path)
-    assert metrics["epochs"] == metrics["best_epoch"] + 4 < 60
+    assert metrics["epochs_run"] == metrics["best_epoch"] + 4 < 60
 
 
 @pytest.mark.parametrize(
@@ -303,7 +263,7 @@ def test_slurm_is_not_taken_for_several_nodes(data, tmp_path, monkeypatch):
     for name, value in {"SLURM_JOB_ID": "1", "SLURM_NTASKS": "2", "SLURM_PROCID": "0", "SLURM_JOB_NAME": "x"}.items():
         monkeypatch.setenv(name, value)
     metrics = train_model(*data, **SETTINGS | {"epochs": 1}, output_dir=tmp_path)
-    assert metrics["epochs"] == 1
+    assert metrics["epochs_run"] == 1
 
 
 def test_learning_rate_rises_and_falls_to_zero():
@@ -319,18 +279,6 @@ def test_lightning_speaks_again_afterwards():
     with _quiet_lightning():
         assert not logger.isEnabledFor(logging.INFO)
     assert logger.level == before
-
-
-def flags(folder, output, **changes):
-    settings = SETTINGS | changes
-    arguments = ["train", "--regions", str(folder / "regions.tsv.gz"), "--genome", str(folder / "genome.fa")]
-    for name, value in settings.items():
-        flag = "--" + name.replace("_", "-")
-        if isinstance(value, bool):
-            arguments.append(flag if value else flag.replace("--", "--no-", 1))
-        else:
-            arguments += [flag, json.dumps(value) if isinstance(value, dict) else str(value)]
-    return [*arguments, "--output-dir", str(output)]
 
 
 def test_command_trains_as_the_function_does(tmp_path, capsys, undisturbed):

@@ -42,6 +42,7 @@ from seqlift.models.checkpoint import save_checkpoint
 from seqlift.objectives import CLASS_WEIGHTS, Objective, make_objective
 from seqlift.regions import SIGNAL_PREFIX, TARGET_PREFIX, assign_fold, fold_names, labels_of, target_names
 from seqlift.signal import Signal, load_signal
+from seqlift.splits import check_apart
 
 log = logging.getLogger(__name__)
 
@@ -194,8 +195,8 @@ def train_model(
     -------
     dict
         `training` of the checkpoint: the settings; `best_epoch`, its row of the history as `best`; `learned`,
-        `learned_targets`, `valid_loss`, `base_rate_loss`; `restarts` (how many there were) and `attempt_seed`; `epochs`
-        (of the attempt that was kept), `seconds` (of all), `parameters`, `device`.
+        `learned_targets`, `valid_loss`, `base_rate_loss`; `restarts` (how many there were) and `attempt_seed`;
+        `epochs_run` (of the attempt that was kept), `seconds` (of all), `parameters`, `device`.
 
     Raises
     ------
@@ -210,6 +211,7 @@ def train_model(
     table = _with_splits(table, fold)
     signal = None if architecture["head"] == "classes" else _signal_settings(table, summary, architecture["head"])
     _check_splits(table, architecture["head"])
+    check_apart(table, jitter)
     output_dir = Path(output_dir)
     output_dir.mkdir(parents=True, exist_ok=True)
     deciding = ("epochs", "batch_size", "patience", "jitter", "seed", "fold", "schedule", "precision", "class_weights")
@@ -386,8 +388,7 @@ def _describe(job: Job, model: torch.nn.Module, best: Attempt, attempts: list[At
         "base_rate_loss": best.verdict["base_loss"],
         "restarts": len(attempts) - 1,
         "attempt_seed": best.seed,
-        "max_epochs": settings["epochs"],
-        "epochs": len(best.history),
+        "epochs_run": len(best.history),
         "seconds": round(sum(row["seconds"] for attempt in attempts for row in attempt.history), 1),
         "parameters": _parameters(model),
         "device": job.device,

@@ -73,7 +73,7 @@ def run(arguments: argparse.Namespace) -> None:
         training = train_model(table, genome, summary, architecture=architecture, **settings)
     learned = ", ".join(f"{name} {'yes' if good else 'NO'}" for name, good in training["learned_targets"].items())
     print(
-        f"validation loss {training['valid_loss']:.4f} in epoch {training['best_epoch']} of {training['epochs']} "
+        f"validation loss {training['valid_loss']:.4f} in epoch {training['best_epoch']} of {training['epochs_run']} "
         f"(always saying the same: {training['base_rate_loss']:.4f}); learned: {learned}"
     )
 

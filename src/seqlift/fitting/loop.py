@@ -158,9 +158,10 @@ def _as_it_is(batch):
 @contextlib.contextmanager
 def _quiet_lightning() -> Iterator[None]:
     """Silence what Lightning says about things that are meant."""
-    logger = logging.getLogger("pytorch_lightning")
-    level = logger.level
-    logger.setLevel(logging.WARNING)  # devices found, advertisements
+    loggers = [logging.getLogger(name) for name in ("pytorch_lightning", "lightning_fabric")]
+    levels = [logger.level for logger in loggers]
+    for logger in loggers:
+        logger.setLevel(logging.WARNING)  # devices found, advertisements
     try:
         with warnings.catch_warnings():
             # Batches come from memory: worker processes would only add copying
@@ -171,7 +172,8 @@ def _quiet_lightning() -> Iterator[None]:
             warnings.filterwarnings("ignore", message=r"Detected call of `lr_scheduler.step\(\)` before")
             yield
     finally:
-        logger.setLevel(level)
+        for logger, level in zip(loggers, levels, strict=True):
+            logger.setLevel(level)
 
 
 @contextlib.contextmanager
