@@ -11,12 +11,19 @@ import numpy as np
 import pandas as pd
 import yaml
 
+from seqlift.evaluation.numbers import target_numbers
+from seqlift.metrics import jensen_shannon
+from seqlift.models.outputs import outputs_of
 from seqlift.motifs.logos import information_content, informative_range, pattern_figure, save_figure
 from seqlift.scores import create_scores
 
 MOTIFS = {"GATA1": ("AGATAA", "MA0035.3"), "TAL1": ("ACCATCTG", "MA0091.1"), "": ("TGACTCA", "MA0099.3")}
 METHODS = ("deeplift", "interior_gradients")
-RESAMPLES = 200
+WINDOW = 120  # bp of the signal
+BASELINES = {
+    "motif": {"id": "MA0035.3", "name": "GATA1", "training": 0.9},
+    "kmers": {"k": 6, "penalty": 100.0, "regions": 180},
+}
 PATTERN_COLUMNS = [
     *("pattern", "seqlets", "name", "match_id", "p", "q", "p_tomtom", "strand", "consensus", "width"),
     *("trim_start", "trim_end", "mean_contribution", "information", "closest"),
@@ -34,6 +41,13 @@ def build_run(
     patterns: bool = True,
     truth: dict | None = None,
     learned: bool = True,
+    restarts: int = 0,
+    head: str = "classes",
+    strands: int = 1,
+    folds: int = 0,
+    background: int = 0,
+    masked: bool = False,
+    gc_warning: str = "",
     region_name: str = "peak",
     n_references: int = 4,
     mutagenesis: int = 20,
@@ -44,20 +58,26 @@ def build_run(
     rng = np.random.default_rng(seed)
     run = root / "results" / name / f"{length}bp"
     run.mkdir(parents=True)
-    table, codes = _regions(rng, targets, length, regions, region_name)
+    table, codes = _regions(rng, targets, length, regions, region_name, folds, background, masked)
     strengths = _plant(rng, codes, table, targets)
     table["gc"] = ((codes == 1) | (codes == 2)).mean(axis=1).round(4)
-    table.to_csv(run / "regions.tsv.gz", sep="\t", index=False)
-    _write_region_summary(run, root, table, targets, length)
-    _write_model(run, rng, table, targets, strengths, learned)
-    for target in targets:
+    if head != "classes":
+        for target in targets:
+            expected = np.where(table[f"target:{target}"] == 1, 30, 3) + 40 * strengths[target].sum(axis=1)
+            table[f"signal:{target}"] = rng.poisson(expected).astype(float)
+            table.loc[table.index % 40 == 7, f"signal:{target}"] = np.nan
+    labels = {f"target:{t}": table[f"target:{t}"].map("{:.0f}".format, na_action="ignore") for t in targets}
+    table.assign(**labels).to_csv(run / "regions.tsv.gz", sep="\t", index=False)
+    summary = _write_region_summary(run, root, table, targets, length, head, strands, gc_warning)
+    _write_model(run, rng, table, summary, targets, strengths, learned, restarts, head, strands, folds)
+    for output in outputs_of(head, list(targets)):
         for method in methods:
-            _write_scores(run, rng, table, codes, target, method, n_references, strengths[target])
+            _write_scores(run, rng, table, codes, output, method, n_references, strengths[output.target])
             (run / "tracks").mkdir(exist_ok=True)
-            (run / "tracks" / f"{target}.{method}.bw").write_bytes(b"bigWig")
-            _write_motifs(run, rng, target, method, patterns)
+            (run / "tracks" / f"{output.name}.{method}.bw").write_bytes(b"bigWig")
+            _write_motifs(run, rng, output, method, patterns)
         if mutagenesis:
-            _write_mutagenesis(run, table, codes, target, strengths[target], mutagenesis)
+            _write_mutagenesis(run, table, codes, output, strengths[output.target], mutagenesis)
     if truth is not None:
         (run / "truth.json").write_text(json.dumps(truth))
     config = {
@@ -66,7 +86,7 @@ def build_run(
         "targets": [{"name": target, "peaks": f"{target}.bed"} for target in targets],
         "lengths": [length],
         "regions": {"negatives": "genome", "ratio": 1.0, "valid": ["chr2"], "test": ["chr3"], "seed": 1},
-        "model": {"type": "basset", "filters": [32, 32]},
+        "model": {"type": "basset", "head": head, "filters": [32, 32]},
         "training": {"epochs": 20, "batch_size": 64, "learning_rate": 0.001, "seed": 2},
         "attribution": {"methods": list(methods), "max_regions": 1000, "seed": 3}
         | {"mutagenesis": {"max_regions": mutagenesis}},
@@ -78,7 +98,7 @@ def build_run(
     return run, config_path
 
 
-def _regions(rng, targets, length, regions, region_name):
+def _regions(rng, targets, length, regions, region_name, folds, background, masked):
     rows = []
     for i in range(regions):
         chrom = ["chr1", "chr1", "chr2", "chr3"][i * 4 // regions]
@@ -87,13 +107,20 @@ def _regions(rng, targets, length, regions, region_name):
     table = pd.DataFrame(rows, columns=["chrom", "start", "end", "name", "strand", "summit"])
     table["kind"] = np.where(rng.random(regions) < 0.6, "peak", "genome")
     table["split"] = table["chrom"].map({"chr1": "train", "chr2": "valid", "chr3": "test"})
+    if folds:
+        table["split"] = [f"fold{i * folds // regions}" for i in range(regions)]
+    table["set"] = 0
     table["score"] = rng.uniform(1, 1000, regions).round(1)
     table["gc"] = 0.0
     table["source"] = [f"peaks.bed:{i + 1}" if kind == "peak" else "" for i, kind in enumerate(table["kind"])]
     for target in targets:
-        table[f"target:{target}"] = (
-            (table["kind"] == "peak") & (rng.random(regions) < (0.7 if len(targets) > 1 else 1))
-        ).astype(int)
+        label = (table["kind"] == "peak") & (rng.random(regions) < (0.7 if len(targets) > 1 else 1))
+        table[f"target:{target}"] = label.astype(float)
+    table.loc[table.index[-background:] if background else [], "kind"] = "background"
+    for target in targets:
+        table.loc[table["kind"] == "background", f"target:{target}"] = 0.0
+        if masked:
+            table.loc[(table["kind"] == "genome") & (table.index % 9 == 0), f"target:{target}"] = np.nan
     return table, rng.choice(4, size=(regions, length), p=[0.3, 0.2, 0.2, 0.3]).astype(np.uint8)
 
 
@@ -107,7 +134,7 @@ def _plant(rng, codes, table, targets):
     for target in targets:
         word = np.array(["ACGT".index(base) for base in _motif(target)])
         strength = np.zeros(codes.shape, np.float32)
-        for row in np.flatnonzero(table[f"target:{target}"]):
+        for row in np.flatnonzero(table[f"target:{target}"] == 1):
             for _ in range(rng.integers(1, 4)):
                 at = rng.integers(0, codes.shape[1] - len(word))
                 codes[row, at : at + len(word)] = word
@@ -116,18 +143,23 @@ def _plant(rng, codes, table, targets):
     return strengths
 
 
-def _write_region_summary(run, root, table, targets, length):
+def _write_region_summary(run, root, table, targets, length, head, strands, gc_warning):
     for target in targets:
         (root / f"{target}.bed").write_text("chr1\t1\t2\n")
+        (root / f"{target}.bw").write_bytes(f"signal of {target}".encode())
     (root / "genome.fa").write_text(">chr1\nACGT\n")
-    splits = ("train", "valid", "test")
+    splits = list(dict.fromkeys(table["split"]))
+    background = table["kind"] == "background"
+    negative = ~table["kind"].isin(["peak", "background"])
     kept = {
-        split: {t: int(table.loc[table["split"] == split, f"target:{t}"].sum()) for t in targets}
-        | {"negative": int(((table["split"] == split) & (table["kind"] != "peak")).sum())}
+        split: {t: int((table.loc[table["split"] == split, f"target:{t}"] == 1).sum()) for t in targets}
+        | {"negative": int(((table["split"] == split) & negative).sum())}
         for split in splits
     }
+    files = {t: {"signal": [str(root / f"{t}.bw")], "signal_minus": [], "control": []} for t in targets}
+    signal = {"window": WINDOW, "strands": strands, "control_strands": 0, "missing": "zero", "negative": "refuse"}
     summary = {
-        "format": "seqlift regions 1",
+        "format": "seqlift regions 2",
         "length": length,
         "targets": list(targets),
         "genome": {
@@ -135,71 +167,121 @@ def _write_region_summary(run, root, table, targets, length):
             "sha256": "ab" * 32,
             "chromosomes": {"chr1": 230218, "chr2": 813184, "chr3": 316620},
         },
-        "negatives": {"kind": "genome", "ratio": 1.0, "min_distance": 500},
+        "folds": sum(split.startswith("fold") for split in splits),
+        "settings": {"exclude_regions": [], "include_regions": []},
+        "negatives": {
+            "kind": "genome",
+            "file": None,
+            "ratio": 1.0,
+            "sets": 1,
+            "min_distance": 500,
+            "warning": gc_warning,
+        },
         "seed": 1,
         "kept": kept,
         "regions": {split: int((table["split"] == split).sum()) for split in splits},
+        "masked": {t: int(table[f"target:{t}"].isna().sum()) for t in targets},
+        "windows": dict.fromkeys(splits, 5000),
+        "background": {split: int((background & (table["split"] == split)).sum()) for split in splits},
+        "duplicates": {"identical": 4, "across_splits_dropped": 2},
+        "signal": None if head == "classes" else signal | {"files": files, "unknown": dict.fromkeys(targets, 9)},
         "dropped": {"off_chromosome": 3, "too_many_n": 11, "merged": 0},
         "peaks": {t: {"path": str(root / f"{t}.bed"), "read": 300, "used": 280} for t in targets},
     }
     (run / "regions.json").write_text(json.dumps(summary))
+    return summary
 
 
-def _write_model(run, rng, table, targets, strengths, learned):
-    (run / "model").mkdir()
-    (run / "model" / "model.ckpt").write_bytes(b"weights")
-    epochs = np.arange(1, 16)
-    history = pd.DataFrame({"epoch": epochs, "train_loss": 0.2 + 0.5 * np.exp(-epochs / 3)})
-    history["valid_loss"] = 0.25 + 0.45 * np.exp(-epochs / 3) + 0.004 * np.maximum(0, epochs - 9)
+def _write_model(run, rng, table, summary, targets, strengths, learned, restarts, head, strands, folds):
+    for i in range(max(1, folds)):
+        folder = run / "model" / f"fold{i}" if folds else run / "model"
+        folder.mkdir(parents=True)
+        (folder / "model.ckpt").write_bytes(b"weights")
+        epochs = np.arange(1, 16)
+        kept = pd.DataFrame({"epoch": epochs, "train_loss": 0.2 + (0.5 + 0.04 * i) * np.exp(-epochs / 3)})
+        kept["valid_loss"] = 0.25 + (0.45 + 0.05 * i) * np.exp(-epochs / 3) + 0.004 * np.maximum(0, epochs - 9)
+        for target in targets:
+            kept[f"valid_{'auroc' if head == 'classes' else 'pearson'}_{target}"] = 0.96 - 0.4 * np.exp(-epochs / 2.5)
+        kept["learning_rate"], kept["seconds"] = 0.001, 3.1
+        history = pd.concat([kept.assign(attempt=1, train_loss=9.0)] * restarts + [kept.assign(attempt=restarts + 1)])
+        history.to_csv(folder / "history.tsv", sep="\t", index=False)
+    held_out = table if folds else table[table["split"] != "train"]
+    predictions = held_out[["chrom", "start", "end", "name", "split", "kind"]].copy()
+    predictions["model"] = held_out["split"] if folds else ""
+    predictions["split"] = "test" if folds else held_out["split"]
     for target in targets:
-        history[f"valid_auroc_{target}"] = 0.96 - 0.4 * np.exp(-epochs / 2.5)
-    history["learning_rate"], history["seconds"] = 0.001, 3.1
-    history.to_csv(run / "model" / "history.tsv", sep="\t", index=False)
-
-    from sklearn.metrics import average_precision_score, roc_auc_score
-
-    held_out = table["split"] != "train"
-    predictions = table.loc[held_out, ["chrom", "start", "end", "name", "split"]].copy()
-    test = (predictions["split"] == "test").to_numpy()
-    results = {}
-    for target in targets:
-        label = table.loc[held_out, f"target:{target}"]
-        signal = strengths[target].sum(axis=1)[held_out.to_numpy()] if learned else 0
-        logit = -1.5 + signal * 0.9 + rng.normal(0, 1.0, len(label))
-        predictions[f"target:{target}"], predictions[f"logit:{target}"] = label, logit
-        y, s = label.to_numpy()[test], logit[test] if learned else np.asarray(logit)[test]
-        s = np.asarray(s)
-        auroc, auprc = roc_auc_score(y, s), average_precision_score(y, s)
-        matched = {"auroc": auroc + 0.001, "auroc_low": auroc - 0.02, "auroc_high": 1.0, "negatives": 30}
-        matched |= {"auprc": auprc, "auprc_low": auprc - 0.03, "auprc_high": 1.0}
-        results[target] = {f"{key}_matched": value for key, value in matched.items()} | {
-            "auroc": auroc,
-            "auroc_low": auroc - 0.02,
-            "auroc_high": min(1, auroc + 0.015),
-            "auprc": auprc,
-            "auprc_low": auprc - 0.03,
-            "auprc_high": min(1, auprc + 0.02),
-            "positives": int(y.sum()),
-            "negatives": int((1 - y).sum()),
-        }
+        predictions[f"target:{target}"] = held_out[f"target:{target}"]
+        signal = strengths[target].sum(axis=1)[held_out.index] if learned else 0
+        noise = rng.normal(0, 1.0, (3, len(held_out)))
+        if head == "classes":
+            predictions[f"logit:{target}"] = -1.5 + signal * 0.9 + noise[0]
+        else:
+            predictions[f"signal:{target}"] = held_out[f"signal:{target}"]
+            predictions[f"log_count:{target}"] = 2.2 + signal * 0.35 + 0.3 * noise[0]
+        predictions[f"motif:{target}"] = signal * 0.6 + 1.3 * noise[1]
+        predictions[f"kmers:{target}"] = signal * 0.4 + 1.4 * noise[2]
+    predictions = predictions.reset_index(drop=True)
+    if head == "profile":
+        _write_profiles(run, rng, predictions, targets, strands)
     predictions.to_csv(run / "model" / "predictions.tsv.gz", sep="\t", index=False)
+    models = [
+        {"fold": i if folds else None, "best_epoch": 9, "epochs_run": 15, "seconds": 46.5, "restarts": restarts}
+        | {"attempt": restarts + 1, "learned": learned}
+        for i in range(max(1, folds))
+    ]
     metrics = {
-        "format": "seqlift metrics 1",
-        "targets": results,
+        "format": "seqlift metrics 2",
+        "head": head,
         "split": "test",
-        "bootstrap": {"resamples": RESAMPLES, "seed": 2, "level": 0.95},
-        "best_epoch": 9,
+        "outputs": [
+            {"name": o.name, "target": o.target, "quantity": o.quantity} for o in outputs_of(head, list(targets))
+        ],
+        "targets": {
+            t: target_numbers(predictions, t, head, summary, [BASELINES] * max(1, folds), seed=1) for t in targets
+        },
+        "bootstrap": {"resamples": 1000, "seed": 1, "level": 0.95},
+        "models": models,
         "parameters": 123456,
-        "seconds": 46.5,
         "device": "cpu",
+        "restarts": restarts,
         "learned": learned,
         "learned_targets": dict.fromkeys(targets, learned),
     }
-    (run / "model" / "metrics.json").write_text(json.dumps(metrics))
+    text = json.dumps(metrics, default=float).replace("NaN", "null")
+    (run / "model" / "metrics.json").write_text(text)
 
 
-def _write_scores(run, rng, table, codes, target, method, n_references, strength):
-    rows = np.flatnonzero(table[f"target:{target}"])
+def _write_profiles(run, rng, predictions, targets, strands):
+    """Distances and example profiles: counts around two summits, and what a good model would expect of them."""
+    place = np.arange(WINDOW)
+    shape = 0.1 + np.exp(-((place - 45) ** 2) / 60) + 0.7 * np.exp(-((place - 72) ** 2) / 40)
+    shape = np.stack([shape, shape[::-1]][:strands]) / (shape.sum() * strands)
+    examples = []
+    for target in targets:
+        total = predictions[f"signal:{target}"].fillna(0).to_numpy()
+        values = rng.poisson(np.clip(total, 0, None)[:, None, None] * shape)
+        half = rng.binomial(values, 0.5)
+        shuffled = rng.permuted(values.reshape(len(values), -1), axis=1)
+        flat = np.ones_like(shape) + shape * 20
+        noisy = shape * rng.gamma(9, 1 / 9, (len(values), *shape.shape))
+        known = predictions[f"signal:{target}"].notna() & (values.sum(axis=(1, 2)) > 0)
+        others = {"jsd": noisy, "jsd_shuffled": shuffled, "jsd_mean": np.broadcast_to(flat, values.shape)}
+        for kind, other in others.items():
+            predictions[f"{kind}:{target}"] = np.where(known, jensen_shannon(values, other), np.nan)
+        predictions[f"jsd_replicates:{target}"] = np.where(known, jensen_shannon(half, values - half), np.nan)
+        peaks = predictions[(predictions["split"] == "test") & (predictions[f"target:{target}"] == 1) & known]
+        for row in peaks.index[:3]:
+            for s in range(strands):
+                bases = pd.DataFrame({"position": predictions["start"][row] + 40 + place, "observed": values[row, s]})
+                bases = bases.assign(target=target, name=predictions["name"][row], chrom=predictions["chrom"][row])
+                expected = noisy[row, s] / noisy[row].sum() * values[row].sum()
+                examples.append(bases.assign(strand="+-"[s] if strands == 2 else ".", predicted=expected))
+    pd.concat(examples).to_csv(run / "model" / "profiles.tsv.gz", sep="\t", index=False)
+
+
+def _write_scores(run, rng, table, codes, output, method, n_references, strength):
+    target = output.target
+    rows = np.flatnonzero(table[f"target:{target}"] == 1)
     codes, strength = codes[rows], strength[rows]
     n, length = codes.shape
     sequences = (codes[:, None, :] == np.arange(4)[None, :, None]).astype(np.float32)
@@ -224,7 +306,7 @@ def _write_scores(run, rng, table, codes, target, method, n_references, strength
         path["steps"] = np.full((n, n_references), 20)
     attributes = {
         "method": method,
-        "target": target,
+        "target": output.name,
         "rule": "rescale" if method == "deeplift" else "",
         "references": "dinucleotide",
         "seed": 3,
@@ -233,7 +315,7 @@ def _write_scores(run, rng, table, codes, target, method, n_references, strength
         "package_version": "0.1.0",
     }
     with create_scores(
-        run / "scores" / f"{target}.{method}.h5", table.iloc[rows], length=length, attributes=attributes
+        run / "scores" / f"{output.name}.{method}.h5", table.iloc[rows], length=length, attributes=attributes
     ) as writer:
         writer.append(
             sequences=sequences,
@@ -248,17 +330,17 @@ def _write_scores(run, rng, table, codes, target, method, n_references, strength
         )
 
 
-def _write_mutagenesis(run, table, codes, target, strength, regions):
+def _write_mutagenesis(run, table, codes, output, strength, regions):
     """Of the best held-out region and some others: the contributions of the methods, squashed as by redundant sites."""
-    rows = np.flatnonzero(table[f"target:{target}"])
+    rows = np.flatnonzero(table[f"target:{output.target}"] == 1)
     held_out = rows[(table["split"].iloc[rows] == "test").to_numpy()]
     best = held_out[np.argsort(-strength[held_out].sum(axis=1), kind="stable")[:10]]
     rows = np.union1d(best, rows[: regions - len(best)])
     sequences = (codes[rows][:, None, :] == np.arange(4)[None, :, None]).astype(np.float32)
     noise = np.random.default_rng(7).normal(0, 0.02, strength[rows].shape)
     contributions = sequences * (np.tanh(2 * strength[rows]) / 3 + noise)[:, None]
-    attributes = {"method": "mutagenesis", "target": target, "model_fingerprint": "cd" * 32, "seed": 3}
-    path = run / "scores" / f"{target}.mutagenesis.h5"
+    attributes = {"method": "mutagenesis", "target": output.name, "model_fingerprint": "cd" * 32, "seed": 3}
+    path = run / "scores" / f"{output.name}.mutagenesis.h5"
     with create_scores(path, table.iloc[rows], length=codes.shape[1], attributes=attributes) as writer:
         writer.append(
             sequences=sequences,
@@ -268,8 +350,9 @@ def _write_mutagenesis(run, table, codes, target, strength, regions):
         )
 
 
-def _write_motifs(run, rng, target, method, patterns):
-    folder = run / "motifs" / method / target
+def _write_motifs(run, rng, output, method, patterns):
+    target = output.target
+    folder = run / "motifs" / method / output.name
     (folder / "logos").mkdir(parents=True)
     word, match = MOTIFS.get(target, MOTIFS[""])
     rows = []
@@ -313,7 +396,7 @@ def _write_motifs(run, rng, target, method, patterns):
         json.dumps(
             {
                 "format": "seqlift motifs 1",
-                "target": target,
+                "target": output.name,
                 "method": method,
                 "regions": 200,
                 "seqlets": {"positive": 1045, "negative": 41} if patterns else {"positive": 87, "negative": 0},

@@ -14,12 +14,13 @@ import numpy as np
 import pandas as pd
 import pytest
 from rich.console import Console
+from scipy.stats import binomtest
 
 from report_fixture import METHODS, build_run, write_scores
 from seqlift.cli import main
 from seqlift.errors import SeqliftError
 from seqlift.provenance import collect_provenance, sha256
-from seqlift.report import analysis, figures, load_run, page, write_report
+from seqlift.report import analysis, canvas, figures, load_run, page, write_report
 from seqlift.report.summary import print_summary
 from seqlift.scores import choose_examples
 
@@ -106,9 +107,12 @@ def test_page_shows_the_numbers_of_the_run(whole):
     text = Page(path).text
     metrics = json.loads((run / "model" / "metrics.json").read_text())
     for metric in metrics["targets"].values():
-        for key in ("auroc", "auroc_low", "auprc", "auprc_high"):
-            assert f"{metric[key]:.3f}" in text
-        assert f"{metric['auroc_matched']:.4f}" in text
+        for numbers in (metric, *metric["baselines"].values()):
+            for against in ("matched", "all"):
+                for key in ("auroc", "auroc_low", "auroc_high"):
+                    assert f"{numbers['against'][against][key]:.3f}" in text
+            assert f"{numbers['against']['matched']['auprc_high']:.3f}" in text
+        assert f"error {metric['reliability']['calibration_error']:.3f}" in text
     assert "0.9731" in text and "0.8642" in text  # the truth
     assert "too many N" in text and "11" in text
     assert "merged into" not in text  # nothing was dropped for that reason
@@ -121,9 +125,9 @@ def test_an_ensemble_is_called_so(copy):
     run, config = copy
     assert "A basset network with" in Page(write_report(run, config, run / "report.html")).text
     config.write_text(config.read_text().replace("filters:", "replicates: 5\n  filters:"))
-    assert (
-        "5 basset networks, read together on both strands" in Page(write_report(run, config, run / "report.html")).text
-    )
+    config.write_text(config.read_text().replace("filters:", "both_strands: true\n  filters:"))
+    assert "5 basset networks with" in Page(write_report(run, config, run / "report.html")).text
+    assert "weights in all, read on both strands, learned" in Page(run / "report.html").text
 
 
 def test_same_run_gives_the_same_page_and_leaves_matplotlib_as_it_was(copy):
@@ -163,19 +167,107 @@ def test_no_pattern_found_is_said(tmp_path):
     assert "No pattern was found" in text and "try more regions (attribution.max_regions)" in text
 
 
-def test_a_model_that_learned_nothing_is_called_so(tmp_path):
-    run, config = build_run(tmp_path, learned=False, patterns=False)
+@pytest.mark.parametrize("head", ["classes", "counts"])
+def test_a_model_that_learned_nothing_is_called_so(tmp_path, head):
+    run, config = build_run(tmp_path, learned=False, restarts=2, patterns=False, head=head)
     page_ = Page(write_report(run, config, run / "report.html"))
     assert "The model learned nothing about GATA1 and TAL1" in page_.text
-    assert [attributes for _, attributes in page_.elements if attributes.get("role") == "alert"]
+    assert "although training was started again twice with other seeds" in page_.text
+    # At the top, and where the target's numbers, patterns and examples are
+    assert page_.text.index("The model learned nothing about GATA1 and TAL1") < page_.text.index("Leading pattern")
+    for target in ("GATA1", "TAL1"):
+        assert page_.text.count(f"The model learned nothing about {target}\n") == 3
+    alerts = [attributes for _, attributes in page_.elements if attributes.get("role") == "alert"]
+    assert len(alerts) == 1 + 2 * 3 and all("loud" in attributes["class"] for attributes in alerts)
     lines = _summary(run)
     assert sum("WARNING" in line for line in lines) == 2
+
+
+@pytest.mark.parametrize(("head", "strands"), [("counts", 1), ("profile", 2), ("profile", 1)])
+def test_heads_with_a_signal(tmp_path, head, strands):
+    run, config = build_run(tmp_path, head=head, strands=strands, restarts=1)
+    path = write_report(run, config, run / "report.html")
+    page_, metrics = Page(path), json.loads((run / "model" / "metrics.json").read_text())
+    for target in ("GATA1", "TAL1"):
+        found = metrics["targets"][target]
+        for group in ("all", "peaks"):
+            assert f"{found['groups'][group]['pearson']:.3f}" in page_.text
+            assert f"{found['groups'][group]['spearman_low']:.3f}" in page_.text
+            assert f"{found['baselines']['kmers']['groups'][group]['pearson']:.3f}" in page_.text
+        assert [i for i in page_.all("img") if f"observed log counts of {target}" in i["alt"]]
+        if head == "profile":
+            for kind in ("model", "shuffled", "mean", "replicates"):
+                for group in ("peaks", "all"):
+                    assert f"{found['profile']['groups'][group][kind]['median']:.3f}" in page_.text
+    assert "6-mers, ridge regression" in page_.text and "Training learned nothing once" in page_.text
+    assert "ROC" not in page_.text and "the middle 120 bp" in page_.text
+    drawn = [image["alt"] for image in page_.all("img") if image["alt"].startswith("Observed and predicted signal")]
+    assert len(drawn) == (6 if head == "profile" else 0)
+    # Scores, patterns and tracks are those of each output, numbers those of each target
+    outputs = [f"{t}.{kind}" for t in ("GATA1", "TAL1") for kind in ("counts", "profile")]
+    links = {unquote(link["href"]) for link in page_.all("a")}
+    for output in outputs if head == "profile" else ("GATA1", "TAL1"):
+        assert {f"scores/{output}.deeplift.h5", f"tracks/{output}.interior_gradients.bw"} <= links
+        assert f"motifs/deeplift/{output}/logos/" in links
+    roles = [entry["role"] for entry in json.loads((run / "provenance.json").read_text())["inputs"]]
+    assert roles == ["genome", "peaks of GATA1", "peaks of TAL1", "signal of GATA1", "signal of TAL1"]
+    lines = _summary(run)
+    assert all(len(line) <= 80 for line in lines if str(run) not in line)
+    assert f"{metrics['targets']['TAL1']['groups']['all']['pearson']:.3f}" in "\n".join(lines)
+
+
+def test_folds(tmp_path):
+    run, config = build_run(tmp_path, folds=3, background=30)
+    page_ = Page(write_report(run, config, run / "report.html"))
+    metrics = json.loads((run / "model" / "metrics.json").read_text())
+    for found in metrics["targets"].values():
+        for fold in found["folds"]["each"]:
+            assert f"{fold['auroc']:.3f}" in page_.text and f"{fold['auprc']:.3f}" in page_.text
+        assert f"{found['folds']['standard_deviation']['auroc']:.3f}" in page_.text
+        assert f"{found['against']['background']['auprc']:.3f}" in page_.text
+    links = {unquote(link["href"]) for link in page_.all("a")}
+    assert {f"model/fold{i}/model.ckpt" for i in range(3)} <= links and "model/model.ckpt" not in links
+    assert "3 times: each time without one of 3 folds" in page_.text and "fold 2" in page_.text
+    (run / "model" / "fold1" / "history.tsv").unlink()
+    with pytest.raises(SeqliftError, match=r"fold1/history\.tsv: no such file"):
+        write_report(run, config, run / "report.html")
+
+
+def test_what_the_regions_say_of_themselves(tmp_path):
+    warning = "negatives do not match the peaks in GC content: the mean difference is above 0.02 in test 0.031"
+    run, config = build_run(tmp_path, masked=True, background=25, gc_warning=warning, learned=True)
+    page_ = Page(write_report(run, config, run / "report.html"))
+    assert "Negatives do not match the peaks in GC content" in page_.text and "test 0.031." in page_.text
+    metrics = json.loads((run / "model" / "metrics.json").read_text())
+    for target, found in metrics["targets"].items():
+        assert found["masked"] > 0 and f"regions have no label of {target}" in page_.text
+    assert "left out, label masked" in page_.text and "AUPRC, genome" in page_.text
+    assert "weighted to stand for all its windows" in page_.text
+    assert "nothing is said of the true imbalance" not in page_.text
+
+
+def test_no_background_is_said(whole):
+    assert "nothing is said of the true imbalance" in Page(whole[2]).text
+
+
+def test_history_of_the_training_that_was_kept(tmp_path):
+    run, _ = build_run(tmp_path, restarts=2)
+    (history,) = load_run(run).histories()
+    assert list(history["epoch"]) == list(range(1, 16)) and (history["attempt"] == 3).all()
+
+
+def test_wilson_interval_is_that_of_scipy():
+    positives, n = np.array([0, 3, 10, 7]), np.array([5, 9, 10, 200])
+    low, high = analysis.wilson_interval(positives, n)
+    for i in range(4):
+        found = binomtest(positives[i], n[i]).proportion_ci(method="wilson")
+        assert (low[i], high[i]) == pytest.approx((found.low, found.high), abs=1e-4)
 
 
 def test_numbers_of_two_trainings_are_called_so(copy):
     path = copy[0] / "model" / "metrics.json"
     metrics = json.loads(path.read_text())
-    metrics["targets"]["TAL1"]["auroc"] = 0.71
+    metrics["targets"]["TAL1"]["against"]["all"]["auroc"] = 0.71
     path.write_text(json.dumps(metrics))
     text = Page(write_report(*copy, copy[0] / "report.html")).text
     assert "metrics.json and predictions.tsv.gz disagree on TAL1" in text
@@ -205,9 +297,9 @@ def test_scores_of_two_models_are_called_so(copy):
     [
         ("regions.json", "regions"),
         ("regions.tsv.gz", "regions"),
-        ("model/metrics.json", "train"),
+        ("model/metrics.json", "evaluate"),
         ("model/history.tsv", "train"),
-        ("model/predictions.tsv.gz", "train"),
+        ("model/predictions.tsv.gz", "evaluate"),
         ("scores/TAL1.interior_gradients.h5", "attribute"),
         ("scores/TAL1.mutagenesis.h5", "attribute"),
         ("tracks/GATA1.deeplift.bw", "tracks"),
@@ -232,8 +324,8 @@ def test_missing_file_is_named_with_its_stage(copy, name, stage, capsys):
     [
         ("regions.json", b'{"format": "seq', "not JSON"),
         ("regions.json", b"[]", "no JSON object"),
-        ("model/metrics.json", b'{"format": "other 7"}', "'other 7', not 'seqlift metrics 1'"),
-        ("model/metrics.json", b'{"format": "seqlift metrics 1"}', "lacks the key 'targets'"),
+        ("model/metrics.json", b'{"format": "other 7"}', "'other 7', not 'seqlift metrics 2'"),
+        ("model/metrics.json", b'{"format": "seqlift metrics 2"}', "lacks the key 'targets'"),
         ("model/history.tsv", b"epoch\ttrain_loss\n1\t2\n", "lacks the column 'valid_loss'"),
         ("model/predictions.tsv.gz", b"\x1f\x8b\x08\x00cut", "cannot be read"),
         ("model/predictions.tsv.gz", b"plain", "cannot be read"),
@@ -324,7 +416,7 @@ def test_examples_are_the_highest_held_out_ones_that_do_not_overlap():
     split = pd.Series(["train", "test", "test", "test", "test", "valid"])
     rows, rule = choose_examples(coords, prediction, split, 3)
     assert rows == [2, 3, 4]  # 1 overlaps 2; 3 and 4 tie and keep their order
-    assert "held-out" in rule and "highest predicted logit" in rule
+    assert "held-out" in rule and "highest prediction" in rule
     assert choose_examples(coords, prediction, split, 0)[0] == []
     rows, rule = choose_examples(coords, prediction, pd.Series(["train"] * 6), 1)
     assert rows == [0] and "no held-out region" in rule
@@ -532,7 +624,7 @@ def test_svg_becomes_an_address_that_keeps_numbers_in_text():
     svg = (
         '<?xml version="1.0"?>\n<svg width="9pt"><path d="M 1.23456 2 \nL 3 4.5 \nz\n"/>\n<text>0.987 # 5%</text></svg>'
     )
-    source = figures.svg_source(svg)
+    source = canvas.svg_source(svg)
     drawn = unquote(source.removeprefix("data:image/svg+xml,"))
     assert drawn == '<svg width="9pt"><path d="M1.23 2L3 4.5z"/><text>0.987 # 5%</text></svg>'
     assert not set(source) & set("\"<># '")
@@ -588,6 +680,7 @@ def test_summary_shows_numbers_and_places_in_80_columns(whole):
     assert all(len(line) <= 80 for line in lines if str(run) not in line)
     metrics = json.loads((run / "model" / "metrics.json").read_text())["targets"]
     for target, metric in metrics.items():
+        metric = metric["against"]["all"]
         assert f"{metric['auroc']:.3f}" in text and f"{metric['auroc_low']:.3f}-{metric['auroc_high']:.3f}" in text
         assert f"    {run / 'motifs' / 'deeplift' / target / 'logos'}" in lines
     assert "0.973" in text and "0.864" in text and "1.0e-09" in text

@@ -73,6 +73,16 @@ def report(tmp_path_factory):
     return write_report(run, config, run / "report.html").read_text(encoding="utf-8")
 
 
+@pytest.fixture(scope="module")
+def profile_report(tmp_path_factory):
+    """Profiles of folds, which have other tables and figures."""
+    targets = ("ATAC", "a_target_with_a_name_that_no_phone_can_hold_in_one_line_of_text")
+    run, config = build_run(
+        tmp_path_factory.mktemp("run"), targets=targets, head="profile", strands=2, folds=3, methods=("deeplift",)
+    )
+    return write_report(run, config, run / "report.html").read_text(encoding="utf-8")
+
+
 def look(page, width, folder):
     """Load the page in a frame of `width` pixels and give what the script measured."""
     harness = folder / "harness.html"
@@ -100,3 +110,12 @@ def test_page_fits_and_works(report, width, tmp_path):
     assert found["p"] == ["ascending", "pos_0", "pos_1", "neg_0"]
     assert found["name"][:2] == ["ascending", "pos_0"]
     assert found["sorted_headings"] == 1
+
+
+@pytest.mark.parametrize("width", [400, 768, 1280])
+def test_page_of_profiles_fits(profile_report, width, tmp_path):
+    found = look(profile_report, width, tmp_path)
+    assert found["inner"] == width and found["content"] <= width, found["wide"]
+    assert found["wide"] == []
+    assert found["images"] > 20 and found["broken"] == 0 and found["outside"] == 0
+    assert found["stops"] == found["scrolling"] and found["smallest"] >= 24

@@ -12,6 +12,7 @@ import json
 import os
 import platform
 import subprocess
+from collections.abc import Iterator
 from pathlib import Path
 
 from seqlift.files import replacing
@@ -59,8 +60,7 @@ def collect_provenance(config: dict, regions: dict, metrics: dict, attributions:
     """
     genome = regions["genome"]
     inputs = [{"role": "genome", "path": str(genome["path"]), "sha256": genome.get("sha256")}]
-    for target, peaks in regions["peaks"].items():
-        inputs.append({"role": f"peaks of {target}", "path": str(peaks["path"]), "sha256": sha256(peaks["path"])})
+    inputs += [{"role": role, "path": path, "sha256": sha256(path)} for role, path in _files(regions)]
     return {
         "format": FORMAT,
         "created": datetime.datetime.now(datetime.UTC).isoformat(timespec="seconds"),
@@ -122,6 +122,22 @@ def sha256(path: str | os.PathLike) -> str | None:
             return hashlib.file_digest(file, "sha256").hexdigest()
     except OSError:
         return None
+
+
+def _files(regions: dict) -> Iterator[tuple[str, str]]:
+    """Role and path of every file besides the genome that the regions were made from."""
+    for target, peaks in regions["peaks"].items():
+        yield f"peaks of {target}", str(peaks["path"])
+    for target, files in ((regions.get("signal") or {}).get("files") or {}).items():
+        for kind, paths in files.items():
+            for path in paths:
+                yield f"{kind.replace('_', ', ')} of {target}", str(path)
+    negatives = (regions.get("negatives") or {}).get("file")
+    if negatives:
+        yield "negatives", str(negatives)
+    for kind in ("exclude_regions", "include_regions"):
+        for path in (regions.get("settings") or {}).get(kind) or ():
+            yield kind.replace("_", " "), str(path)
 
 
 def _flatten(config: dict, prefix: str = ""):

@@ -135,7 +135,7 @@ def _training(parts: Sequence[Part]) -> dict:
                 "fingerprint": part.model.fingerprint,
                 **{
                     key: training.get(key)
-                    for key in ("best_epoch", "epochs", "seconds", "valid_loss", "base_rate_loss")
+                    for key in ("best_epoch", "epochs_run", "seconds", "valid_loss", "base_rate_loss")
                 },
             }
         )

@@ -46,9 +46,9 @@ def write_report(run_dir: str | os.PathLike, config_path: str | os.PathLike, out
     mutagenesis = (attribution.get("mutagenesis") or {}).get("max_regions", 0) > 0
     run = load_run(run_dir, methods=attribution.get("methods"), mutagenesis=mutagenesis)
     attributions = {}
-    for target in run.targets:
+    for output_name in run.outputs:
         for method in [*run.methods, *([MUTAGENESIS] if run.mutagenesis else [])]:
-            path = run.scores(target, method)
+            path = run.scores(output_name, method)
             with open_scores(path) as scores:
                 attributions[path.name] = scores.attributes
     provenance = collect_provenance(config, run.regions, run.metrics, attributions)

@@ -182,6 +182,14 @@ def curves(labels: np.ndarray, logits: np.ndarray, points: int = 400) -> Curves 
     )
 
 
+def wilson_interval(positives: np.ndarray, n: np.ndarray, z: float = 1.96) -> tuple[np.ndarray, np.ndarray]:
+    """Ends of Wilson's 95 % interval of a share, `positives` of `n`, both shape (B,), n at least 1."""
+    share = positives / n
+    middle = (share + z**2 / (2 * n)) / (1 + z**2 / n)
+    half = z / (1 + z**2 / n) * np.sqrt(share * (1 - share) / n + z**2 / (4 * n**2))
+    return np.maximum(middle - half, 0), np.minimum(middle + half, 1)
+
+
 def read_examples(paths: dict[str, Path], table: pd.DataFrame, count: int) -> tuple[list[Example], str]:
     """Examples of one target with the contributions of every method.
 

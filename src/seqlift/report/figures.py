@@ -1,117 +1,64 @@
-"""The report's figures: matplotlib's object interface, written as small SVG that is the same for the same numbers.
-
-A figure stands in the page as an `<img>` whose address holds the drawing itself, so the page needs no network, figures
-cannot disturb each other's identifiers, and each has its description as alternative text. Text stays text in the
-reader's own sans-serif font; letters of sequence logos are shapes.
-"""
-
-import io
-import re
-from dataclasses import dataclass
-from pathlib import Path
-from urllib.parse import quote
+"""Figures of training, regions and explanations; those of performance are in `performance_figures`."""
 
 import matplotlib
 import numpy as np
 import pandas as pd
 from matplotlib.axes import Axes
-from matplotlib.backends.backend_svg import FigureCanvasSVG
 from matplotlib.colors import LinearSegmentedColormap, LogNorm
-from matplotlib.figure import Figure
 from matplotlib.ticker import FuncFormatter, MaxNLocator
 
-from seqlift.errors import SeqliftError
 from seqlift.motifs.logos import draw_logo
-from seqlift.report.analysis import Agreement, Completeness, Curves, Example, PathCurve
+from seqlift.report.analysis import Agreement, Completeness, Example, PathCurve
+from seqlift.report.canvas import INK, NEGATIVE, PAGE, PAIR, POSITIVE, RULE, SOFT, Image, axes, drawing
 from seqlift.report.run import METHOD_NAMES, MUTAGENESIS
 
-INK, SOFT, RULE = "#1c2733", "#64707d", "#d5dbe1"
 METHOD_COLOURS = {"deeplift": "#1f5fa8", "interior_gradients": "#b4541a", MUTAGENESIS: "#2f7d4f"}
-POSITIVE, NEGATIVE = "#1f5fa8", "#8b97a3"
+LEGEND = 8  # names that fit into a legend
 LOGO_BASES = 100  # letters of a page-wide logo that an eye can still read; longer regions show their core
-PAGE = 10.6  # inches: 1018 CSS pixels, the width of the page's column
-PAIR = 2.5  # inches: 240 CSS pixels, so that two pairs of figures stand side by side
-
-STYLE = {
-    "axes.edgecolor": "#8b97a3",
-    "axes.labelcolor": INK,
-    "axes.labelsize": 9,
-    "axes.linewidth": 0.7,
-    "axes.spines.right": False,
-    "axes.spines.top": False,
-    "figure.facecolor": "none",
-    "axes.facecolor": "none",
-    "font.family": "DejaVu Sans",  # comes with matplotlib; only used to measure, see `_image`
-    "font.size": 9,
-    "legend.fontsize": 8.5,
-    "legend.frameon": False,
-    "lines.linewidth": 1.6,
-    "lines.solid_capstyle": "round",
-    "svg.fonttype": "none",
-    "svg.hashsalt": "seqlift",
-    "text.parse_math": False,  # names come from files: a `$` in one is a dollar sign
-    "text.color": INK,
-    "xtick.color": "#8b97a3",
-    "ytick.color": "#8b97a3",
-    "xtick.labelcolor": SOFT,
-    "ytick.labelcolor": SOFT,
-    "xtick.labelsize": 8.5,
-    "ytick.labelsize": 8.5,
-    "xtick.major.width": 0.7,
-    "ytick.major.width": 0.7,
-}
-_FONTS = "system-ui, 'Segoe UI', Roboto, 'Helvetica Neue', Arial, sans-serif"
-_DECIMALS = re.compile(r"-?\d+\.\d{3,}")
-_TAG = re.compile(r"<[^>]*>")
-_PATH_DATA = re.compile(r' d="[^"]*"')
-_SPACE_AROUND_COMMANDS = re.compile(r"\s*([A-Za-z])\s+(?=[-\d.MLQCz\"])|\s+(?=\")")
 _DENSITY = LinearSegmentedColormap.from_list("density", ["#e9eff6", "#8fb3d9", "#1f5fa8", "#0c2747"])
 
 
-@dataclass(frozen=True)
-class Image:
-    """A drawing ready for the page: `source` for `src`, its alternative text and its size in CSS pixels."""
-
-    source: str
-    alt: str
-    width: int
-    height: int
-
-
-def training(history: pd.DataFrame, best_epoch: int | None) -> Image:
-    """Training and validation loss by epoch."""
-    with _figure(3.5, 2.6) as (figure, image):
+def training(histories: list[pd.DataFrame], best_epochs: list[int | None]) -> Image:
+    """Training and validation loss by epoch, of each model."""
+    with drawing(3.5, 2.6) as (figure, image):
         ax = figure.add_subplot()
-        ax.plot(history["epoch"], history["train_loss"], color=NEGATIVE, label="training")
-        ax.plot(history["epoch"], history["valid_loss"], color=POSITIVE, label="validation")
-        _mark_epoch(ax, best_epoch)
-        _axes(ax, "epoch", "loss")
+        for i, history in enumerate(histories):
+            look = {"linewidth": 1.6 if len(histories) == 1 else 0.9}
+            labels = ("training", "validation") if i == 0 else (None, None)
+            ax.plot(history["epoch"], history["train_loss"], color=NEGATIVE, label=labels[0], **look)
+            ax.plot(history["epoch"], history["valid_loss"], color=POSITIVE, label=labels[1], **look)
+        _mark_epochs(ax, best_epochs)
+        axes(ax, "epoch", "loss")
         ax.xaxis.set_major_locator(MaxNLocator(5, integer=True))
         ax.legend(loc="upper right")
-        last = history.iloc[-1]
-        return image(
-            f"Line chart of the loss over {len(history)} epochs; it ends at {last['train_loss']:.3g} in training and "
-            f"{last['valid_loss']:.3g} in validation."
-        )
+        last = [history.iloc[-1] for history in histories]
+        ends = [", ".join(f"{row[f'{kind}_loss']:.3g}" for row in last) for kind in ("train", "valid")]
+        return image(f"Line chart of the loss by epoch; it ends at {ends[0]} in training and {ends[1]} in validation.")
 
 
-def validation_auroc(history: pd.DataFrame, targets: list[str], best_epoch: int | None) -> Image:
-    """AUROC on the validation split by epoch, one line a target."""
-    with _figure(3.5, 2.6) as (figure, image):
+def validation(histories: list[pd.DataFrame], targets: list[str], kind: str, best_epochs: list[int | None]) -> Image:
+    """AUROC or Pearson correlation (`kind`) on the validation split by epoch, one line a target and model."""
+    name = {"auroc": "AUROC", "pearson": "Pearson"}[kind]
+    with drawing(3.5, 2.6) as (figure, image):
         ax = figure.add_subplot()
         for colour, target in zip(_target_colours(len(targets)), targets, strict=True):
-            ax.plot(history["epoch"], history[f"valid_auroc_{target}"], color=colour, label=_legend(target))
-        _mark_epoch(ax, best_epoch)
-        _axes(ax, "epoch", "AUROC, validation")
+            for i, history in enumerate(histories):
+                label = _legend(target) if i == 0 and len(targets) <= LEGEND else None
+                width = 1.6 if len(histories) == 1 else 0.9
+                ax.plot(history["epoch"], history[f"valid_{kind}_{target}"], color=colour, label=label, linewidth=width)
+        _mark_epochs(ax, best_epochs)
+        axes(ax, "epoch", f"{name}, validation")
         ax.xaxis.set_major_locator(MaxNLocator(5, integer=True))
-        ax.legend(loc="lower right")
-        best = ", ".join(f"{target} {history[f'valid_auroc_{target}'].max():.3f}" for target in targets)
-        return image(f"Line chart of the validation AUROC over {len(history)} epochs. Highest: {best}.")
+        if len(targets) <= LEGEND:
+            ax.legend(loc="lower right")
+        highest = {t: max(history[f"valid_{kind}_{t}"].max() for history in histories) for t in targets}
+        best = ", ".join(f"{target} {value:.3f}" for target, value in highest.items())
+        return image(f"Line chart of the {name} on validation regions by epoch. Highest: {best}.")
 
 
 def gc_match(positives: np.ndarray, negatives: np.ndarray) -> Image:
     """Distribution of GC content of positive and negative regions."""
-    with _figure(3.5, 2.6) as (figure, image):
+    with drawing(3.5, 2.6) as (figure, image):
         ax = figure.add_subplot()
         both = np.r_[positives, negatives]
         edges = np.linspace(both.min() - 0.01, both.max() + 0.01, 25)
@@ -131,37 +78,11 @@ def gc_match(positives: np.ndarray, negatives: np.ndarray) -> Image:
                     linewidth=0 if fill else 1.6,
                     label=label,
                 )
-        _axes(ax, "GC content", "% of regions")
+        axes(ax, "GC content", "% of regions")
         ax.xaxis.set_major_formatter(FuncFormatter(lambda value, _: f"{100 * value:.0f}%"))
         ax.set_ylim(0, ax.get_ylim()[1] * 1.18)
         ax.legend(loc="upper right", ncols=2, columnspacing=1.2, handlelength=1.4)
         return image("Histograms of the GC content of positive and negative regions, one over the other.")
-
-
-def roc(target: str, found: Curves, best_possible: float | None) -> Image:
-    """Receiver operating characteristic of one target."""
-    with _figure(PAIR, 2.4) as (figure, image):
-        ax = figure.add_subplot()
-        ax.plot([0, 1], [0, 1], color=RULE, linewidth=1, zorder=1)
-        ax.plot(found.false_positive_rate, found.true_positive_rate, color=POSITIVE)
-        _unit_square(ax, "false positive rate", "true positive rate")
-        note = f"AUROC {found.auroc:.3f}" + ("" if best_possible is None else f"\nbest possible {best_possible:.3f}")
-        ax.text(0.97, 0.05, note, ha="right", va="bottom", transform=ax.transAxes)
-        return image(f"ROC curve of {target} on the held-out split; area {found.auroc:.3f}.")
-
-
-def precision_recall(target: str, found: Curves) -> Image:
-    """Precision against recall of one target."""
-    with _figure(PAIR, 2.4) as (figure, image):
-        ax = figure.add_subplot()
-        ax.axhline(found.prevalence, color=RULE, linewidth=1, zorder=1)
-        ax.plot(found.recall, found.precision, color=POSITIVE)
-        _unit_square(ax, "recall", "precision")
-        ax.text(0.03, 0.05, f"AUPRC {found.auprc:.3f}\nby chance {found.prevalence:.3f}", transform=ax.transAxes)
-        return image(
-            f"Precision-recall curve of {target} on the held-out split; area {found.auprc:.3f}, "
-            f"by chance {found.prevalence:.3f}."
-        )
 
 
 def example_region(example: Example, planted: list[tuple[int, int, str]] = ()) -> tuple[Image, str]:
@@ -194,7 +115,7 @@ def example_region(example: Example, planted: list[tuple[int, int, str]] = ()) -
     rows[-1] = (*rows[-1][:3], 0.48)
     top = 0.38 if planted else 0.22
     total = top + sum(height + room for _, _, height, room in rows)
-    with _figure(PAGE, total) as (figure, image):
+    with drawing(PAGE, total) as (figure, image):
         y = total - top
         for i, (kind, method, height, room) in enumerate(rows):
             y -= height
@@ -231,13 +152,13 @@ def core(importance: np.ndarray, width: int) -> tuple[int, int]:
 
 def path_prediction(curve: PathCurve, rows: list[int]) -> Image:
     """The output along the path from reference to sequence: examples, the mean, and where most regions lie."""
-    with _figure(PAIR, 2.2) as (figure, image):
+    with drawing(PAIR, 2.2) as (figure, image):
         ax = figure.add_subplot()
         _band(ax, curve.alphas, curve.prediction)
         for row in rows:
             ax.plot(curve.alphas, curve.prediction[row], color=SOFT, linewidth=0.8, alpha=0.8)
         ax.plot(curve.alphas, curve.prediction.mean(axis=0), color=METHOD_COLOURS["interior_gradients"], linewidth=2.2)
-        _axes(ax, "α, from reference to sequence", "output f (logit)")
+        axes(ax, "α, from reference to sequence", "output f")
         ax.set_xlim(0, 1)
         ends = curve.prediction.mean(axis=0)
         return image(f"The mean output rises from {ends[0]:.2f} at the reference to {ends[-1]:.2f} at the sequence.")
@@ -245,14 +166,14 @@ def path_prediction(curve: PathCurve, rows: list[int]) -> Image:
 
 def path_gradient(curve: PathCurve, rows: list[int]) -> Image:
     """The size of the gradients along the path."""
-    with _figure(PAIR, 2.2) as (figure, image):
+    with drawing(PAIR, 2.2) as (figure, image):
         ax = figure.add_subplot()
         _band(ax, curve.nodes, curve.gradient_size)
         for row in rows:
             ax.plot(curve.nodes, curve.gradient_size[row], color=SOFT, linewidth=0.8, alpha=0.8)
         mean = curve.gradient_size.mean(axis=0)
         ax.plot(curve.nodes, mean, color=METHOD_COLOURS["interior_gradients"], linewidth=2.2)
-        _axes(ax, "α, from reference to sequence", "size of gradients")
+        axes(ax, "α, from reference to sequence", "size of gradients")
         ax.set_xlim(0, 1)
         ax.set_ylim(0)
         peak = curve.nodes[int(np.argmax(mean))]
@@ -261,7 +182,7 @@ def path_gradient(curve: PathCurve, rows: list[int]) -> Image:
 
 def completeness(found: Completeness, method: str) -> Image:
     """Distribution of the relative completeness error, on a logarithmic axis."""
-    with _figure(PAIR, 2.1) as (figure, image):
+    with drawing(PAIR, 2.1) as (figure, image):
         ax = figure.add_subplot()
         values = found.relative[np.isfinite(found.relative)]
         floor = 1e-9  # below float32's rounding: drawn in the first bar
@@ -273,28 +194,28 @@ def completeness(found: Completeness, method: str) -> Image:
         ax.annotate("tolerance ", (limit, 1), xycoords=("data", "axes fraction"), ha="right", va="top", fontsize=8.5)
         ax.xaxis.set_major_locator(MaxNLocator(4, integer=True))
         ax.xaxis.set_major_formatter(FuncFormatter(lambda value, _: _power(value)))
-        _axes(ax, "relative error", "explanations")
+        axes(ax, "relative error", "explanations")
         median = np.median(values) if len(values) else float("nan")
         return image(f"Histogram of the relative completeness error of {METHOD_NAMES[method]}; median {median:.1e}.")
 
 
 def agreement_histogram(found: Agreement) -> Image:
     """Distribution over regions of the correlation between the two methods."""
-    with _figure(PAIR, 2.2) as (figure, image):
+    with drawing(PAIR, 2.2) as (figure, image):
         ax = figure.add_subplot()
         values = found.per_region[np.isfinite(found.per_region)]
         low = min(0.9, np.floor(10 * values.min()) / 10) if len(values) else 0.0
         ax.hist(values, bins=np.linspace(low, 1, 41), color=SOFT, alpha=0.8)
         median = float(np.median(values)) if len(values) else float("nan")
         ax.axvline(median, color=INK, linewidth=1)
-        _axes(ax, "correlation within a region", "regions")
+        axes(ax, "correlation within a region", "regions")
         ax.set_xlim(low, 1)
         return image(f"Histogram over regions of the correlation between the two methods; median {median:.2f}.")
 
 
 def agreement_density(found: Agreement, first: str, second: str) -> Image:
     """Contribution by one method against the other, as a density over all bases."""
-    with _figure(PAIR, 2.2) as (figure, image):
+    with drawing(PAIR, 2.2) as (figure, image):
         ax = figure.add_subplot()
         counts = np.ma.masked_less(found.density.T, 1)
         limit = float(found.edges[-1])
@@ -312,7 +233,7 @@ def agreement_density(found: Agreement, first: str, second: str) -> Image:
         room = found.edges[[used[0], used[-1] + 1]] if len(used) else (-1, 1)
         ax.set_xlim(*room)
         ax.set_ylim(*room)
-        _axes(ax, METHOD_NAMES[first], METHOD_NAMES[second])
+        axes(ax, METHOD_NAMES[first], METHOD_NAMES[second])
         ax.locator_params(nbins=5)
         ax.set_aspect("equal", adjustable="box")
         return image(
@@ -330,7 +251,7 @@ def yardstick(values: dict[str, np.ndarray], kind: str) -> Image:
     kind : str
         Of the correlation, for the description.
     """
-    with _figure(PAIR, 0.55 + 0.55 * len(values)) as (figure, image):
+    with drawing(PAIR, 0.55 + 0.55 * len(values)) as (figure, image):
         ax = figure.add_subplot()
         random = np.random.default_rng(0)  # dots of a row are set apart up and down
         lowest, said = 0.8, []
@@ -353,68 +274,21 @@ def yardstick(values: dict[str, np.ndarray], kind: str) -> Image:
         return image(f"{kind} correlation with mutagenesis, a dot for each region; medians: {', '.join(said)}.")
 
 
-class _figure:  # noqa: N801, used like a function: `with _figure(3, 2) as (figure, image):`
-    """Opens a figure of `width` × `height` inches in the report's style; gives it and the call that finishes it."""
-
-    def __init__(self, width: float, height: float):
-        self.size = width, height
-        self.style = matplotlib.rc_context(STYLE)
-
-    def __enter__(self):
-        self.style.__enter__()
-        self.figure = Figure(figsize=self.size)
-        FigureCanvasSVG(self.figure)
-        return self.figure, self._image
-
-    def __exit__(self, *error):
-        return self.style.__exit__(*error)
-
-    def _image(self, alt: str) -> Image:
-        if self.size[0] < PAGE:
-            self.figure.set_layout_engine("constrained", w_pad=0.03, h_pad=0.03)
-        handle = io.StringIO()
-        self.figure.savefig(handle, format="svg", metadata={"Date": None, "Creator": None})
-        width, height = (round(96 * inches) for inches in self.size)
-        return Image(svg_source(handle.getvalue()), alt, width, height)
-
-
-def svg_source(svg: str) -> str:
-    """SVG text as an address for `<img src>`: two decimals, the reader's font, no preamble, no idle white space."""
-    svg = svg[svg.index("<svg") :]
-    svg = _TAG.sub(lambda tag: _DECIMALS.sub(_two_decimals, tag.group()), svg)
-    svg = _PATH_DATA.sub(lambda found: _SPACE_AROUND_COMMANDS.sub(r"\1", found.group()), svg)
-    svg = svg.replace("'DejaVu Sans'", _FONTS)
-    svg = re.sub(r">\s+<", "><", svg)
-    return "data:image/svg+xml," + quote(svg, safe="=:/;,?@!$*()-._~+^|{}[]")
-
-
-def _two_decimals(found: re.Match) -> str:
-    return f"{float(found.group()):.2f}".rstrip("0").rstrip(".")
-
-
-def _axes(ax: Axes, xlabel: str, ylabel: str) -> None:
-    ax.set_xlabel(xlabel)
-    ax.set_ylabel(ylabel)
-    ax.yaxis.set_major_locator(MaxNLocator(5))
-
-
-def _unit_square(ax: Axes, xlabel: str, ylabel: str) -> None:
-    ax.set_xlabel(xlabel)
-    ax.set_ylabel(ylabel)
-    ax.set_xlim(-0.01, 1.01)
-    ax.set_ylim(-0.01, 1.01)
-    ticks = [0, 0.25, 0.5, 0.75, 1]
-    labels = [f"{tick:g}" for tick in ticks]
-    ax.set_xticks(ticks, labels)
-    ax.set_yticks(ticks, labels)
-    ax.set_aspect("equal")
-
-
-def _mark_epoch(ax: Axes, epoch: int | None) -> None:
-    if epoch is not None:
-        ax.axvline(epoch, color=RULE, linewidth=1, zorder=0)
+def _mark_epochs(ax: Axes, epochs: list[int | None]) -> None:
+    """A line at the epoch that was kept; of several models a dot at each on the axis."""
+    if len(epochs) > 1:
+        kept = [epoch for epoch in epochs if epoch is not None]
+        ax.plot(kept, [0] * len(kept), "o", color=SOFT, markersize=4, transform=ax.get_xaxis_transform(), clip_on=False)
+    elif epochs and epochs[0] is not None:
+        ax.axvline(epochs[0], color=RULE, linewidth=1, zorder=0)
         ax.annotate(
-            " kept", (epoch, 0.5), xycoords=("data", "axes fraction"), color=SOFT, fontsize=8.5, ha="left", va="center"
+            " kept",
+            (epochs[0], 0.5),
+            xycoords=("data", "axes fraction"),
+            color=SOFT,
+            fontsize=8.5,
+            ha="left",
+            va="center",
         )
 
 
@@ -518,22 +392,3 @@ def _mark_planted(ax: Axes, planted: list[tuple[int, int, str]], example: Exampl
             fontsize=8,
             annotation_clip=False,
         )
-
-
-def file_image(path: Path, alt: str) -> Image:
-    """An SVG file of the run, such as a logo, for the page.
-
-    Raises
-    ------
-    SeqliftError
-        If the file is missing or is not an SVG drawing with a size.
-    """
-    try:
-        text = path.read_text(encoding="utf-8")
-    except (OSError, UnicodeDecodeError) as error:
-        raise SeqliftError(f"{path}: cannot be read ({error}); make it again with `seqlift motifs`") from None
-    width = re.search(r'<svg[^>]*?\swidth="([\d.]+)pt"', text)
-    height = re.search(r'<svg[^>]*?\sheight="([\d.]+)pt"', text)
-    if width is None or height is None:
-        raise SeqliftError(f"{path}: not an SVG drawing with a size in pt; make it again with `seqlift motifs`")
-    return Image(svg_source(text), alt, round(float(width.group(1)) * 4 / 3), round(float(height.group(1)) * 4 / 3))

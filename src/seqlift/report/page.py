@@ -13,12 +13,20 @@ import numpy as np
 import pandas as pd
 from markupsafe import Markup
 
+from seqlift.evaluation.comparison import Value, comparison, value_of
 from seqlift.regions import DROPPED
-from seqlift.report import analysis, figures
-from seqlift.report.run import METHOD_NAMES, MUTAGENESIS, SPLITS, WEAK_AUROC, Run, relative_link
+from seqlift.report import analysis, canvas, figures, performance
+from seqlift.report.run import METHOD_NAMES, MUTAGENESIS, WEAK, Run, relative_link
 
 SPLIT_NAMES = {"train": "training", "valid": "validation", "test": "held out (test)"}
-DIFFERENT = 0.005  # AUROCs of metrics.json and of the predictions further apart than this are not of one training
+UNITS = {"classes": "logit", "counts": "log count", "profile": "output"}
+NEGATIVE_KINDS = {
+    "genome": "windows drawn from the genome away from all peaks and matched in GC content",
+    "shuffled": "dinucleotide shuffles of the positive regions",
+    "unbound": "peaks of another file away from all peaks of the targets",
+    "bed": "regions of a file",
+}
+HEADLINE_NAMES = {"auroc": "AUROC", "pearson": "Pearson correlation of log counts"}
 
 
 def render_page(run: Run, provenance: dict, *, examples: int, folder: Path) -> str:
@@ -42,13 +50,18 @@ def render_page(run: Run, provenance: dict, *, examples: int, folder: Path) -> s
         undefined=jinja2.StrictUndefined,
     )
     environment.filters.update(
-        number=number, count=count, percent=percent, scientific=scientific, signed=signed, duration=duration
+        number=number,
+        count=count,
+        percent=percent,
+        scientific=scientific,
+        signed=signed,
+        duration=duration,
+        value=value,
     )
     script = _packaged(environment, "report.js")
     table = run.region_table()
-    found = _curves(run)
-    targets = [_target(run, target, found[target]) for target in run.targets]
-    explanations = [_explanations(run, target, table, examples) for target in run.targets]
+    judged = performance.sections(run)
+    explanations = [_explanations(run, output, table, examples) for output in run.outputs]
     model = provenance["config"].get("model") or {}
     return environment.get_template("report.html").render(
         run=run,
@@ -60,17 +73,25 @@ def render_page(run: Run, provenance: dict, *, examples: int, folder: Path) -> s
         split_names=SPLIT_NAMES,
         genome=Path(run.regions["genome"]["path"]).name,
         test_chromosomes=list(dict.fromkeys(table.loc[table["split"] == "test", "chrom"])),
-        targets=targets,
-        notices=_notices(run, provenance, found, explanations),
+        n_regions={split: run.regions["regions"].get(split, 0) for split in ("train", "valid", "test")}
+        | {"all": int((table["kind"] != "background").sum())},
+        unit=UNITS[run.head],
+        cards=[_card(run, target) for target in run.targets],
+        performance=judged,
+        unlearned=run.unlearned(),
+        uncertain=[target for target in run.flagged() if target not in run.unlearned()],
+        target_of={output["name"]: output["target"] for output in run.metrics["outputs"]},
+        notices=_notices(run, provenance, judged, explanations),
         regions=_regions(run, table),
         training=_training(run),
-        patterns=[_patterns(run, target, folder) for target in run.targets],
+        patterns=[_patterns(run, output, folder) for output in run.outputs],
         explanations=explanations,
         truth=run.truth,
         files=_files(run, folder),
         provenance=provenance,
         architecture=model.get("type", "neural"),
         replicates=model.get("replicates", 1),
+        both_strands=bool(model.get("both_strands", False)),
         settings=_settings(provenance["config"]),
         timings=_timings(run),
     )
@@ -119,6 +140,16 @@ def duration(seconds: float | None) -> str:
     return f"{minutes} min {rest} s" if minutes < 60 else f"{minutes // 60} h {minutes % 60} min"
 
 
+def value(found: Value | None) -> Markup:
+    """A number with its interval in small below it."""
+    if found is None or found.value is None:
+        return Markup("–")
+    interval = ""
+    if found.low is not None and found.high is not None:
+        interval = f'<span class="interval">{number(found.low)}–{number(found.high)}</span>'
+    return Markup(number(found.value) + interval)
+
+
 def _missing(value) -> bool:
     return value is None or (isinstance(value, float | np.floating) and math.isnan(value))
 
@@ -131,39 +162,58 @@ def _truth_of(run: Run, target: str) -> dict:
     return ((run.truth or {}).get("targets") or {}).get(target) or {}
 
 
-def _curves(run: Run) -> dict:
-    predictions = run.predictions()
-    test = predictions[predictions["split"] == "test"]
-    return {
-        target: analysis.curves(test[f"target:{target}"].to_numpy(), test[f"logit:{target}"].to_numpy())
-        for target in run.targets
-    }
-
-
-def _target(run: Run, target: str, found: analysis.Curves | None) -> dict:
-    leading = []
-    for method in run.methods:
-        motifs = run.motifs[target, method]
-        positive = motifs.patterns[motifs.patterns["pattern"].str.startswith("pos")]
-        first = _pattern(motifs, positive.iloc[0]) if len(positive) else None
-        leading.append({"method": method, "pattern": first, "message": motifs.summary["message"]})
+def _card(run: Run, target: str) -> dict:
+    """The target at a glance: its main numbers, and the leading pattern of each of its outputs."""
+    found = run.metric(target)
+    headline = run.headline(target)[1]
+    rows = {row.kind: row for row in comparison(run.metrics) if row.target == target}
     best = _truth_of(run, target).get("auroc_best")
+    if run.head == "classes":
+        against = found["against"]
+        numbers = [("AUROC", value_of(against["all"], "auroc"))]
+        numbers += [("best possible", Value(best, None, None))] if best is not None else []
+        numbers += [("AUPRC, 1:1", value_of(against["matched"], "auprc"))]
+        numbers += [("AUPRC, genome", value_of(against["background"], "auprc"))] if against["background"] else []
+        column = "AUROC, all"
+    else:
+        numbers = [("Pearson", value_of(headline, "pearson")), ("Spearman", value_of(headline, "spearman"))]
+        column = "Pearson"
+        if "profile" in found:
+            peaks = found["profile"]["groups"]["peaks"]
+            numbers.append(("profile distance", value_of(peaks["model"], "median")))
+            if peaks["replicates"]:
+                numbers.append(("replicates", value_of(peaks["replicates"], "median")))
+    baselines = [f"{_baseline_name(row)} {number(row.values[column].value)}" for k, row in rows.items() if k != "model"]
     return {
         "name": target,
-        "metric": run.metric(target),
-        "against": [("all others", "")]
-        + ([("drawn negatives", "_matched")] if "auroc_matched" in run.metric(target) else []),
-        "best": best,
-        "leading": leading,
-        "roc": figures.roc(target, found, best) if found else None,
-        "precision_recall": figures.precision_recall(target, found) if found else None,
+        "numbers": numbers,
+        "beside": f"{column.split(',')[0]} of the baselines: {', '.join(baselines)}" if baselines else "",
+        "leading": [
+            {"output": output["name"], "items": _leading(run, output["name"])}
+            for output in run.metrics["outputs"]
+            if output["target"] == target
+        ],
     }
+
+
+def _baseline_name(row) -> str:
+    return row.name.split(", ", 1)[1].split(" (")[0] if row.kind == "motif" else row.name.split(", ")[0]
+
+
+def _leading(run: Run, output: str) -> list[dict]:
+    found = []
+    for method in run.methods:
+        motifs = run.motifs[output, method]
+        positive = motifs.patterns[motifs.patterns["pattern"].str.startswith("pos")]
+        first = _pattern(motifs, positive.iloc[0]) if len(positive) else None
+        found.append({"method": method, "pattern": first, "message": motifs.summary["message"]})
+    return found
 
 
 def _pattern(motifs, row: pd.Series) -> dict:
     return dict(row) | {
         "logos": {
-            kind: figures.file_image(motifs.logo(row["pattern"], kind, "svg"), _logo_text(row, kind))
+            kind: canvas.file_image(motifs.logo(row["pattern"], kind, "svg"), _logo_text(row, kind))
             for kind in ("cwm", "pfm")
         }
     }
@@ -174,10 +224,10 @@ def _logo_text(row: pd.Series, kind: str) -> str:
     return f"Sequence logo of the {what} of {row['pattern']}: {row['consensus']}"
 
 
-def _patterns(run: Run, target: str, folder: Path) -> dict:
+def _patterns(run: Run, output: str, folder: Path) -> dict:
     found = []
     for method in run.methods:
-        motifs = run.motifs[target, method]
+        motifs = run.motifs[output, method]
         found.append(
             {
                 "method": method,
@@ -188,53 +238,64 @@ def _patterns(run: Run, target: str, folder: Path) -> dict:
                 "logos": relative_link(motifs.folder / "logos", folder) + "/",
             }
         )
-    return {"target": target, "methods": found}
+    return {"target": output, "methods": found}
 
 
 def _regions(run: Run, table: pd.DataFrame) -> dict:
     positive = (table[[f"target:{target}" for target in run.targets]] == 1).any(axis=1).to_numpy()
+    positive = positive & (table["kind"] == "peak").to_numpy()
+    negative = (~table["kind"].isin(["peak", "background"])).to_numpy()
     gc = table["gc"].to_numpy(float)
+    negatives, background = run.regions["negatives"], run.regions.get("background") or {}
     columns = [*run.targets, "negative"]
+    duplicates = run.regions.get("duplicates") or {}
     return {
-        "columns": columns,
+        "columns": [*run.targets, "negatives"] + (["background"] if any(background.values()) else []),
         "rows": [
             {
-                "split": split,
-                "counts": [run.regions["kept"].get(split, {}).get(column) for column in columns],
-                "total": run.regions["regions"].get(split),
+                "split": SPLIT_NAMES.get(split, split.replace("fold", "fold ")),
+                "counts": [run.regions["kept"].get(split, {}).get(column) for column in columns]
+                + ([background.get(split, 0)] if any(background.values()) else []),
+                "total": total,
             }
-            for split in SPLITS
+            for split, total in run.regions["regions"].items()
         ],
         "dropped": sorted(
             ((DROPPED.get(reason, reason), n) for reason, n in run.regions["dropped"].items() if n),
             key=lambda item: (-item[1], item[0]),
         ),
+        "duplicates": duplicates.get("across_splits_dropped", 0),
+        "masked": {name: n for name, n in (run.regions.get("masked") or {}).items() if n},
         "peaks": run.regions["peaks"],
-        "shuffled": bool((table["kind"] == "shuffled").any()),
-        "negatives": "dinucleotide shuffles of the positive regions"
-        if (table["kind"] == "shuffled").any()
-        else "windows drawn from the genome away from all peaks and matched in GC content",
-        "gc": figures.gc_match(gc[positive], gc[~positive]),
+        "signal": run.regions.get("signal"),
+        "shuffled": negatives.get("kind") == "shuffled",
+        "negatives": NEGATIVE_KINDS.get(negatives.get("kind"), "regions without peaks"),
+        "sets": negatives.get("sets", 1),
+        "gc": figures.gc_match(gc[positive], gc[negative]),
         "gc_positive": float(gc[positive].mean()) if positive.any() else None,
-        "gc_negative": float(gc[~positive].mean()) if not positive.all() else None,
+        "gc_negative": float(gc[negative].mean()) if negative.any() else None,
     }
 
 
 def _training(run: Run) -> dict:
-    history = run.history()
-    best = run.metrics.get("best_epoch")
+    histories = run.histories()
+    models = run.metrics["models"]
+    best = [model.get("best_epoch") for model in models]
+    kind = "auroc" if run.head == "classes" else "pearson"
     return {
-        "epochs": len(history),
-        "best_epoch": best,
-        "loss": figures.training(history, best),
-        "auroc": figures.validation_auroc(history, run.targets, best),
+        "epochs": _spread(np.array([len(history) for history in histories])),
+        "best_epoch": _spread(np.array([epoch for epoch in best if epoch is not None])),
+        "restarts": run.metrics.get("restarts", 0),
+        "kind": HEADLINE_NAMES[kind],
+        "loss": figures.training(histories, best),
+        "validation": figures.validation(histories, run.targets, kind, best),
     }
 
 
-def _explanations(run: Run, target: str, table: pd.DataFrame, examples: int) -> dict:
-    """Examples, path, completeness, agreement and mutagenesis of one target."""
-    paths = {method: run.scores(target, method) for method in run.methods}
-    mutagenesis = {MUTAGENESIS: run.scores(target, MUTAGENESIS)} if run.mutagenesis else {}
+def _explanations(run: Run, output: str, table: pd.DataFrame, examples: int) -> dict:
+    """Examples, path, completeness, agreement and mutagenesis of one output."""
+    paths = {method: run.scores(output, method) for method in run.methods}
+    mutagenesis = {MUTAGENESIS: run.scores(output, MUTAGENESIS)} if run.mutagenesis else {}
     chosen, rule = analysis.read_examples(paths | mutagenesis, table, examples)
     planted = run.planted_sites()
     drawn = []
@@ -289,7 +350,7 @@ def _explanations(run: Run, target: str, table: pd.DataFrame, examples: int) -> 
                 "density": figures.agreement_density(found, *run.methods),
             }
     return {
-        "target": target,
+        "target": output,
         "examples": drawn,
         "rule": rule,
         "planted": planted is not None,
@@ -338,20 +399,24 @@ def _spread(values: np.ndarray) -> str:
     return low if low == high else f"{low}–{high}, median {count(np.median(values))}"
 
 
-def _notices(run: Run, provenance: dict, found: dict, explanations: list[dict]) -> list[dict]:
+def _notices(run: Run, provenance: dict, judged: list[dict], explanations: list[dict]) -> list[dict]:
     """What a reader must know before believing any number below; `loud` ones void the rest."""
     notices = []
     unlearned = run.unlearned()
+    headlines = {target: run.headline(target) for target in run.targets}
     if unlearned:
-        aurocs = ", ".join(f"{target} {number(run.metric(target)['auroc'])}" for target in unlearned)
+        kind = HEADLINE_NAMES[headlines[unlearned[0]][0]]
+        reached = ", ".join(f"{target} {number(headlines[target][1][headlines[target][0]])}" for target in unlearned)
+        restarts = run.metrics.get("restarts", 0)
+        tried = f", although training was started again {_times(restarts)} with other seeds" if restarts else ""
         notices.append(
             {
                 "loud": True,
-                "title": f"The model learned nothing about {' and '.join(unlearned)}",
-                "text": "Its validation loss is no better than that of always saying the base rate (AUROC on held-out "
-                f"regions: {aurocs}). Contributions and patterns explain noise. Check that the peaks belong to this "
-                "genome assembly, use more or stronger peaks, train longer, with a lower learning rate or a smaller "
-                "model.",
+                "title": f"The model learned nothing about {_and(unlearned)}",
+                "text": f"Its validation loss is no better than that of always saying the base rate{tried} ({kind} on "
+                f"held-out regions: {reached}). Contributions and patterns explain noise. Check that the peaks belong "
+                "to this genome assembly, use more or stronger peaks, train longer, with a smaller batch, a lower "
+                "learning rate or a smaller model.",
             }
         )
     uncertain = [target for target in run.flagged() if target not in unlearned]
@@ -361,30 +426,32 @@ def _notices(run: Run, provenance: dict, found: dict, explanations: list[dict]) 
                 "loud": False,
                 "title": f"The model is too sure of itself: {', '.join(uncertain)}",
                 "text": "It ranks regions, but its validation loss is no better than that of always saying the base "
-                "rate: its logits are no probabilities. More data, a smaller model or a lower learning rate may help.",
+                "rate: its numbers are not to be taken as they are. More data, a smaller model or a lower learning "
+                "rate may help.",
             }
         )
-    for target in run.targets:
-        metric = run.metric(target)
-        if target not in unlearned and metric["auroc"] is not None and metric["auroc"] < WEAK_AUROC:
+    for target, (kind, numbers) in headlines.items():
+        if target not in unlearned and numbers[kind] is not None and numbers[kind] < WEAK[kind]:
             notices.append(
                 {
                     "loud": True,
                     "title": f"The model is weak on {target}",
-                    "text": f"Its AUROC on held-out regions is {number(metric['auroc'])}. What explains a weak model "
-                    "is not what explains the biology.",
+                    "text": f"{HEADLINE_NAMES[kind]} on held-out regions is {number(numbers[kind])}. What explains a "
+                    "weak model is not what explains the biology.",
                 }
             )
-        curve = found[target]
-        if curve is not None and metric["auroc"] is not None and abs(curve.auroc - metric["auroc"]) > DIFFERENT:
+    for section in judged:
+        if section["disagrees"]:
             notices.append(
                 {
                     "loud": True,
-                    "title": f"metrics.json and predictions.tsv.gz disagree on {target}",
-                    "text": f"AUROC {number(metric['auroc'])} in the one, {number(curve.auroc)} from the other: they "
-                    "are of different trainings. Run `seqlift train` again.",
+                    "title": f"metrics.json and predictions.tsv.gz disagree on {section['name']}",
+                    "text": f"{section['disagrees']}: they are of different models. Run `seqlift evaluate` again.",
                 }
             )
+    warning = run.regions["negatives"].get("warning")
+    if warning:
+        notices.append({"loud": False, "title": "About the negatives", "text": f"{warning[0].upper()}{warning[1:]}."})
     prints = {attributes.get("model_fingerprint") for attributes in provenance["attributions"].values()}
     if len(prints) > 1:
         notices.append(
@@ -408,6 +475,14 @@ def _notices(run: Run, provenance: dict, found: dict, explanations: list[dict]) 
     return notices
 
 
+def _and(names: list[str]) -> str:
+    return " and ".join([", ".join(names[:-1]), names[-1]] if len(names) > 1 else names)
+
+
+def _times(n: int) -> str:
+    return {1: "once", 2: "twice"}.get(n, f"{n} times")
+
+
 def _files(run: Run, folder: Path) -> list[dict]:
     def entry(path: Path, what: str) -> dict:
         return {
@@ -419,16 +494,22 @@ def _files(run: Run, folder: Path) -> list[dict]:
 
     files = [
         entry(run.directory / "regions.tsv.gz", "regions, labels and splits"),
-        entry(run.directory / "model" / "model.ckpt", "the trained model with all that is needed to use it"),
-        entry(run.directory / "model" / "predictions.tsv.gz", "logits of validation and test regions"),
+        *(
+            entry(folder_ / "model.ckpt", "the trained model with all that is needed to use it")
+            for folder_ in run.model_folders()
+        ),
+        entry(run.directory / "model" / "metrics.json", "all numbers of the performance section"),
+        entry(run.directory / "model" / "predictions.tsv.gz", "each held-out region with labels and predictions"),
     ]
-    for target in run.targets:
+    if run.head == "profile":
+        files.append(entry(run.directory / "model" / "profiles.tsv.gz", "the example profiles of this page"))
+    for output in run.outputs:
         for method in run.methods:
-            label = f"{target}, {METHOD_NAMES[method]}"
-            motifs = run.motifs[target, method]
+            label = f"{output}, {METHOD_NAMES[method]}"
+            motifs = run.motifs[output, method]
             files += [
-                entry(run.track(target, method), f"{label}: track for genome browsers (bigWig)"),
-                entry(run.scores(target, method), f"{label}: scores of every base (HDF5)"),
+                entry(run.track(output, method), f"{label}: track for genome browsers (bigWig)"),
+                entry(run.scores(output, method), f"{label}: scores of every base (HDF5)"),
                 entry(motifs.folder / "patterns.meme", f"{label}: patterns (MEME)"),
                 entry(motifs.folder / "patterns.tsv", f"{label}: patterns (table)"),
             ]
@@ -438,8 +519,8 @@ def _files(run: Run, folder: Path) -> list[dict]:
                 if (motifs.folder / name).is_file():
                     files.append(entry(motifs.folder / name, f"{label}: {what}"))
         if run.mutagenesis:
-            path = run.scores(target, MUTAGENESIS)
-            files.append(entry(path, f"{target}, {METHOD_NAMES[MUTAGENESIS]}: effects of changed bases (HDF5)"))
+            path = run.scores(output, MUTAGENESIS)
+            files.append(entry(path, f"{output}, {METHOD_NAMES[MUTAGENESIS]}: effects of changed bases (HDF5)"))
     files.append(entry(run.directory / "provenance.json", "versions, settings, checksums"))
     return files
 
@@ -498,6 +579,7 @@ def _timings(run: Run) -> list[tuple[str, float]]:
         name = path.relative_to(folder).with_suffix("").as_posix()
         if name != "write_report":  # the one that is running is of an earlier time
             timings.append((name, seconds))
-    if not timings and run.metrics.get("seconds") is not None:
-        timings.append(("training", float(run.metrics["seconds"])))
+    seconds = [model.get("seconds") for model in run.metrics["models"]]
+    if not timings and all(seconds):
+        timings.append(("training", float(sum(seconds))))
     return timings

@@ -15,14 +15,15 @@ import pandas as pd
 import yaml
 
 from seqlift.errors import SeqliftError
+from seqlift.evaluation.comparison import FORMAT as METRICS_FORMAT
 from seqlift.intervals import read_peaks
-from seqlift.regions import read_regions
+from seqlift.region_table import FORMAT as REGIONS_FORMAT
+from seqlift.region_table import read_regions
 
 METHODS = ("deeplift", "interior_gradients")
 MUTAGENESIS = "mutagenesis"  # no method of the run, but the yardstick for them, on some regions
 METHOD_NAMES = {"deeplift": "DeepLIFT", "interior_gradients": "Interior gradients", MUTAGENESIS: "Mutagenesis"}
-SPLITS = ("train", "valid", "test")
-WEAK_AUROC = 0.6  # below this a model's explanations explain little
+WEAK = {"auroc": 0.6, "pearson": 0.2}  # below this a model's explanations explain little
 
 
 @dataclass(frozen=True)
@@ -49,7 +50,13 @@ class Run:
     name : str
     length : int, bp
     targets, methods : list of str
-        In the order of the model's outputs, and deeplift before interior_gradients.
+        In the order of the model, and deeplift before interior_gradients.
+    outputs : list of str
+        What is explained: the targets, or `<target>.counts` and `<target>.profile` of each.
+    head : str
+        What the model predicts: classes, counts or profile.
+    folds : int
+        Number of models, each trained without one fold; 0 for a single model.
     mutagenesis : bool
         Whether there are score files of mutagenesis, too.
     regions : dict
@@ -57,7 +64,7 @@ class Run:
     metrics : dict
         model/metrics.json
     motifs : dict
-        (target, method) -> Motifs
+        (output, method) -> Motifs
     truth : dict or None
         truth.json; only simulated data have one.
     """
@@ -66,24 +73,37 @@ class Run:
     name: str
     length: int
     targets: list[str]
+    outputs: list[str]
     methods: list[str]
+    head: str
+    folds: int
     mutagenesis: bool
     regions: dict
     metrics: dict
     motifs: dict[tuple[str, str], Motifs]
     truth: dict | None
 
-    def scores(self, target: str, method: str) -> Path:
-        """The score file of one target and method."""
-        return self.directory / "scores" / f"{target}.{method}.h5"
+    def scores(self, output: str, method: str) -> Path:
+        """The score file of one output and method."""
+        return self.directory / "scores" / f"{output}.{method}.h5"
 
-    def track(self, target: str, method: str) -> Path:
-        """The bigWig file of one target and method."""
-        return self.directory / "tracks" / f"{target}.{method}.bw"
+    def track(self, output: str, method: str) -> Path:
+        """The bigWig file of one output and method."""
+        return self.directory / "tracks" / f"{output}.{method}.bw"
+
+    def model_folders(self) -> list[Path]:
+        """model/, or model/fold0/, model/fold1/, ..."""
+        folder = self.directory / "model"
+        return [folder / f"fold{i}" for i in range(self.folds)] if self.folds else [folder]
 
     def metric(self, target: str) -> dict:
-        """AUROC, AUPRC and their intervals of one target on the held-out split."""
+        """The numbers of one target on the held-out regions."""
         return self.metrics["targets"][target]
+
+    def headline(self, target: str) -> tuple[str, dict]:
+        """`auroc` or `pearson`, and the numbers that hold it: against all other held-out regions, or over all."""
+        found = self.metric(target)
+        return ("auroc", found["against"]["all"]) if self.head == "classes" else ("pearson", found["groups"]["all"])
 
     def flagged(self) -> list[str]:
         """Targets whose validation loss was no better than that of the base rate, as training found."""
@@ -92,7 +112,12 @@ class Run:
 
     def unlearned(self) -> list[str]:
         """Of the flagged targets those that the model does not rank well either: it learned nothing about them."""
-        return [t for t in self.flagged() if (self.metric(t).get("auroc_low") or 0) < WEAK_AUROC]
+        found = []
+        for target in self.flagged():
+            kind, numbers = self.headline(target)
+            if (numbers.get(f"{kind}_low") or 0) < WEAK[kind]:
+                found.append(target)
+        return found
 
     def region_table(self) -> pd.DataFrame:
         """regions.tsv.gz, one row a region."""
@@ -100,15 +125,31 @@ class Run:
         _require(path, "regions")
         return read_regions(path)
 
-    def history(self) -> pd.DataFrame:
-        """model/history.tsv, one row an epoch."""
-        columns = ["epoch", "train_loss", "valid_loss", *(f"valid_auroc_{target}" for target in self.targets)]
-        return read_table(self.directory / "model" / "history.tsv", columns, "train")
+    def histories(self) -> list[pd.DataFrame]:
+        """history.tsv of each model, one row an epoch, of the training that was kept."""
+        kind = "auroc" if self.head == "classes" else "pearson"
+        columns = ["epoch", "train_loss", "valid_loss", *(f"valid_{kind}_{target}" for target in self.targets)]
+        found = []
+        for folder, model in zip(self.model_folders(), self.metrics["models"], strict=False):
+            history = read_table(folder / "history.tsv", columns, "train")
+            kept = history["attempt"] == model.get("attempt") if "attempt" in history else [True] * len(history)
+            found.append(history[kept] if any(kept) else history)
+        return found
 
     def predictions(self) -> pd.DataFrame:
-        """model/predictions.tsv.gz, one row a region of the validation and test splits."""
-        columns = ["name", "split", *(f"{kind}:{target}" for target in self.targets for kind in ("target", "logit"))]
-        return read_table(self.directory / "model" / "predictions.tsv.gz", columns, "train")
+        """model/predictions.tsv.gz, one row a held-out region."""
+        kinds = {"classes": ["logit"], "counts": ["signal", "log_count"]}
+        kinds["profile"] = [*kinds["counts"], "jsd", "jsd_shuffled", "jsd_mean", "jsd_replicates"]
+        columns = ["name", "split", "kind"]
+        columns += [f"{kind}:{target}" for target in self.targets for kind in ("target", *kinds[self.head])]
+        return read_table(self.directory / "model" / "predictions.tsv.gz", columns, "evaluate")
+
+    def profiles(self) -> pd.DataFrame | None:
+        """model/profiles.tsv.gz, example profiles, one row a base and strand; None without a profile head."""
+        if self.head != "profile":
+            return None
+        columns = ["target", "name", "chrom", "position", "strand", "observed", "predicted"]
+        return read_table(self.directory / "model" / "profiles.tsv.gz", columns, "evaluate")
 
     def planted_sites(self) -> pd.DataFrame | None:
         """Motif instances that the simulation planted (chrom, start, end, name), from its truth.bed; else None."""
@@ -124,7 +165,7 @@ def load_run(directory: str | Path, methods: list[str] | None = None, mutagenesi
     directory : path-like
         results/<name>/<length>bp
     methods : list of str, optional
-        The methods that must be there for every target. Default: those with a score file.
+        The methods that must be there for every output. Default: those with a score file.
     mutagenesis : bool
         Whether score files of mutagenesis must be there, too; without it those that are there are left aside, as they
         may be of an earlier run.
@@ -140,33 +181,34 @@ def load_run(directory: str | Path, methods: list[str] | None = None, mutagenesi
     regions = read_json(
         directory / "regions.json",
         "regions",
-        ["length", "targets", "genome", "seed", "kept", "regions", "dropped", "peaks"],
-        expected_format="seqlift regions 1",
+        ["length", "targets", "genome", "seed", "kept", "regions", "dropped", "peaks", "negatives"],
+        expected_format=REGIONS_FORMAT,
     )
     targets = [str(target) for target in regions["targets"]]
     metrics = read_json(
         directory / "model" / "metrics.json",
-        "train",
-        ["targets", "split", "parameters"],
-        expected_format="seqlift metrics 1",
+        "evaluate",
+        ["targets", "outputs", "head", "models", "learned_targets", "parameters"],
+        expected_format=METRICS_FORMAT,
     )
     for target in targets:
         if target not in metrics["targets"]:
             raise SeqliftError(
                 f"{directory / 'model' / 'metrics.json'}: it has no target {target!r}, which regions.json has: the two "
-                "are of different runs; run `seqlift train` again"
+                "are of different runs; run `seqlift evaluate` again"
             )
+    outputs = [str(output["name"]) for output in metrics["outputs"]]
     if methods is None:
-        methods = _methods_present(directory / "scores", targets)
+        methods = _methods_present(directory / "scores", outputs)
     methods = sorted(methods)
     motifs = {}
-    for target in targets:
+    for output in outputs:
         for method in methods:
-            _require(directory / "scores" / f"{target}.{method}.h5", "attribute")
-            _require(directory / "tracks" / f"{target}.{method}.bw", "tracks")
-            motifs[target, method] = _load_motifs(directory / "motifs" / method / target)
+            _require(directory / "scores" / f"{output}.{method}.h5", "attribute")
+            _require(directory / "tracks" / f"{output}.{method}.bw", "tracks")
+            motifs[output, method] = _load_motifs(directory / "motifs" / method / output)
         if mutagenesis:
-            _require(directory / "scores" / f"{target}.{MUTAGENESIS}.h5", "attribute")
+            _require(directory / "scores" / f"{output}.{MUTAGENESIS}.h5", "attribute")
     truth_path = directory / "truth.json"
     absolute = directory.resolve()
     return Run(
@@ -174,7 +216,10 @@ def load_run(directory: str | Path, methods: list[str] | None = None, mutagenesi
         name=absolute.parent.name,
         length=int(regions["length"]),
         targets=targets,
+        outputs=outputs,
         methods=methods,
+        head=metrics["head"],
+        folds=len(metrics["models"]) if metrics["models"][0].get("fold") is not None else 0,
         mutagenesis=mutagenesis,
         regions=regions,
         metrics=metrics,
@@ -238,7 +283,9 @@ def read_table(path: Path, columns: list[str], stage: str) -> pd.DataFrame:
         If it is missing, cut short or lacks a column.
     """
     _require(path, stage)
-    text = {name: str for name in ("chrom", "name", "strand", "split", "pattern", "match_id", "consensus")}
+    text = {
+        name: str for name in ("chrom", "name", "strand", "split", "kind", "model", "pattern", "match_id", "consensus")
+    }
     missing_values = {name: [""] if name in text else ["", "nan"] for name in columns}
     try:
         table = pd.read_csv(path, sep="\t", dtype=text, keep_default_na=False, na_values=missing_values)
@@ -264,12 +311,12 @@ def _require(path: Path, stage: str) -> None:
         raise SeqliftError(f"{path}: no such file; `seqlift {stage}` makes it")
 
 
-def _methods_present(folder: Path, targets: list[str]) -> list[str]:
+def _methods_present(folder: Path, outputs: list[str]) -> list[str]:
     files = {path.name for path in folder.glob("*.h5")} if folder.is_dir() else set()
-    prefix = f"{targets[0]}." if targets else ""
+    prefix = f"{outputs[0]}." if outputs else ""
     methods = {name[len(prefix) : -len(".h5")] for name in files if name.startswith(prefix)} & set(METHODS)
     if not methods:
-        raise SeqliftError(f"{folder}: no score file of {targets[0]!r} there; `seqlift attribute` makes them")
+        raise SeqliftError(f"{folder}: no score file of {outputs[0]!r} there; `seqlift attribute` makes them")
     return sorted(methods)
 
 

@@ -8,6 +8,7 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
+from seqlift.evaluation.comparison import comparison, profile_comparison
 from seqlift.report.run import METHOD_NAMES, Run, load_run
 
 MIN_WIDTH = 80  # also where there is no terminal to ask
@@ -37,9 +38,12 @@ def print_summary(run_dir: str | os.PathLike, console: Console | None = None) ->
         line = f"WARNING: the model learned nothing about {target}; do not read anything into its scores"
         console.print(Text(line, style="bold red"))
     console.print()
-    sections = [("Held-out regions (positive + negative)", _performance(run)), ("Leading patterns", _patterns(run))]
+    title = "Held-out regions (positive + negative)" if run.head == "classes" else "Log counts of held-out regions"
+    sections = [(title, _performance(run)), ("Leading patterns", _patterns(run))]
+    if run.head == "profile":
+        sections.insert(1, ("Jensen-Shannon distance of profiles, median of held-out peaks", _profiles(run)))
     if any(_truth(run, "contributions").values()):
-        sections.insert(1, ("AUROC of |contribution| for the planted bases", _bases(run)))
+        sections.insert(-1, ("AUROC of |contribution| for the planted bases", _bases(run)))
     for title, table in sections:  # not as the tables' own titles, which wrap where a table is narrow
         console.print(Text(title, style="bold"))
         console.print(table)
@@ -65,20 +69,37 @@ def _table(*columns: tuple[str, str]) -> Table:
 
 
 def _performance(run: Run) -> Table:
-    best = _truth(run, "targets")
-    matched = any("auroc_matched" in run.metric(target) for target in run.targets) and not best
-    columns = [("target", "left"), ("AUROC", "right"), ("interval", "left")]
+    kind = "AUROC" if run.head == "classes" else "Pearson"
+    column = "AUROC, all" if run.head == "classes" else "Pearson"
+    best = _truth(run, "targets") if run.head == "classes" else {}
+    rows = comparison(run.metrics)
+    kinds = [kind for kind in ("motif", "kmers") if any(row.kind == kind for row in rows)]
+    names = {"motif": "best motif", "kmers": next((r.name.split(", ")[0] for r in rows if r.kind == "kmers"), "")}
+    columns = [("target", "left"), (kind, "right"), ("interval", "left")]
     columns += [("best possible", "right")] if best else []
-    columns += [("AUROC, drawn negatives", "right")] if matched else []
-    columns += [("AUPRC", "right"), ("regions", "right")]
+    columns += [(names[kind], "right") for kind in kinds] + [("regions", "right")]
     table = _table(*columns)
     for target in run.targets:
-        metric = run.metric(target)
-        row = [target, _number(metric["auroc"]), _interval(metric, "auroc")]
-        row += [_number((best.get(target) or {}).get("auroc_best"))] if best else []
-        row += [_number(metric.get("auroc_matched"))] if matched else []
-        row += [_number(metric["auprc"]), f"{metric['positives']:,} + {metric['negatives']:,}"]
-        table.add_row(*map(Text, row))
+        values = {row.kind: row.values[column] for row in rows if row.target == target}
+        own, (_, numbers) = values["model"], run.headline(target)
+        cells = [target, _number(own.value), "" if own.low is None else f"{own.low:.3f}-{own.high:.3f}"]
+        cells += [_number((best.get(target) or {}).get("auroc_best"))] if best else []
+        cells += [_number(values[kind].value) if kind in values else "-" for kind in kinds]
+        regions = (
+            f"{numbers['positives']:,} + {numbers['negatives']:,}" if kind == "AUROC" else f"{numbers['regions']:,}"
+        )
+        table.add_row(*map(Text, [*cells, regions]))
+    return table
+
+
+def _profiles(run: Run) -> Table:
+    """Median distances of the profiles of held-out peaks."""
+    rows = profile_comparison(run.metrics)
+    table = _table(("target", "left"), ("distance", "right"), ("interval", "left"), ("of", "left"))
+    for row in rows:
+        found = row.values["peaks"]
+        interval = "" if found.low is None else f"{found.low:.3f}-{found.high:.3f}"
+        table.add_row(*map(Text, [row.target, _number(found.value), interval, row.name]))
     return table
 
 
@@ -88,7 +109,7 @@ def _bases(run: Run) -> Table:
         *((METHOD_NAMES[method], "right") for method in run.methods),
     )
     contributions = _truth(run, "contributions")
-    for target in run.targets:
+    for target in run.outputs:
         found = [(contributions.get(f"{target}.{method}") or {}).get("auroc") for method in run.methods]
         table.add_row(Text(target), *map(_number, found))
     return table
@@ -103,7 +124,7 @@ def _patterns(run: Run) -> Table:
         ("closest motif", "left"),
         ("p", "right"),
     )
-    for target in run.targets:
+    for target in run.outputs:
         for method in run.methods:
             motifs = run.motifs[target, method]
             positive = motifs.patterns[motifs.patterns["pattern"].str.startswith("pos")]
@@ -122,7 +143,7 @@ def _print_files(run: Run, console: Console) -> None:
     places = [
         ("report", report if report.is_file() else None, "not written yet; `seqlift report` makes it"),
         ("tracks", run.directory / "tracks", ""),
-        *((f"logos, {target}", _logos(run, target), "no pattern was found") for target in run.targets),
+        *((f"logos, {target}", _logos(run, target), "no pattern was found") for target in run.outputs),
     ]
     console.print(Text("Look at", style="bold"))
     for what, path, otherwise in places:
@@ -141,8 +162,3 @@ def _logos(run: Run, target: str) -> Path | None:
 
 def _number(value: float | None) -> str:
     return "-" if value is None else f"{value:.3f}"
-
-
-def _interval(metric: dict, name: str) -> str:
-    low, high = metric.get(f"{name}_low"), metric.get(f"{name}_high")
-    return "" if low is None or high is None else f"{low:.3f}-{high:.3f}"

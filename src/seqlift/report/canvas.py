@@ -1,0 +1,145 @@
+"""What all figures of the report share: the style, and how a drawing becomes part of the page.
+
+A figure stands in the page as an `<img>` whose address holds the drawing itself, so the page needs no network, figures
+cannot disturb each other's identifiers, and each has its description as alternative text. Text stays text in the
+reader's own sans-serif font; letters of sequence logos are shapes.
+"""
+
+import io
+import re
+from dataclasses import dataclass
+from pathlib import Path
+from urllib.parse import quote
+
+import matplotlib
+from matplotlib.axes import Axes
+from matplotlib.backends.backend_svg import FigureCanvasSVG
+from matplotlib.figure import Figure
+from matplotlib.ticker import MaxNLocator
+
+from seqlift.errors import SeqliftError
+
+INK, SOFT, RULE = "#1c2733", "#64707d", "#d5dbe1"
+POSITIVE, NEGATIVE = "#1f5fa8", "#8b97a3"
+PAGE = 10.6  # inches: 1018 CSS pixels, the width of the page's column
+PAIR = 2.5  # inches: 240 CSS pixels, so that two pairs of figures stand side by side
+
+STYLE = {
+    "axes.edgecolor": "#8b97a3",
+    "axes.labelcolor": INK,
+    "axes.labelsize": 9,
+    "axes.linewidth": 0.7,
+    "axes.spines.right": False,
+    "axes.spines.top": False,
+    "figure.facecolor": "none",
+    "axes.facecolor": "none",
+    "font.family": "DejaVu Sans",  # comes with matplotlib; only used to measure, see `_image`
+    "font.size": 9,
+    "legend.fontsize": 8.5,
+    "legend.frameon": False,
+    "lines.linewidth": 1.6,
+    "lines.solid_capstyle": "round",
+    "svg.fonttype": "none",
+    "svg.hashsalt": "seqlift",
+    "text.parse_math": False,  # names come from files: a `$` in one is a dollar sign
+    "text.color": INK,
+    "xtick.color": "#8b97a3",
+    "ytick.color": "#8b97a3",
+    "xtick.labelcolor": SOFT,
+    "ytick.labelcolor": SOFT,
+    "xtick.labelsize": 8.5,
+    "ytick.labelsize": 8.5,
+    "xtick.major.width": 0.7,
+    "ytick.major.width": 0.7,
+}
+_FONTS = "system-ui, 'Segoe UI', Roboto, 'Helvetica Neue', Arial, sans-serif"
+_DECIMALS = re.compile(r"-?\d+\.\d{3,}")
+_TAG = re.compile(r"<[^>]*>")
+_PATH_DATA = re.compile(r' d="[^"]*"')
+_SPACE_AROUND_COMMANDS = re.compile(r"\s*([A-Za-z])\s+(?=[-\d.MLQCz\"])|\s+(?=\")")
+
+
+@dataclass(frozen=True)
+class Image:
+    """A drawing ready for the page: `source` for `src`, its alternative text and its size in CSS pixels."""
+
+    source: str
+    alt: str
+    width: int
+    height: int
+
+
+class drawing:  # noqa: N801, used like a function: `with drawing(3, 2) as (figure, image):`
+    """Opens a figure of `width` × `height` inches in the report's style; gives it and the call that finishes it."""
+
+    def __init__(self, width: float, height: float):
+        self.size = width, height
+        self.style = matplotlib.rc_context(STYLE)
+
+    def __enter__(self):
+        self.style.__enter__()
+        self.figure = Figure(figsize=self.size)
+        FigureCanvasSVG(self.figure)
+        return self.figure, self._image
+
+    def __exit__(self, *error):
+        return self.style.__exit__(*error)
+
+    def _image(self, alt: str) -> Image:
+        if self.size[0] < PAGE:
+            self.figure.set_layout_engine("constrained", w_pad=0.03, h_pad=0.03)
+        handle = io.StringIO()
+        self.figure.savefig(handle, format="svg", metadata={"Date": None, "Creator": None})
+        width, height = (round(96 * inches) for inches in self.size)
+        return Image(svg_source(handle.getvalue()), alt, width, height)
+
+
+def svg_source(svg: str) -> str:
+    """SVG text as an address for `<img src>`: two decimals, the reader's font, no preamble, no idle white space."""
+    svg = svg[svg.index("<svg") :]
+    svg = _TAG.sub(lambda tag: _DECIMALS.sub(_two_decimals, tag.group()), svg)
+    svg = _PATH_DATA.sub(lambda found: _SPACE_AROUND_COMMANDS.sub(r"\1", found.group()), svg)
+    svg = svg.replace("'DejaVu Sans'", _FONTS)
+    svg = re.sub(r">\s+<", "><", svg)
+    return "data:image/svg+xml," + quote(svg, safe="=:/;,?@!$*()-._~+^|{}[]")
+
+
+def _two_decimals(found: re.Match) -> str:
+    return f"{float(found.group()):.2f}".rstrip("0").rstrip(".")
+
+
+def axes(ax: Axes, xlabel: str, ylabel: str) -> None:
+    ax.set_xlabel(xlabel)
+    ax.set_ylabel(ylabel)
+    ax.yaxis.set_major_locator(MaxNLocator(5))
+
+
+def unit_square(ax: Axes, xlabel: str, ylabel: str) -> None:
+    ax.set_xlabel(xlabel)
+    ax.set_ylabel(ylabel)
+    ax.set_xlim(-0.01, 1.01)
+    ax.set_ylim(-0.01, 1.01)
+    ticks = [0, 0.25, 0.5, 0.75, 1]
+    labels = [f"{tick:g}" for tick in ticks]
+    ax.set_xticks(ticks, labels)
+    ax.set_yticks(ticks, labels)
+    ax.set_aspect("equal")
+
+
+def file_image(path: Path, alt: str) -> Image:
+    """An SVG file of the run, such as a logo, for the page.
+
+    Raises
+    ------
+    SeqliftError
+        If the file is missing or is not an SVG drawing with a size.
+    """
+    try:
+        text = path.read_text(encoding="utf-8")
+    except (OSError, UnicodeDecodeError) as error:
+        raise SeqliftError(f"{path}: cannot be read ({error}); make it again with `seqlift motifs`") from None
+    width = re.search(r'<svg[^>]*?\swidth="([\d.]+)pt"', text)
+    height = re.search(r'<svg[^>]*?\sheight="([\d.]+)pt"', text)
+    if width is None or height is None:
+        raise SeqliftError(f"{path}: not an SVG drawing with a size in pt; make it again with `seqlift motifs`")
+    return Image(svg_source(text), alt, round(float(width.group(1)) * 4 / 3), round(float(height.group(1)) * 4 / 3))
