@@ -13,6 +13,7 @@ processes and a restart change nothing.
 
 from collections.abc import Iterator
 from typing import NamedTuple
+from weakref import WeakKeyDictionary
 
 import numpy as np
 import pandas as pd
@@ -30,6 +31,8 @@ from seqlift.signal import Signal
 _FIRST_SHUFFLE = 2**40
 _SHARE_OF_CARD = 0.5  # of its free memory, for genome and signal; the rest is for the network and its activations
 _COPIED = 2**26  # values copied to the card at once
+# Genomes that lie on a device already: training and validation share one
+_GENOMES: WeakKeyDictionary[Genome, dict[torch.device, Tensor]] = WeakKeyDictionary()
 
 
 def load_codes(table: pd.DataFrame, genome: Genome, *, margin: int = 0, seed: int) -> np.ndarray:
@@ -114,8 +117,20 @@ def _shuffle_numbers(shuffled: pd.DataFrame) -> np.ndarray:
 
 def one_hot(codes: Tensor) -> Tensor:
     """One-hot sequences (N, 4, L), float32, of codes (N, L), on the device of the codes; N is all zeros."""
+    encoded = torch.empty(len(codes), 4, codes.shape[1], device=codes.device)
+    if codes.device.type == "cpu":  # torch would share so little work among threads, and wait for the last of them
+        _encode(codes.contiguous().numpy(), encoded.numpy())
+        return encoded
     bases = torch.arange(4, dtype=codes.dtype, device=codes.device)
-    return (codes[:, None, :] == bases[:, None]).to(torch.float32)
+    return torch.eq(codes[:, None, :], bases[:, None], out=encoded)
+
+
+@compiled
+def _encode(codes, encoded):
+    for i in range(len(codes)):
+        for base in range(4):
+            for j in range(codes.shape[1]):
+                encoded[i, base, j] = codes[i, j] == base
 
 
 def load_one_hot(table: pd.DataFrame, genome: Genome, seed: int) -> Tensor:
@@ -328,8 +343,8 @@ class EpochOrder(Sampler):
 class _Source:
     """Where batches come from: the addresses of regions, their labels and their signal.
 
-    Addresses are places in one long array: the genome, and behind it the shuffled sequences. On a GPU that array is
-    `bases`; on the CPU its two parts stay apart, as the first is a mapped file.
+    Addresses are places in one long array: the genome, and behind it the shuffled sequences, `side`. `bases` is the
+    genome on a GPU, None where it stays a mapped file.
     """
 
     def __init__(
@@ -352,56 +367,62 @@ class _Source:
         self.labels = torch.from_numpy(np.ascontiguousarray(labels, np.float32))
         self.signal = signal
         self.bases: Tensor | None = None
-        self.tracks: list[tuple[Tensor, np.ndarray]] = []
         device = torch.device(device)
-        if device.type != "cpu" and self._size() <= _SHARE_OF_CARD * torch.cuda.mem_get_info(device)[0]:
+        if device.type != "cpu" and self._size(device) <= _SHARE_OF_CARD * torch.cuda.mem_get_info(device)[0]:
             self.place(device)
 
-    def _size(self) -> int:
+    def _size(self, device: torch.device) -> int:
         """Bytes that `place` would take."""
-        arrays = [self.genome.encoded, self.side]
+        arrays = [self.side] if device in _GENOMES.get(self.genome, {}) else [self.genome.encoded, self.side]
         if self.signal is not None:
             arrays += [array for array, _ in self.signal.tracks()]
         return sum(array.nbytes for array in arrays)
 
     def place(self, device: torch.device) -> None:
         """Copy genome, shuffled sequences, labels and signal to `device`, from where batches are cut then."""
-        self.bases = _placed([self.genome.encoded, self.side], device)
+        genomes = _GENOMES.setdefault(self.genome, {})
+        if device not in genomes:
+            genomes[device] = _placed(self.genome.encoded, device)
+        self.bases = genomes[device]
+        self.shuffled = torch.from_numpy(self.side).to(device)
         self.labels = self.labels.to(device)
         if self.signal is not None:
-            self.tracks = [(_placed([array], device), swap) for array, swap in self.signal.tracks()]
+            self.tracks = [
+                (_placed(array, device), torch.from_numpy(exchanged).to(device))
+                for array, exchanged in self.signal.tracks()
+            ]
             self.known = torch.from_numpy(np.array(self.signal.known)).to(device)
 
     def batch(self, index: np.ndarray, shifts: np.ndarray, turned: np.ndarray) -> Batch:
         """The regions `index` (B,), moved by `shifts` (B,) bp and, where `turned` (B,), read from the other strand."""
         starts = self.addresses[index] + shifts
-        place = self._cut_in_memory if self.bases is None else self._cut_on_device
-        return place(index, starts, shifts, turned)
+        cut = self._from_memory if self.bases is None else self._from_device
+        return cut(index, starts, shifts, turned)
 
-    def _cut_in_memory(self, index, starts, shifts, turned) -> Batch:
+    def _from_memory(self, index, starts, shifts, turned) -> Batch:
         codes = torch.from_numpy(_cut(self.genome.encoded, starts, self.length, turned, self.side))
         labels = self.labels[torch.from_numpy(index)]
         if self.signal is None:
             return Batch(codes, labels, None, None, None)
         signal = self.signal
         tracks = []
-        for array, swap in signal.tracks():
+        for array, exchanged in signal.tracks():
             out = np.empty((len(index), array.shape[1], signal.window), np.float32)
-            _cut_tracks(array, index, signal.margin + shifts, turned, swap, out)
+            _cut_tracks(array, index, signal.margin + shifts, turned, exchanged, out)
             tracks.append(torch.from_numpy(out))
         return self._with_signal(codes, labels, tracks, torch.from_numpy(np.array(signal.known[index])))
 
-    def _cut_on_device(self, index, starts, shifts, turned) -> Batch:
+    def _from_device(self, index, starts, shifts, turned) -> Batch:
         device = self.bases.device
         index, starts, shifts, turned = (
             torch.from_numpy(array).to(device) for array in (index, starts, shifts, turned)
         )
-        codes = cut_on_device(self.bases, starts, self.length, turned)
+        codes = _cut_on_device(self.bases, self.shuffled, starts, self.length, turned)
         labels = self.labels[index]
         if self.signal is None:
             return Batch(codes, labels, None, None, None)
         window, first = self.signal.window, self.signal.margin + shifts
-        tracks = [_tracks_on_device(array, index, first, turned, swap, window) for array, swap in self.tracks]
+        tracks = [_tracks_on_device(array, index, first, turned, exchanged, window) for array, exchanged in self.tracks]
         return self._with_signal(codes, labels, tracks, self.known[index])
 
     def _with_signal(self, codes: Tensor, labels: Tensor, tracks: list[Tensor], known: Tensor) -> Batch:
@@ -410,17 +431,13 @@ class _Source:
         return Batch(codes, labels, values, tracks[1] if len(tracks) > 1 else None, known)
 
 
-def _placed(arrays: list[np.ndarray], device: torch.device) -> Tensor:
-    """Arrays, one behind the other, copied to the device in pieces, so that a mapped file never lies in memory."""
-    shape = (sum(map(len, arrays)), *arrays[0].shape[1:])
-    placed = torch.empty(shape, dtype=torch.from_numpy(np.empty(0, arrays[0].dtype)).dtype, device=device)
-    start = 0
-    for array in arrays:
-        step = max(1, _COPIED // max(1, int(np.prod(shape[1:]))))
-        for first in range(0, len(array), step):
-            piece = torch.from_numpy(np.array(array[first : first + step]))
-            placed[start + first : start + first + len(piece)] = piece
-        start += len(array)
+def _placed(array: np.ndarray, device: torch.device) -> Tensor:
+    """An array copied to the device in pieces, so that a mapped file never lies in memory."""
+    dtype = torch.from_numpy(np.empty(0, array.dtype)).dtype
+    placed = torch.empty(array.shape, dtype=dtype, device=device)
+    step = max(1, _COPIED // max(1, int(np.prod(array.shape[1:]))))
+    for first in range(0, len(array), step):
+        placed[first : first + step] = torch.from_numpy(np.array(array[first : first + step]))
     return placed
 
 
@@ -439,49 +456,59 @@ def _cut(
     return windows
 
 
+# Indices counted backwards are unsigned below: of a signed one numba asks whether it is negative, and the loop then
+# takes ten times as long.
 @compiled
 def _cut_windows(genome, side, starts, turned, windows):
     length = windows.shape[1]
+    last = np.uint64(length - 1)
     for i in range(len(starts)):
         start = starts[i]
-        source = genome
-        if start >= len(genome):
-            start -= len(genome)
-            source = side
+        if start < len(genome):
+            source = genome[start : start + length]
+        else:
+            source = side[start - len(genome) : start - len(genome) + length]
+        window = windows[i]
         if turned[i]:
             for j in range(length):
-                code = source[start + length - 1 - j]
-                windows[i, j] = 3 - code if code < 4 else code
+                code = source[last - np.uint64(j)]
+                window[j] = np.uint8(3) - code if code < np.uint8(4) else code
         else:
             for j in range(length):
-                windows[i, j] = source[start + j]
+                window[j] = source[j]
 
 
 @compiled
-def _cut_tracks(tracks, index, first, turned, swap, out):
-    """out[i, k] = tracks[index[i], k, first[i] : first[i] + W], or channel swap[k] backwards where turned."""
+def _cut_tracks(tracks, index, first, turned, exchanged, out):
+    """out[i, k] = tracks[index[i], k, first[i] : first[i] + W], or of channel exchanged[k] backwards where turned."""
     width = out.shape[2]
+    last = np.uint64(width - 1)
     for i in range(len(index)):
         for k in range(out.shape[1]):
+            channel = exchanged[k] if turned[i] else k
+            source = tracks[index[i], channel, first[i] : first[i] + width]
+            track = out[i, k]
             if turned[i]:
                 for j in range(width):
-                    out[i, k, j] = tracks[index[i], swap[k], first[i] + width - 1 - j]
+                    track[j] = source[last - np.uint64(j)]
             else:
                 for j in range(width):
-                    out[i, k, j] = tracks[index[i], k, first[i] + j]
+                    track[j] = source[j]
 
 
-def cut_on_device(bases: Tensor, starts: Tensor, length: int, turned: Tensor) -> Tensor:
-    """What `_cut` does, by index arithmetic on the device of `bases`: (N, length) uint8."""
-    codes = bases[starts[:, None] + _columns(length, turned)]
+def _cut_on_device(genome: Tensor, side: Tensor, starts: Tensor, length: int, turned: Tensor) -> Tensor:
+    """What `_cut` does, by index arithmetic on the device of `genome`: (N, length) uint8."""
+    places = starts[:, None] + _columns(length, turned)
+    codes = genome[places.clamp(max=len(genome) - 1)]
+    if len(side):
+        codes = torch.where(places < len(genome), codes, side[(places - len(genome)).clamp(min=0)])
     return torch.where(turned[:, None] & (codes < 4), 3 - codes, codes)
 
 
 def _tracks_on_device(
-    tracks: Tensor, index: Tensor, first: Tensor, turned: Tensor, swap: np.ndarray, width: int
+    tracks: Tensor, index: Tensor, first: Tensor, turned: Tensor, exchanged: Tensor, width: int
 ) -> Tensor:
-    channels = torch.arange(tracks.shape[1], device=tracks.device)
-    channels = torch.where(turned[:, None], torch.from_numpy(swap).to(tracks.device), channels)  # (B, K)
+    channels = torch.where(turned[:, None], exchanged, torch.arange(tracks.shape[1], device=tracks.device))  # (B, K)
     columns = first[:, None] + _columns(width, turned)  # (B, W)
     return tracks[index[:, None, None], channels[:, :, None], columns[:, None, :]]
 
