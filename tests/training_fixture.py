@@ -4,10 +4,12 @@ import json
 
 import numpy as np
 import pandas as pd
+import pyBigWig
 
 from seqlift.region_table import COLUMNS
 
 LENGTH = 40
+WINDOW = 20
 MOTIFS = {"one": "GATAAG", "two": "CACGTG"}
 SETTINGS = {
     "architecture": {"type": "basset", "filters": [16], "kernels": [9], "dense": [8], "dropout": 0.1},
@@ -58,3 +60,47 @@ def flags(folder, output, **changes):
         else:
             arguments += [flag, json.dumps(value) if isinstance(value, dict) else str(value)]
     return [*arguments, "--output-dir", str(output)]
+
+
+def make_signal_data(folder, strands=1, control=False):
+    """The same with a bigWig for each target and strand: reads pile up over the middle of regions with the motif.
+
+    Returns
+    -------
+    tuple
+        Table with `signal:` columns, and the content of regions.json that training reads.
+    """
+    table = make_data(folder)
+    random = np.random.default_rng(2)
+    sizes = {str(chrom): int(part["end"].max()) + 30 for chrom, part in table.groupby("chrom")}
+    files, ends = {}, ["", "_minus"][:strands]
+    for j, name in enumerate(MOTIFS):
+        files[name] = {role + end: [] for role in ("signal", "control") for end in ("", "_minus")}
+        table[f"signal:{name}"] = 0.0
+        for end in ends:
+            reads = {chrom: random.poisson(0.3, size).astype(np.float32) for chrom, size in sizes.items()}
+            for row in table[table[f"target:{name}"] == 1].itertuples():
+                middle = row.start + LENGTH // 2 - 8 + 6 * j + (3 if end else 0)
+                reads[row.chrom][middle : middle + 6] += random.poisson(6, 6)
+            first = table["start"] + (LENGTH - WINDOW) // 2
+            table[f"signal:{name}"] += [
+                float(reads[chrom][start : start + WINDOW].sum())
+                for chrom, start in zip(table["chrom"], first, strict=True)
+            ]
+            files[name]["signal" + end] = [_write_bigwig(folder / f"{name}{end}.bw", reads)]
+        if control:
+            even = {chrom: np.ones(size, np.float32) for chrom, size in sizes.items()}
+            files[name]["control"] = [_write_bigwig(folder / f"{name}.control.bw", even)]
+    table.to_csv(folder / "regions.tsv.gz", sep="\t", index=False)
+    signal = {"window": WINDOW, "strands": strands, "control_strands": int(control), "missing": "zero",
+              "negative": "refuse", "files": files, "unknown": dict.fromkeys(MOTIFS, 0)}  # fmt: skip
+    (folder / "regions.json").write_text(json.dumps({"signal": signal}))
+    return table, {"signal": signal}
+
+
+def _write_bigwig(path, values):
+    with pyBigWig.open(str(path), "w") as file:
+        file.addHeader([(chrom, len(track)) for chrom, track in values.items()])
+        for chrom, track in values.items():
+            file.addEntries(chrom, 0, values=track, span=1, step=1)
+    return str(path)

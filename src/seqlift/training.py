@@ -40,7 +40,7 @@ from seqlift.genome import Genome
 from seqlift.models import Shape, build_model, resolve_architecture, start_at
 from seqlift.models.checkpoint import save_checkpoint
 from seqlift.objectives import CLASS_WEIGHTS, Objective, make_objective
-from seqlift.regions import SIGNAL_PREFIX, TARGET_PREFIX, assign_fold, fold_names, labels_of, target_names
+from seqlift.region_table import SIGNAL_PREFIX, TARGET_PREFIX, assign_fold, fold_names, labels_of, target_names
 from seqlift.signal import Signal, load_signal
 from seqlift.splits import check_apart
 
