@@ -11,7 +11,7 @@ SOURCE = Path(__file__).parents[1] / "src" / "seqlift"
 ORDER = [
     {"compiled", "errors", "files"},
     {"chromosomes", "intervals", "progress"},
-    {"region_table", "splits", "targets"},
+    {"region_settings", "region_table", "splits", "targets"},
     {"config"},
     {"fetch", "genome", "shuffle"},
     {"duplicates", "masks", "negatives", "signal"},

@@ -515,7 +515,7 @@ def test_names_of_both_sides_and_the_likely_cause_are_told(tmp_path, in_peaks, i
     (tmp_path / "g.fa").write_text(f">{in_fasta}\n{'ACGT' * 100}\n")
     peaks = [Target("A", bed(tmp_path / "a.bed", [(in_peaks, 5, 1)]))]
     with pytest.raises(SeqliftError, match=hint):
-        make_regions(tmp_path / "g.fa", peaks, **(SETTINGS | {"valid": [in_fasta], "test": []}))
+        make_regions(tmp_path / "g.fa", peaks, **(SETTINGS | {"valid": [in_fasta], "test": [in_fasta]}))
 
 
 class TestCommandLine:

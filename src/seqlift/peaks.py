@@ -15,9 +15,11 @@ import pandas as pd
 from seqlift.chromosomes import naming_advice, some
 from seqlift.errors import SeqliftError
 from seqlift.genome import Genome
-from seqlift.intervals import overlapping, read_peaks
+from seqlift.intervals import merge_intervals, overlapping, read_peaks
+from seqlift.masks import widened
 from seqlift.negatives import window_content
-from seqlift.splits import matching
+from seqlift.region_settings import RegionSettings
+from seqlift.splits import Splits, matching
 from seqlift.targets import Target
 
 MIN_PEAKS = 10  # a target with fewer has nothing to learn from and to be judged on
@@ -148,6 +150,59 @@ def _check_scores(scores: pd.Series, lines: pd.Series, target: Target, top_share
             f"{target.peaks}: all peaks of target {target.name!r} have the same score ({scores.iloc[0]:g}, column 5); "
             f"{remedy}"
         )
+
+
+def judge_peaks(
+    peaks: pd.DataFrame,
+    targets: Sequence[Target],
+    genome: Genome,
+    splits: Splits,
+    masked: pd.DataFrame,
+    settings: RegionSettings,
+) -> pd.DataFrame:
+    """Lay a window around each peak and say which are the centre of a region (rules in `seqlift.regions.make_regions`).
+
+    Parameters
+    ----------
+    peaks : pandas.DataFrame
+        From `read_target_peaks`.
+    targets : sequence of Target
+    genome : Genome
+    splits : Splits
+    masked : pandas.DataFrame
+        `chrom`, `start`, `end`: what no region may overlap.
+    settings : RegionSettings
+
+    Returns
+    -------
+    pandas.DataFrame
+        The peaks, with `start` and `end` of their windows (the peaks' own are `peak_start` and `peak_end`), `rank`,
+        `uncertain` (bool: says neither that a target is there nor that it is not), `split`, `gc`, and `dropped`: why it
+        is not the centre of a region (a key of `DROPPED`, '' if it is).
+    """
+    margin = settings.jitter_margin
+    windows = pd.DataFrame({"chrom": peaks["chrom"], "start": peaks["summit"] - settings.length // 2})
+    windows["end"] = windows["start"] + settings.length
+    excluded = ~peaks["chrom"].isin(list(splits.parts)).to_numpy()
+    in_mask = overlapping(widened(windows, margin), merge_intervals(masked))
+    rank, weak = rank_by_score(peaks.assign(aside=excluded | in_mask), targets, settings.top_share)
+    size = peaks["chrom"].map(genome.sizes).fillna(0).to_numpy()
+    off = ((windows["start"] - margin < 0) | (windows["end"] + margin > size)).to_numpy()
+    split = splits.of(windows, margin)
+    gc, n_share = np.zeros(len(peaks)), np.zeros(len(peaks))
+    whole = np.flatnonzero(~off & ~excluded)
+    gc[whole], n_share[whole] = measure_windows(windows.iloc[whole], genome, settings.length)
+    dropped = np.select(
+        [excluded, in_mask, weak, off, split == "", n_share > settings.max_n_share],
+        ["excluded_chromosome", "masked", "below_top_share", "off_chromosome", "between_splits", "too_many_n"],
+        default="",
+    ).astype(object)
+    judged = peaks.rename(columns={"start": "peak_start", "end": "peak_end"}).assign(
+        start=windows["start"], end=windows["end"], rank=rank, uncertain=weak | in_mask, split=split, gc=gc
+    )
+    left = np.flatnonzero(dropped == "")
+    dropped[left[merged(judged.iloc[left], settings.merge_distance)]] = "merged"
+    return judged.assign(dropped=dropped)
 
 
 def measure_windows(windows: pd.DataFrame, genome: Genome, length: int) -> tuple[np.ndarray, np.ndarray]:

@@ -5,10 +5,8 @@ it the order of the bases to learn; shuffles with the same dinucleotides, the mo
 where a factor does not bind, what sets its sites apart from other regulatory DNA.
 """
 
-import os
 import zlib
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 
 import numpy as np
 import pandas as pd
@@ -19,16 +17,10 @@ from seqlift.genome import Genome
 from seqlift.intervals import merge_intervals, overlapping
 from seqlift.negatives import GC_DRIFT, draw_any, draw_matched, gc_distance, gc_histogram, share_out
 from seqlift.peaks import measure_windows, merged, read_genome_peaks
+from seqlift.region_settings import FROM_FILE, RegionSettings
 from seqlift.region_table import COLUMNS, TARGET_PREFIX, target_names
 from seqlift.splits import Splits, matching
 
-NEGATIVES = {
-    "genome": "drawn from the genome away from all peaks, matched in GC content",
-    "shuffled": "dinucleotide shuffles of the regions with peaks",
-    "unbound": "summits of negatives_file away from all peaks (open but unbound), matched in GC content",
-    "bed": "the intervals of negatives_file, away from all peaks, at random where there are more than asked for",
-}
-FROM_FILE = ("unbound", "bed")
 # Why a line of negatives_file is no negative. In this order: the first that holds is counted.
 POOL_DROPPED = {
     "excluded_chromosome": "on a chromosome that is excluded",
@@ -39,54 +31,20 @@ POOL_DROPPED = {
 }
 
 
-@dataclass(frozen=True)
-class Wish:
-    """What negatives are asked for.
-
-    Attributes
-    ----------
-    kind : str
-        One of `NEGATIVES`.
-    file : path or None
-        BED or narrowPeak, for the kinds `FROM_FILE`.
-    ratio : float
-        Negatives for each region with a peak, in each set.
-    sets : int
-        For training.
-    min_distance : int
-        Between any base of a negative's window, jitter included, and any peak (bp).
-    max_n_share : float
-    merge_distance : int
-        Summits of the file this near are one negative (bp).
-    seed : int
-    """
-
-    kind: str
-    file: str | os.PathLike | None
-    ratio: float
-    sets: int
-    min_distance: int
-    max_n_share: float
-    merge_distance: int
-    seed: int
-
-
 def make_negatives(
-    wish: Wish,
+    settings: RegionSettings,
     positives: pd.DataFrame,
     candidates: pd.DataFrame,
     *,
     genome: Genome,
     splits: Splits,
     blocked: pd.DataFrame,
-    margin: int,
-    exclude_chromosomes: Sequence[str],
 ) -> tuple[pd.DataFrame, dict]:
     """Rows of negatives, and what was asked for and left out.
 
     Parameters
     ----------
-    wish : Wish
+    settings : RegionSettings
     positives : pandas.DataFrame
         Rows of kind `peak`.
     candidates : pandas.DataFrame
@@ -95,43 +53,34 @@ def make_negatives(
     splits : Splits
     blocked : pandas.DataFrame
         Where no negative may lie, jitter left out: peaks widened by `min_distance` and `margin`, and so on.
-    margin : int
-        Room for jitter (bp).
-    exclude_chromosomes : sequence of str
-        Shell patterns.
 
     Raises
     ------
     SeqliftError
         If the genome or the file has too few.
     """
-    if not len(positives):
-        return positives, {"asked": {}, "file_dropped": {}}
     names = target_names(positives)
-    length = int(positives["end"].iloc[0] - positives["start"].iloc[0])
-    quotas = share_out(round(wish.ratio * len(positives)), positives["split"].value_counts())
-    sets = {split: 1 if split in ("valid", "test") else wish.sets for split in quotas}
+    quotas = share_out(round(settings.ratio * len(positives)), positives["split"].value_counts())
+    sets = {split: 1 if split in ("valid", "test") else settings.negative_sets for split in quotas}
     asked = {split: quota * sets[split] for split, quota in quotas.items()}
     dropped: dict[str, int] = {}
-    if wish.kind == "shuffled":
-        rows = _shuffled_rows(positives, sets, wish)
-    elif wish.kind == "genome":
-        _check_room(candidates, quotas, sets, length, wish, margin)
-        rows = draw_matched(candidates, positives, quotas, sets, seed=wish.seed)
-        rows = rows.assign(chrom=rows["chrom"].astype(str), split=rows["split"].astype(str), source="", score=np.nan)
-        rows = rows.assign(end=rows["start"] + length, summit=rows["start"] + length // 2, strand=".")
+    if settings.negatives == "shuffled":
+        rows = _shuffled_rows(positives, sets, settings)
+    elif settings.negatives == "genome":
+        _check_room(candidates, quotas, sets, settings)
+        rows = draw_matched(candidates, positives, quotas, sets, seed=settings.seed)
+        rows = _as_rows(rows, settings.negatives, settings.length, names)
     else:
-        pool, dropped = _pool(wish, length, genome, splits, blocked, margin, exclude_chromosomes)
+        pool, dropped = _pool(settings, genome, splits, blocked)
         quotas = {
             split: min(quota, int((pool["split"] == split).sum()) // sets[split]) for split, quota in quotas.items()
         }
-        if wish.kind == "unbound":
-            rows = draw_matched(pool, positives, quotas, sets, seed=wish.seed)
+        if settings.negatives == "unbound":
+            rows = draw_matched(pool, positives, quotas, sets, seed=settings.seed)
         else:
-            rows = draw_any(pool, quotas, sets, seed=wish.seed)
-    if wish.kind != "shuffled":
+            rows = draw_any(pool, quotas, sets, seed=settings.seed)
         rows = rows.assign(name=window_names(rows))
-    rows = rows.assign(kind=wish.kind, **{TARGET_PREFIX + name: 0.0 for name in names})
+    rows = rows.assign(kind=settings.negatives, **{TARGET_PREFIX + name: 0.0 for name in names})
     return rows[[*COLUMNS, *(TARGET_PREFIX + name for name in names)]], {"asked": asked, "file_dropped": dropped}
 
 
@@ -141,30 +90,31 @@ def window_names(rows: pd.DataFrame) -> pd.Series:
 
 
 def _check_room(
-    candidates: pd.DataFrame, quotas: Mapping[str, int], sets: Mapping[str, int], length: int, wish: Wish, margin: int
+    candidates: pd.DataFrame, quotas: Mapping[str, int], sets: Mapping[str, int], settings: RegionSettings
 ) -> None:
     for split, quota in quotas.items():
         have = int((candidates["split"] == split).sum())
         if have < quota * sets[split]:
             times = f" ({sets[split]} sets of {quota})" if sets[split] > 1 else ""
-            room = f" with {margin} bp for jitter on either side" if margin else ""
+            jitter = settings.jitter_margin
+            room = f" with {jitter} bp for jitter on either side" if jitter else ""
             fewer = "the ratio, negative_sets" if sets[split] > 1 else "the ratio"
             raise SeqliftError(
                 f"split {split!r} needs {quota * sets[split]} negatives from the genome{times}, but there is room for "
-                f"only {have} windows of {length} bp{room} at least {wish.min_distance} bp away from all peaks; lower "
-                f"{fewer} or min_distance, or make the negatives by shuffling (negatives: shuffled)"
+                f"only {have} windows of {settings.length} bp{room} at least {settings.min_distance} bp away from all "
+                f"peaks; lower {fewer} or min_distance, or make the negatives by shuffling (negatives: shuffled)"
             )
 
 
-def _shuffled_rows(positives: pd.DataFrame, sets: Mapping[str, int], wish: Wish) -> pd.DataFrame:
+def _shuffled_rows(positives: pd.DataFrame, sets: Mapping[str, int], settings: RegionSettings) -> pd.DataFrame:
     """`ratio` copies of each window in each set; a remainder goes to windows chosen at random.
 
     Shuffle number k of a window is named `<name>_shuffle<k>`; each set goes on where the one before it ended.
     """
     copies = []
     for split, rows in positives.groupby("split"):
-        rng = np.random.default_rng([wish.seed, zlib.crc32(str(split).encode())])
-        times, rest = divmod(round(wish.ratio * len(rows)), len(rows))
+        rng = np.random.default_rng([settings.seed, zlib.crc32(str(split).encode())])
+        times, rest = divmod(round(settings.ratio * len(rows)), len(rows))
         for number in range(sets[str(split)]):
             counts = np.full(len(rows), times)
             counts[rng.permutation(len(rows))[:rest]] += 1
@@ -176,38 +126,32 @@ def _shuffled_rows(positives: pd.DataFrame, sets: Mapping[str, int], wish: Wish)
 
 
 def _pool(
-    wish: Wish,
-    length: int,
-    genome: Genome,
-    splits: Splits,
-    blocked: pd.DataFrame,
-    margin: int,
-    exclude_chromosomes: Sequence[str],
+    settings: RegionSettings, genome: Genome, splits: Splits, blocked: pd.DataFrame
 ) -> tuple[pd.DataFrame, dict[str, int]]:
     """Windows around the summits of negatives_file that can be negatives, and how many cannot, by the reason why."""
-    peaks = read_genome_peaks(wish.file, genome, exclude_chromosomes)
+    peaks = read_genome_peaks(settings.negatives_file, genome, settings.exclude_chromosomes)
     peaks = peaks.sort_values(["place", "summit", "start", "end", "line"], ignore_index=True)
-    start = peaks["summit"] - length // 2
-    pool = peaks.assign(start=start, end=start + length)
-    pool["split"] = splits.of(pool, margin)
-    excluded = peaks["chrom"].isin(matching(peaks["chrom"].unique(), exclude_chromosomes)).to_numpy()
+    start = peaks["summit"] - settings.length // 2
+    pool = peaks.assign(start=start, end=start + settings.length)
+    pool["split"] = splits.of(pool, settings.jitter_margin)
+    excluded = peaks["chrom"].isin(matching(peaks["chrom"].unique(), settings.exclude_chromosomes)).to_numpy()
     near = overlapping(pool, merge_intervals(blocked))
     inside = np.flatnonzero(pool["split"] != "")
     gc, n_share = np.zeros(len(pool)), np.zeros(len(pool))
-    gc[inside], n_share[inside] = measure_windows(pool.iloc[inside], genome, length)
+    gc[inside], n_share[inside] = measure_windows(pool.iloc[inside], genome, settings.length)
     why = np.select(
-        [excluded, (pool["split"] == "").to_numpy(), near, n_share > wish.max_n_share],
+        [excluded, (pool["split"] == "").to_numpy(), near, n_share > settings.max_n_share],
         list(POOL_DROPPED)[:4],
         default="",
     )
     pool = pool.assign(gc=gc, rank=pool["score"].rank(method="min", ascending=False).fillna(0.0), target=0)
     left = np.flatnonzero(why == "")
-    why[left[merged(pool.iloc[left], wish.merge_distance)]] = "merged"
+    why[left[merged(pool.iloc[left], settings.merge_distance)]] = "merged"
     dropped = {reason: int((why == reason).sum()) for reason in POOL_DROPPED}
     pool = pool[why == ""].reset_index(drop=True)
     if not len(pool):
         reasons = "; ".join(f"{count} {POOL_DROPPED[reason]}" for reason, count in dropped.items() if count)
-        raise SeqliftError(f"{wish.file}: none of its {len(peaks)} lines can be a negative: {reasons}")
+        raise SeqliftError(f"{settings.negatives_file}: none of its {len(peaks)} lines can be a negative: {reasons}")
     return pool.assign(source=pool["file"] + ":" + pool["line"].astype(str)), dropped
 
 
@@ -223,21 +167,28 @@ def even_sets(rows: pd.DataFrame, seed: int) -> pd.DataFrame:
 
 
 def background_rows(
-    candidates: pd.DataFrame, splits: Sequence[str], n: int, length: int, names: Sequence[str], seed: int
+    candidates: pd.DataFrame, splits: Splits, names: Sequence[str], settings: RegionSettings
 ) -> pd.DataFrame:
-    """Rows of kind `background`: `n` candidates of each of these splits at random, or all where there are fewer.
+    """Rows of kind `background`: candidates of each test split (each fold) at random, or all where there are too few.
 
     A window may be a negative as well; a background that left these out would not be a random sample of the genome.
     """
-    quotas = {split: min(n, int((candidates["split"] == split).sum())) for split in splits}
-    rows = draw_any(candidates, quotas, dict.fromkeys(splits, 1), seed=seed)
-    rows = rows.assign(chrom=rows["chrom"].astype(str), split=rows["split"].astype(str), end=rows["start"] + length)
-    rows = rows.assign(name=window_names(rows) + "_background", strand=".", summit=rows["start"] + length // 2)
-    rows = rows.assign(kind="background", score=np.nan, source="", **{TARGET_PREFIX + name: 0.0 for name in names})
-    return rows[[*COLUMNS, *(TARGET_PREFIX + name for name in names)]]
+    judged = [split for split in splits.names if split not in ("train", "valid")]
+    quotas = {split: min(settings.background, int((candidates["split"] == split).sum())) for split in judged}
+    rows = draw_any(candidates, quotas, dict.fromkeys(judged, 1), seed=settings.seed)
+    rows = _as_rows(rows, "background", settings.length, names)
+    return rows.assign(name=rows["name"] + "_background")
 
 
-def describe_negatives(table: pd.DataFrame, wish: Wish, made: Mapping, splits: Sequence[str]) -> dict:
+def _as_rows(windows: pd.DataFrame, kind: str, length: int, names: Sequence[str]) -> pd.DataFrame:
+    """Candidate windows as rows of the table."""
+    rows = windows.assign(chrom=windows["chrom"].astype(str), split=windows["split"].astype(str))
+    rows = rows.assign(end=rows["start"] + length, summit=rows["start"] + length // 2)
+    rows = rows.assign(name=window_names(rows), kind=kind, strand=".", score=np.nan, source="")
+    return rows[COLUMNS].assign(**{TARGET_PREFIX + name: 0.0 for name in names})
+
+
+def describe_negatives(table: pd.DataFrame, settings: RegionSettings, made: Mapping, splits: Sequence[str]) -> dict:
     """The section `negatives` of regions.json: settings, numbers, and how well the GC content matches the peaks'."""
     peaks = table[table["kind"] == "peak"]
     negatives = table[~table["kind"].isin(["peak", "background"])]
@@ -249,7 +200,7 @@ def describe_negatives(table: pd.DataFrame, wish: Wish, made: Mapping, splits: S
     drawn = negatives["split"].value_counts()
     warnings = []
     far = [f"{split} {value:.3f}" for split, value in distance.items() if value > GC_DRIFT]
-    if far and wish.kind != "bed":
+    if far and settings.negatives != "bed":
         warnings.append(
             f"negatives do not match the peaks in GC content: the mean difference is above {GC_DRIFT} in {some(far)}; "
             "a model could tell them apart by that alone: ask for fewer (ratio, negative_sets), lower min_distance, or "
@@ -257,14 +208,14 @@ def describe_negatives(table: pd.DataFrame, wish: Wish, made: Mapping, splits: S
         )
     short = [f"{split} {drawn.get(split, 0)} of {asked}" for split, asked in made["asked"].items()
              if drawn.get(split, 0) < asked]  # fmt: skip
-    if short and wish.kind in FROM_FILE:
+    if short and settings.negatives in FROM_FILE:
         warnings.append(f"fewer negatives than asked for: {some(short)}")
     return {
-        "kind": wish.kind,
-        "file": None if wish.file is None else str(wish.file),
-        "ratio": wish.ratio,
-        "sets": wish.sets,
-        "min_distance": wish.min_distance,
+        "kind": settings.negatives,
+        "file": None if settings.negatives_file is None else str(settings.negatives_file),
+        "ratio": settings.ratio,
+        "sets": settings.negative_sets,
+        "min_distance": settings.min_distance,
         "asked": made["asked"],
         "drawn": {split: int(drawn.get(split, 0)) for split in splits},
         "file_dropped": made["file_dropped"],

@@ -17,28 +17,18 @@ from seqlift.chromosomes import some
 from seqlift.duplicates import repeated_in_another_split, sequence_digests
 from seqlift.errors import SeqliftError
 from seqlift.genome import Genome
-from seqlift.intervals import merge_intervals, overlapping
+from seqlift.intervals import merge_intervals
 from seqlift.masks import outside, read_mask, read_masks, widened
 from seqlift.negatives import candidate_windows
-from seqlift.peaks import (
-    DROPPED,
-    MIN_PEAKS,
-    labels,
-    measure_windows,
-    merged,
-    rank_by_score,
-    read_target_peaks,
-)
+from seqlift.peaks import DROPPED, MIN_PEAKS, judge_peaks, labels, read_target_peaks
 from seqlift.region_negatives import (
-    FROM_FILE,
-    NEGATIVES,
-    Wish,
     background_rows,
     describe_negatives,
     even_sets,
     make_negatives,
     window_names,
 )
+from seqlift.region_settings import NEGATIVES, RegionSettings
 from seqlift.region_table import (
     COLUMNS,
     FORMAT,
@@ -55,7 +45,7 @@ from seqlift.region_table import (
     write_regions,
 )
 from seqlift.signal import check_bigwigs, signal_totals, strands_of
-from seqlift.splits import Splits, check_apart, interval_example, matching, split_by_folds, split_by_place
+from seqlift.splits import Splits, check_apart, choose_splits, interval_example, matching
 from seqlift.targets import Target, check_names, check_target
 
 __all__ = [
@@ -67,6 +57,7 @@ __all__ = [
     "SIGNAL_PREFIX",
     "SPLITS",
     "TARGET_PREFIX",
+    "RegionSettings",
     "Regions",
     "assign_fold",
     "fold_names",
@@ -81,32 +72,7 @@ log = logging.getLogger(__name__)
 _SIGNAL_FILES = ("signal", "signal_minus", "control", "control_minus")
 
 
-def make_regions(
-    genome_path: str | os.PathLike,
-    targets: Sequence[Target],
-    *,
-    length: int,
-    valid: Sequence[str] = (),
-    test: Sequence[str] = (),
-    folds: int = 0,
-    negatives: str = "genome",
-    negatives_file: str | os.PathLike | None = None,
-    negative_sets: int = 1,
-    ratio: float = 1.0,
-    min_distance: int = 1000,
-    merge_distance: int = 0,
-    top_share: float = 1.0,
-    max_n_share: float = 0.1,
-    jitter_margin: int = 0,
-    exclude_chromosomes: Sequence[str] = (),
-    exclude_regions: Sequence[str | os.PathLike] = (),
-    include_regions: Sequence[str | os.PathLike] = (),
-    background: int = 0,
-    signal_window: int | None = None,
-    missing: str = "zero",
-    negative: str = "refuse",
-    seed: int = 1,
-) -> Regions:
+def make_regions(genome_path: str | os.PathLike, targets: Sequence[Target], **settings) -> Regions:
     """Make windows around the peaks of all targets, label them, split them and add negatives.
 
     The rules, none of which depends on the order of the lines of a file:
@@ -132,39 +98,8 @@ def make_regions(
     ----------
     genome_path : path of a FASTA file
     targets : sequence of Target
-    length : int
-        Of each window (bp).
-    valid, test : sequences of str
-        Chromosomes, shell patterns of them, or intervals (`chr20:1-40000000`: 1-based, both ends included) held out;
-        everything else that is not excluded is for training.
-    folds : int
-        Instead of `valid` and `test`: into how many folds to deal out the chromosomes; 0 for none.
-    negatives : {"genome", "shuffled", "unbound", "bed"}
-        See `NEGATIVES`.
-    negatives_file : path, optional
-        Peaks for "unbound", BED for "bed".
-    negative_sets : int
-        Sets of negatives for training, of which each epoch sees one.
-    ratio : float
-        Negatives for each region with a peak.
-    min_distance, merge_distance, jitter_margin : int
-        In bp. `merge_distance` is smaller than half the length, so that a merged summit lies inside the window.
-    top_share, max_n_share : float
-        Between 0 and 1.
-    exclude_chromosomes : sequence of str
-        Shell patterns, as `chrUn_*`. Their peaks may be on chromosomes that the FASTA file lacks.
-    exclude_regions, include_regions : sequences of paths
-        BED files. A region may overlap no interval of the first, and must lie inside each of the second.
-    background : int
-        Random windows of each test split, not matched in GC content, for metrics at the true imbalance.
-    signal_window : int, optional
-        In the middle of each region, what the signal is summed over (bp); the whole region if not given.
-    missing : {"zero", "mask"}
-        What a base without a value in a bigWig means: nothing there, or not known.
-    negative : {"refuse", "clip", "absolute"}
-        What to do with values below 0 in a bigWig.
-    seed : int
-        Of the drawing of negatives.
+    **settings
+        The attributes of `RegionSettings`.
 
     Returns
     -------
@@ -179,104 +114,60 @@ def make_regions(
         On bad settings and bad files; if files do not fit the genome; if a target has fewer than `MIN_PEAKS` regions,
         or no peak or no negative left in a split; if there is too little room for the negatives.
     """
+    chosen = RegionSettings(**settings)
     _check_targets(targets)
-    _check_settings(length, negatives, negatives_file, negative_sets, background, signal_window)
-    _check_numbers(length, ratio, min_distance, merge_distance, top_share, max_n_share, jitter_margin)
-    wish = Wish(
-        negatives,
-        negatives_file,
-        ratio,
-        negative_sets,
-        min_distance,
-        max_n_share,
-        merge_distance=merge_distance,
-        seed=seed,
-    )
-    names = [target.name for target in targets]
     with Genome(genome_path) as genome:
-        check_bigwigs(
-            [path for target in targets for paths in _signal_files(target).values() for path in paths], genome.sizes
+        check_bigwigs(sorted({path for t in targets for paths in _files(t).values() for path in paths}), genome.sizes)
+        peaks = read_target_peaks(targets, genome, chosen.exclude_chromosomes)
+        splits = choose_splits(
+            genome.sizes,
+            peaks,
+            valid=chosen.valid,
+            test=chosen.test,
+            folds=chosen.folds,
+            excluded=matching(genome.sizes, chosen.exclude_chromosomes),
+            source=str(genome.path),
         )
-        excluded = matching(genome.sizes, exclude_chromosomes)
-        source = str(genome.path)
-        peaks = read_target_peaks(targets, genome, exclude_chromosomes)
-        splits = _make_splits(genome, peaks, valid, test, folds, excluded)
-        masked = [
-            read_masks(exclude_regions, genome.sizes, source=source),
-            outside(include_regions, genome.sizes, source=source),
-        ]
-        masked = pd.concat(masked, ignore_index=True)
-        unlabelled = [
-            read_mask(target.unlabelled, genome.sizes, source=source) if target.unlabelled else None
-            for target in targets
-        ]
-        peaks = _judge(peaks, targets, genome, splits, masked, length, jitter_margin, top_share, max_n_share)
-        used = peaks.loc[peaks["dropped"] == "", "target"].value_counts()
-        left = np.flatnonzero(peaks["dropped"] == "")
-        gone = left[merged(peaks.iloc[left], merge_distance)]
-        peaks.iloc[gone, peaks.columns.get_loc("dropped")] = "merged"
-        positives, digests = _positives(peaks, names, unlabelled, genome, splits)
-        _check_positives(positives, names, peaks, targets, splits, genome.sizes)
+        masked, unlabelled = _read_masks(targets, genome, chosen)
+        peaks = judge_peaks(peaks, targets, genome, splits, masked, chosen)
+        positives, repeated = _positives(peaks, targets, unlabelled, genome, splits)
+        _check_positives(positives, peaks, targets, splits, genome.sizes)
 
-        blocked = [widened(_around(peaks), min_distance + jitter_margin), widened(masked, jitter_margin)]
-        blocked += [widened(intervals, jitter_margin) for intervals in unlabelled if intervals is not None]
-        blocked = pd.concat(blocked, ignore_index=True)
+        blocked = _blocked(peaks, masked, unlabelled, chosen)
         candidates = candidate_windows(
-            genome, blocked, length, max_n_share=max_n_share, splits=splits, margin=jitter_margin, seed=seed
+            genome,
+            blocked,
+            chosen.length,
+            max_n_share=chosen.max_n_share,
+            splits=splits,
+            margin=chosen.jitter_margin,
+            seed=chosen.seed,
         )
-        added, made = make_negatives(
-            wish, positives, candidates, genome=genome, splits=splits, blocked=blocked, margin=jitter_margin,
-            exclude_chromosomes=exclude_chromosomes,
-        )  # fmt: skip
-        judged = splits.names if folds else ["test"]
-        random = background_rows(candidates, judged, background, length, names, seed)
-        table = pd.concat([part for part in (positives, added, random) if len(part)], ignore_index=True)
-        table, duplicates = _without_duplicates(table, digests, genome, splits, seed)
+        negatives, made = make_negatives(chosen, positives, candidates, genome=genome, splits=splits, blocked=blocked)
+        background = background_rows(candidates, splits, target_names(positives), chosen)
+        table = pd.concat([part for part in (positives, negatives, background) if len(part)], ignore_index=True)
+        table, duplicates = _without_duplicates(table, repeated, genome, splits, chosen.seed)
         table = _in_order(table, genome.sizes)
-        _check_negatives(table, names, splits)
-        check_apart(table, jitter_margin)
-        window = length if signal_window is None else signal_window
-        table, signal = _add_signal(table, targets, genome.sizes, window, missing, negative)
-        described = describe_negatives(table, wish, made, splits.names)
-        if described["warning"]:
-            log.warning("warning: %s", described["warning"])
+        _check_negatives(table, splits)
+        check_apart(table, chosen.jitter_margin)
+        table, signal = _add_signal(table, targets, genome.sizes, chosen)
         summary = {
             "format": FORMAT,
-            "length": length,
-            "targets": names,
+            "length": chosen.length,
+            "targets": target_names(table),
             "genome": {"path": str(genome_path), "sha256": genome.sha256, "chromosomes": genome.sizes},
             "splits": splits.describe(),
-            "folds": folds,
-            "settings": {
-                "merge_distance": merge_distance,
-                "top_share": top_share,
-                "max_n_share": max_n_share,
-                "jitter_margin": jitter_margin,
-                "exclude_chromosomes": list(exclude_chromosomes),
-                "exclude_regions": [str(path) for path in exclude_regions],
-                "include_regions": [str(path) for path in include_regions],
-            },
-            "negatives": described,
-            "seed": seed,
-            "kept": _count(table, names, splits),
-            "regions": {split: int((table["split"] == split).sum()) for split in splits.names},
-            "masked": {name: int(table[TARGET_PREFIX + name].isna().sum()) for name in names},
+            **_describe_settings(chosen),
+            "negatives": describe_negatives(table, chosen, made, splits.names),
+            **_count(table, splits),
             # Free windows that do not overlap: what a scan of the genome would show the model besides peaks
             "windows": {split: int((candidates["split"] == split).sum()) for split in splits.names},
-            "background": {split: int(((table["kind"] == "background") & (table["split"] == split)).sum())
-                           for split in judged},
             "duplicates": duplicates,
             "signal": signal,
-            "dropped": {reason: int((peaks["dropped"] == reason).sum()) for reason in DROPPED},
-            "peaks": {
-                target.name: {
-                    "path": str(target.peaks),
-                    "read": int((peaks["target"] == number).sum()),
-                    "used": int(used.get(number, 0)),
-                }
-                for number, target in enumerate(targets)
-            },
-        }  # fmt: skip
+            **_count_peaks(peaks, targets),
+        }
+    if summary["negatives"]["warning"]:
+        log.warning("warning: %s", summary["negatives"]["warning"])
     return Regions(table, summary)
 
 
@@ -290,141 +181,42 @@ def _check_targets(targets: Sequence[Target]) -> None:
     strands_of(targets)
 
 
-def _check_settings(
-    length: int,
-    negatives: str,
-    negatives_file: str | os.PathLike | None,
-    negative_sets: int,
-    background: int,
-    signal_window: int | None,
-) -> None:
-    if length < 1:
-        raise SeqliftError(f"length ({length}) must be at least 1 bp")
-    if negatives not in NEGATIVES:
-        raise SeqliftError(f"negatives is {negatives!r}, must be one of {', '.join(NEGATIVES)}")
-    if negatives in FROM_FILE and negatives_file is None:
-        raise SeqliftError(f"negatives {negatives!r} come from a file; name it in negatives_file")
-    if negatives not in FROM_FILE and negatives_file is not None:
-        raise SeqliftError(
-            f"negatives_file ({negatives_file}) is not used by negatives {negatives!r}; delete it, or set negatives to "
-            f"{' or '.join(FROM_FILE)}"
-        )
-    if negative_sets < 1:
-        raise SeqliftError(f"negative_sets ({negative_sets}) must be at least 1")
-    if background < 0:
-        raise SeqliftError(f"background ({background}) must not be negative: it is a number of windows")
-    if signal_window is not None and not 1 <= signal_window <= length:
-        raise SeqliftError(
-            f"signal_window ({signal_window}) must be from 1 to length ({length}): it lies in each region"
-        )
-
-
-def _check_numbers(
-    length: int,
-    ratio: float,
-    min_distance: int,
-    merge_distance: int,
-    top_share: float,
-    max_n_share: float,
-    jitter_margin: int,
-) -> None:
-    if not 0 <= ratio < np.inf:
-        raise SeqliftError(f"ratio ({ratio}) must not be negative: it is the number of negatives for each positive")
-    if min_distance < 0:
-        raise SeqliftError(f"min_distance ({min_distance}) must not be negative")
-    if not 0 <= merge_distance <= (length - 1) // 2:
-        raise SeqliftError(
-            f"merge_distance ({merge_distance}) must be from 0 to {(length - 1) // 2}: below half of length "
-            f"({length}), so that summits merged into a region lie inside its window"
-        )
-    if not 0 < top_share <= 1:
-        raise SeqliftError(f"top_share ({top_share}) must be above 0 and at most 1: the share of peaks to keep")
-    if not 0 <= max_n_share <= 1:
-        raise SeqliftError(f"max_n_share ({max_n_share}) must be from 0 to 1: the largest share of N in a window")
-    if jitter_margin < 0:
-        raise SeqliftError(f"jitter ({jitter_margin}) must not be negative")
-
-
-def _signal_files(target: Target) -> dict[str, list[str]]:
+def _files(target: Target) -> dict[str, list[str]]:
+    """The bigWigs of a target, by what they are."""
     return {key: [str(path) for path in getattr(target, key)] for key in _SIGNAL_FILES}
 
 
-def _make_splits(
-    genome: Genome, peaks: pd.DataFrame, valid: Sequence[str], test: Sequence[str], folds: int, excluded: set[str]
-) -> Splits:
-    if folds and (valid or test):
-        raise SeqliftError(f"folds ({folds}) stand instead of valid and test; delete one or the other")
-    if not folds and not (valid and test):
-        raise SeqliftError("name the valid and the test chromosomes (or intervals of them), or a number of folds")
-    splits = None if folds else split_by_place(genome.sizes, valid, test, excluded, source=str(genome.path))
-    sizes = {chrom: size for chrom, size in genome.sizes.items() if chrom not in excluded}
-    usable = peaks[peaks["chrom"].isin(list(sizes))]
-    if not len(usable):
-        raise SeqliftError("all peaks lie on chromosomes that exclude_chromosomes leaves out; name fewer of them there")
-    chroms = usable["chrom"].unique()
-    if len(chroms) == 1 and (splits is None or len(splits.parts[chroms[0]]) == 1):
-        raise SeqliftError(
-            f"all {len(usable)} peaks lie on {chroms[0]}, so that splits of whole chromosomes leave some without a "
-            f"peak; split it by intervals, as in {interval_example(usable, sizes[chroms[0]])}"
-        )
-    return splits or split_by_folds(sizes, usable["chrom"].value_counts().to_dict(), folds)
-
-
-def _judge(
-    peaks: pd.DataFrame,
-    targets: Sequence[Target],
-    genome: Genome,
-    splits: Splits,
-    masked: pd.DataFrame,
-    length: int,
-    margin: int,
-    top_share: float,
-    max_n_share: float,
-) -> pd.DataFrame:
-    """The peaks with their windows as `start` and `end` (their own are `peak_start`, `peak_end`), and `dropped`."""
-    windows = pd.DataFrame({"chrom": peaks["chrom"], "start": peaks["summit"] - length // 2})
-    windows["end"] = windows["start"] + length
-    excluded = ~peaks["chrom"].isin(list(splits.parts)).to_numpy()
-    in_mask = overlapping(widened(windows, margin), merge_intervals(masked))
-    rank, weak = rank_by_score(peaks.assign(aside=excluded | in_mask), targets, top_share)
-    size = peaks["chrom"].map(genome.sizes).fillna(0).to_numpy()
-    off = ((windows["start"] - margin < 0) | (windows["end"] + margin > size)).to_numpy()
-    split = splits.of(windows, margin)
-    gc, n_share = np.zeros(len(peaks)), np.zeros(len(peaks))
-    whole = np.flatnonzero(~off & ~excluded)
-    gc[whole], n_share[whole] = measure_windows(windows.iloc[whole], genome, length)
-    dropped = np.select(
-        [excluded, in_mask, weak, off, split == "", n_share > max_n_share],
-        ["excluded_chromosome", "masked", "below_top_share", "off_chromosome", "between_splits", "too_many_n"],
-        default="",
-    ).astype(object)
-    return peaks.rename(columns={"start": "peak_start", "end": "peak_end"}).assign(
-        start=windows["start"],
-        end=windows["end"],
-        rank=rank,
-        uncertain=weak | in_mask,
-        split=split,
-        gc=gc,
-        dropped=dropped,
-    )
+def _read_masks(
+    targets: Sequence[Target], genome: Genome, settings: RegionSettings
+) -> tuple[pd.DataFrame, list[pd.DataFrame | None]]:
+    """Where no region may lie, and for each target where its label is not known."""
+    source = str(genome.path)
+    masked = [
+        read_masks(settings.exclude_regions, genome.sizes, source=source),
+        outside(settings.include_regions, genome.sizes, source=source),
+    ]
+    unlabelled = [
+        read_mask(target.unlabelled, genome.sizes, source=source) if target.unlabelled else None for target in targets
+    ]
+    return pd.concat(masked, ignore_index=True), unlabelled
 
 
 def _positives(
     peaks: pd.DataFrame,
-    names: Sequence[str],
+    targets: Sequence[Target],
     unlabelled: Sequence[pd.DataFrame | None],
     genome: Genome,
     splits: Splits,
 ) -> tuple[pd.DataFrame, np.ndarray]:
-    """Rows of kind `peak`, and the digests of the sequences that were dropped. Marks these in `peaks`."""
+    """Rows of kind `peak`, and the digests of the sequences dropped as duplicates. Marks what it drops in `peaks`."""
     centres = peaks[peaks["dropped"] == ""]
     without = [{} if intervals is None else merge_intervals(intervals) for intervals in unlabelled]
     known = labels(peaks, centres, without)
-    rows = centres[["chrom", "start", "end", "strand", "summit", "split", "score", "gc"]]
-    rows = rows.assign(
-        name=window_names(rows), kind="peak", set=0, source=centres["file"] + ":" + centres["line"].astype(str)
+    rows = centres.assign(
+        name=window_names(centres), kind="peak", set=0, source=centres["file"] + ":" + centres["line"].astype(str)
     )
-    rows = rows[COLUMNS].assign(**{TARGET_PREFIX + name: known[:, number] for number, name in enumerate(names)})
+    columns = {TARGET_PREFIX + target.name: known[:, number] for number, target in enumerate(targets)}
+    rows = rows[COLUMNS].assign(**columns)
     unknown = np.isnan(known).all(axis=1)
     peaks.loc[rows.index[unknown], "dropped"] = "unlabelled"
     rows = rows[~unknown]
@@ -439,15 +231,24 @@ def _keepers(splits: Splits) -> list[str]:
     return ["test", "valid", "train"] if splits.names == list(SPLITS) else splits.names
 
 
-def _around(peaks: pd.DataFrame) -> pd.DataFrame:
-    """What negatives keep away from: each peak and the window around its summit, whichever reaches farther."""
-    return pd.DataFrame(
+def _blocked(
+    peaks: pd.DataFrame,
+    masked: pd.DataFrame,
+    unlabelled: Sequence[pd.DataFrame | None],
+    settings: RegionSettings,
+) -> pd.DataFrame:
+    """What no window of a negative overlaps, without its jitter; of a peak, the window around its summit counts too."""
+    around = pd.DataFrame(
         {
             "chrom": peaks["chrom"],
             "start": np.minimum(peaks["peak_start"], peaks["start"]),
             "end": np.maximum(peaks["peak_end"], peaks["end"]),
         }
     )
+    margin = settings.jitter_margin
+    blocked = [widened(around, settings.min_distance + margin), widened(masked, margin)]
+    blocked += [widened(intervals, margin) for intervals in unlabelled if intervals is not None]
+    return pd.concat(blocked, ignore_index=True)
 
 
 def _without_duplicates(
@@ -480,7 +281,6 @@ def _in_order(table: pd.DataFrame, sizes: Mapping[str, int]) -> pd.DataFrame:
 
 def _check_positives(
     positives: pd.DataFrame,
-    names: Sequence[str],
     peaks: pd.DataFrame,
     targets: Sequence[Target],
     splits: Splits,
@@ -489,7 +289,7 @@ def _check_positives(
     """Raise SeqliftError unless each target has enough peaks, and some in each split."""
     split_of_peak = splits.of_positions(peaks["chrom"], peaks["summit"])
     parts = splits.describe()
-    for number, name in enumerate(names):
+    for number, name in enumerate(target_names(positives)):
         positive = positives.loc[positives[TARGET_PREFIX + name] == 1, "split"]
         own = (peaks["target"] == number).to_numpy()
         for split in splits.names:
@@ -522,12 +322,12 @@ def _remedy(own: pd.DataFrame, split: str, sizes: Mapping[str, int]) -> str:
     return f"{first}, or keep more peaks (top_share, exclude_chromosomes, length, max_n_share)"
 
 
-def _check_negatives(table: pd.DataFrame, names: Sequence[str], splits: Splits) -> None:
+def _check_negatives(table: pd.DataFrame, splits: Splits) -> None:
     """Raise SeqliftError unless each target has negatives in each split."""
     counted = table[table["kind"] != "background"]
     for split in splits.names:
         rows = counted[counted["split"] == split]
-        for name in names:
+        for name in target_names(table):
             if not (rows[TARGET_PREFIX + name] == 0).any():
                 raise SeqliftError(
                     f"target {name!r} has no negatives in split {split!r}; raise ratio so that each split gets some, "
@@ -535,37 +335,72 @@ def _check_negatives(table: pd.DataFrame, names: Sequence[str], splits: Splits) 
                 )
 
 
-def _count(table: pd.DataFrame, names: Sequence[str], splits: Splits) -> dict[str, dict[str, int]]:
-    """For each split, the positives of each target and the negatives; without the background."""
-    counts = {}
+def _describe_settings(settings: RegionSettings) -> dict:
+    return {
+        "folds": settings.folds,
+        "seed": settings.seed,
+        "settings": {
+            "merge_distance": settings.merge_distance,
+            "top_share": settings.top_share,
+            "max_n_share": settings.max_n_share,
+            "jitter_margin": settings.jitter_margin,
+            "exclude_chromosomes": list(settings.exclude_chromosomes),
+            "exclude_regions": [str(path) for path in settings.exclude_regions],
+            "include_regions": [str(path) for path in settings.include_regions],
+        },
+    }
+
+
+def _count(table: pd.DataFrame, splits: Splits) -> dict[str, dict]:
+    """What the table holds: rows of each split, and of these positives of each target, negatives and background."""
+    names = target_names(table)
+    counts: dict[str, dict] = {"kept": {}, "regions": {}, "background": {}}
     for split in splits.names:
         rows = table[table["split"] == split]
-        counts[split] = {name: int((rows[TARGET_PREFIX + name] == 1).sum()) for name in names}
-        counts[split]["negative"] = int((~rows["kind"].isin(["peak", "background"])).sum())
+        counts["kept"][split] = {name: int((rows[TARGET_PREFIX + name] == 1).sum()) for name in names}
+        counts["kept"][split]["negative"] = int((~rows["kind"].isin(["peak", "background"])).sum())
+        counts["regions"][split] = len(rows)
+        if split not in ("train", "valid"):
+            counts["background"][split] = int((rows["kind"] == "background").sum())
+    counts["masked"] = {name: int(table[TARGET_PREFIX + name].isna().sum()) for name in names}
     return counts
 
 
+def _count_peaks(peaks: pd.DataFrame, targets: Sequence[Target]) -> dict[str, dict]:
+    """What became of the peaks that were read."""
+    used = peaks["dropped"].isin(["", "merged", "unlabelled", "duplicate"])
+    return {
+        "dropped": {reason: int((peaks["dropped"] == reason).sum()) for reason in DROPPED},
+        "peaks": {
+            target.name: {
+                "path": str(target.peaks),
+                "read": int((peaks["target"] == number).sum()),
+                "used": int((used & (peaks["target"] == number)).sum()),
+            }
+            for number, target in enumerate(targets)
+        },
+    }
+
+
 def _add_signal(
-    table: pd.DataFrame, targets: Sequence[Target], sizes: Mapping[str, int], window: int, missing: str, negative: str
+    table: pd.DataFrame, targets: Sequence[Target], sizes: Mapping[str, int], settings: RegionSettings
 ) -> tuple[pd.DataFrame, dict | None]:
     """The table with a column `signal:<name>` for each target that has a signal, and what its numbers are."""
     measured = [target for target in targets if target.signal]
     if not measured:
         return table, None
-    totals = {
-        SIGNAL_PREFIX + target.name: signal_totals(
-            table, target, sizes, window=window, missing=missing, negative=negative
-        )
-        for target in measured
+    how = {
+        "window": settings.length if settings.signal_window is None else settings.signal_window,
+        "missing": settings.missing,
+        "negative": settings.negative,
     }
+    totals = {SIGNAL_PREFIX + target.name: signal_totals(table, target, sizes, **how) for target in measured}
     strands, control_strands = strands_of(targets)
     described = {
-        "window": window,
+        **how,
         "strands": strands,
         "control_strands": control_strands,
-        "missing": missing,
-        "negative": negative,
-        "files": {target.name: _signal_files(target) for target in measured},
+        "files": {target.name: _files(target) for target in measured},
         "unknown": {target.name: int(np.isnan(totals[SIGNAL_PREFIX + target.name]).sum()) for target in measured},
     }
     return table.assign(**totals), described

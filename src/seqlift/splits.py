@@ -218,6 +218,37 @@ def split_by_folds(sizes: Mapping[str, int], n_peaks: Mapping[str, int], folds: 
     return Splits(parts, [f"fold{fold}" for fold in range(folds)])
 
 
+def choose_splits(
+    sizes: Mapping[str, int],
+    peaks: pd.DataFrame,
+    *,
+    valid: Sequence[str],
+    test: Sequence[str],
+    folds: int,
+    excluded: set[str],
+    source: str,
+) -> Splits:
+    """Splits by place, or by folds if `folds` is not 0; parameters as `split_by_place` and `split_by_folds`.
+
+    Raises
+    ------
+    SeqliftError
+        Also if all peaks (columns `chrom` and `summit`) lie on one chromosome that is not divided.
+    """
+    splits = None if folds else split_by_place(sizes, valid, test, excluded, source=source)
+    kept = {chrom: size for chrom, size in sizes.items() if chrom not in excluded}
+    usable = peaks[peaks["chrom"].isin(list(kept))]
+    if not len(usable):
+        raise SeqliftError("all peaks lie on chromosomes that exclude_chromosomes leaves out; name fewer of them there")
+    chroms = usable["chrom"].unique()
+    if len(chroms) == 1 and (splits is None or len(splits.parts[chroms[0]]) == 1):
+        raise SeqliftError(
+            f"all {len(usable)} peaks lie on {chroms[0]}, so that splits of whole chromosomes leave some without a "
+            f"peak; split it by intervals, as in {interval_example(usable, sizes[chroms[0]])}"
+        )
+    return splits or split_by_folds(kept, usable["chrom"].value_counts().to_dict(), folds)
+
+
 def check_apart(table: pd.DataFrame, margin: int) -> None:
     """Raise SeqliftError if windows of two splits share a base, each widened by `margin` bp on either side.
 
