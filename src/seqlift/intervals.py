@@ -8,7 +8,9 @@ from the start); for BED and broadPeak files the middle of the interval stands f
 import gzip
 import math
 import os
+import sys
 import zlib
+from array import array
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 
@@ -100,10 +102,16 @@ def read_intervals(path: str | os.PathLike) -> pd.DataFrame:
     SeqliftError
         If the file is missing, is no text, holds no interval, or breaks a rule of its format (names file and line).
     """
-    rows = [(*_parse_interval(split_fields(line), where), number) for number, line, where in _data_lines(path)]
-    if not rows:
+    chroms: list[str] = []
+    numbers = array("q")  # mappability tracks have ten million lines: a tuple for each would fill gigabytes
+    for number, line, where in _data_lines(path):
+        chrom, start, end = _parse_interval(split_fields(line), where)
+        chroms.append(sys.intern(chrom))
+        numbers.extend((start, end, number))
+    if not chroms:
         raise SeqliftError(f"{path}: holds no interval; was it cut short, or filtered until nothing was left?")
-    return pd.DataFrame(rows, columns=["chrom", "start", "end", "line"])
+    start, end, line_number = np.array(numbers, dtype=np.int64).reshape(-1, 3).T
+    return pd.DataFrame({"chrom": chroms, "start": start, "end": end, "line": line_number})
 
 
 def merge_intervals(intervals: pd.DataFrame) -> dict[str, np.ndarray]:
