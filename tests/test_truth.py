@@ -49,11 +49,12 @@ def made(tmp_path_factory, cache):
         summit=table["start"] + 100,
         kind=np.where(table["class"] == "none", "genome", "peak"),
         split=table["chrom"].map(split).fillna("test"),
+        set=0,
         score="",
         gc=((sequences == 1) | (sequences == 2)).mean(axis=1).round(4),
         source="",
     )
-    order = ["chrom", "start", "end", "name", "strand", "summit", "kind", "split", "score", "gc", "source"]
+    order = ["chrom", "start", "end", "name", "strand", "summit", "kind", "split", "set", "score", "gc", "source"]
     return simulation, regions[[*order, *(f"target:{target}" for target in TARGETS)]], sequences
 
 
@@ -153,6 +154,29 @@ def test_models_beside_the_best(made, tmp_path):
         assert (numbers["positives"], numbers["negatives"]) == (positive.sum(), (1 - positive).sum())
     # 13.6 and 14.1 bits among 200 bases and two strands: hard to miss, harder to find by chance
     assert 0.985 < found["GATA1"]["auroc_best"] < found["TAL1"]["auroc_best"] < 0.9995
+
+
+def test_background_masked_labels_and_folds(made, tmp_path):
+    """Background stands for other numbers, a masked label for none, and of folds every region is held out."""
+    simulation, regions, _ = made
+    rng = np.random.default_rng(1)
+    logits = {target: regions[f"target:{target}"] + rng.normal(size=len(regions)) for target in TARGETS}
+    folds = regions.assign(split="fold0").astype({f"target:{target}": object for target in TARGETS})
+    chosen = folds.index[folds["kind"] == "genome"][:50]
+    folds.loc[chosen, "kind"] = "background"
+    masked = folds.index[(folds["kind"] == "genome")][:70]
+    folds.loc[masked, "target:GATA1"] = ""
+    predictions = regions[["chrom", "start", "end", "name"]].assign(**{f"logit:{t}": x for t, x in logits.items()})
+    found = compare_models(
+        simulation,
+        write_table(folds, tmp_path / "regions.tsv.gz"),
+        write_table(predictions, tmp_path / "predictions.tsv.gz"),
+    )
+    for target, without in (("TAL1", chosen), ("GATA1", chosen.union(masked))):
+        kept = regions.index.difference(without)
+        expected = roc_auc_score(regions.loc[kept, f"target:{target}"], logits[target][kept])
+        assert found[target]["auroc_model"] == pytest.approx(expected)
+        assert found[target]["positives"] + found[target]["negatives"] == len(kept)
 
 
 def test_longer_windows_have_the_same_best(made, tmp_path):
@@ -307,7 +331,7 @@ def test_what_is_not_of_the_run_is_refused(made, tmp_path):
             compare_with_truth(simulation.folder, regions_path, predictions_path)
 
     refused("no such file", regions_path=tmp_path / "missing.tsv.gz")
-    refused("No such file.*seqlift train", predictions_path=tmp_path / "missing.tsv.gz")
+    refused("No such file.*seqlift evaluate", predictions_path=tmp_path / "missing.tsv.gz")
     other = regions.rename(columns={"target:TAL1": "target:Reb1"})
     refused("target 'Reb1' is none of those", regions_path=write_table(other, tmp_path / "other.tsv.gz"))
     shuffled = regions.assign(kind=regions["kind"].replace("genome", "shuffled"))

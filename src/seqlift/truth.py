@@ -20,7 +20,7 @@ from seqlift.files import replacing
 from seqlift.genome import Genome
 from seqlift.intervals import read_peaks
 from seqlift.metrics import auroc_auprc
-from seqlift.regions import read_regions, target_names
+from seqlift.region_table import fold_names, read_regions, target_names
 from seqlift.scores import open_scores
 from seqlift.simulate import Motif, Simulation, read_simulation
 
@@ -100,7 +100,9 @@ def compare_models(
     targets = target_names(table)
     for target in targets:
         _motifs_of(simulation, target, regions_path)
-    test = table[table["split"] == "test"]
+    # Of folds each region is held out once; background is there for other numbers
+    test = table if fold_names(table) else table[table["split"] == "test"]
+    test = test[(test["set"] == 0) & (test["kind"] != "background")]
     shuffled = test["kind"] == "shuffled"
     if shuffled.any():
         raise SeqliftError(
@@ -111,14 +113,15 @@ def compare_models(
     ratios = likelihood_ratios(_sequences(simulation, test), simulation)
     found = {}
     for target in targets:
-        positive = test[f"target:{target}"].to_numpy() == 1
+        known = test[f"target:{target}"].notna().to_numpy()
+        positive = test[f"target:{target}"].to_numpy()[known] == 1
         if positive.all() or not positive.any():
             raise SeqliftError(
-                f"{regions_path}: {int(positive.sum())} of {len(test)} test regions belong to {target!r}; an AUROC "
+                f"{regions_path}: {int(positive.sum())} of {len(positive)} test regions belong to {target!r}; an AUROC "
                 "needs both kinds: choose other test contigs"
             )
-        best, _ = auroc_auprc(ratios[target], positive)
-        model, _ = auroc_auprc(logits[target], positive)
+        best, _ = auroc_auprc(ratios[target][known], positive)
+        model, _ = auroc_auprc(logits[target][known], positive)
         found[target] = {
             "auroc_best": best,
             "auroc_model": model,
@@ -298,7 +301,7 @@ def _predictions(path: str | os.PathLike, test: pd.DataFrame, targets: list[str]
         table = pd.read_csv(path, sep="\t", dtype={"chrom": str, "name": str}, keep_default_na=False)
         logits = table.set_index("name")[[f"logit:{target}" for target in targets]].astype(float)
     except OSError as error:
-        raise SeqliftError(f"{path}: {error.strerror}; `seqlift train` makes it") from None
+        raise SeqliftError(f"{path}: {error.strerror}; `seqlift evaluate` makes it") from None
     except (ValueError, KeyError) as error:
         raise SeqliftError(f"{path}: not predictions for the targets {', '.join(targets)} ({error})") from None
     missing = ~test["name"].isin(logits.index)
