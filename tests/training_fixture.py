@@ -63,7 +63,7 @@ def flags(folder, output, **changes):
 
 
 def make_signal_data(folder, strands=1, control=False):
-    """The same with a bigWig for each target and strand: reads pile up over the middle of regions with the motif.
+    """The same with a bigWig for each target and strand: reads pile up near the motif.
 
     Returns
     -------
@@ -71,6 +71,7 @@ def make_signal_data(folder, strands=1, control=False):
         Table with `signal:` columns, and the content of regions.json that training reads.
     """
     table = make_data(folder)
+    genome = dict(record.split("\n", 1) for record in (folder / "genome.fa").read_text()[1:].split(">"))
     random = np.random.default_rng(2)
     sizes = {str(chrom): int(part["end"].max()) + 30 for chrom, part in table.groupby("chrom")}
     files, ends = {}, ["", "_minus"][:strands]
@@ -80,8 +81,8 @@ def make_signal_data(folder, strands=1, control=False):
         for end in ends:
             reads = {chrom: random.poisson(0.3, size).astype(np.float32) for chrom, size in sizes.items()}
             for row in table[table[f"target:{name}"] == 1].itertuples():
-                middle = row.start + LENGTH // 2 - 8 + 6 * j + (3 if end else 0)
-                reads[row.chrom][middle : middle + 6] += random.poisson(6, 6)
+                at = row.start + read_start(genome[row.chrom][row.start : row.end], j)
+                reads[row.chrom][at : at + 6] += random.poisson(6, 6)
             first = table["start"] + (LENGTH - WINDOW) // 2
             table[f"signal:{name}"] += [
                 float(reads[chrom][start : start + WINDOW].sum())
@@ -96,6 +97,12 @@ def make_signal_data(folder, strands=1, control=False):
               "negative": "refuse", "files": files, "unknown": dict.fromkeys(MOTIFS, 0)}  # fmt: skip
     (folder / "regions.json").write_text(json.dumps({"signal": signal}))
     return table, {"signal": signal}
+
+
+def read_start(sequence, j):
+    """Where in a region the reads of target j begin: at a fixed distance of its motif, inside the signal window."""
+    place = 4 + 18 * j
+    return place + sequence[place : place + 13].find(list(MOTIFS.values())[j]) + (10, -8)[j]
 
 
 def _write_bigwig(path, values):

@@ -171,13 +171,12 @@ class Record(Checkpoint):
             with replacing(self.path) as temporary:  # Lightning itself writes to another folder and moves
                 trainer.save_checkpoint(temporary)
         except (OSError, RuntimeError) as error:  # torch turns a full disk into a RuntimeError
-            kept = (
-                f"the state after epoch {len(self.history) - 1} is kept" if self.path.exists() else "no state is kept"
-            )
             reason = getattr(error, "strerror", None) or (str(error).splitlines() or [type(error).__name__])[0]
+            saved = len(self.history) > 1 or self.earlier
             raise SeqliftError(
-                f"{self.path}: the state of the training cannot be written ({reason}); is the disk full? {kept}; "
-                "make room and start again, and training goes on from there"
+                f"{self.path}: the state of the training after epoch {len(self.history)} cannot be written ({reason}); "
+                "is the disk full? Make room and start again"
+                + (": what was saved before is kept, and training goes on from there" if saved else "")
             ) from None
 
 
