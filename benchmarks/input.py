@@ -25,6 +25,7 @@ N_CHROMOSOMES, LINE = 24, 60
 WINDOWS = 4000  # in a round
 LENGTHS = (200, 1000, 2114)
 JITTER, BATCH = 100, 128
+STEP_BATCH = 32  # a smaller one has less to compute in a step, and as much input for each region
 SECTIONS = ("windows", "step", "start")
 GENOME_OF_WINDOWS = 100_000_000  # bp; all of it stays in the memory that the system lends to files
 CACHE = "cache"
@@ -192,7 +193,7 @@ def step_section(folder: Path, options: argparse.Namespace) -> str:
             if options.networks and name not in options.networks:
                 continue
             for with_signal in (False, True) if name.startswith("BPNet") else (False,):
-                data = random_regions(50 * BATCH, size, length)
+                data = random_regions(200 * STEP_BATCH, size, length)
                 signal = made_up_signal(folder, len(data), length // 2) if with_signal else None
                 labels = data[["target:t"]].to_numpy()
                 regions = TrainingRegions(
@@ -207,11 +208,11 @@ def step_section(folder: Path, options: argparse.Namespace) -> str:
                     torch.nn.functional.binary_cross_entropy_with_logits(logits, labels).backward()
                     optimiser.step()
 
-                order = EpochOrder(regions, 0, BATCH)
+                order = EpochOrder(regions, 0, STEP_BATCH)
                 batches = torch.utils.data.DataLoader(regions, sampler=order, batch_size=None)
                 ratios, seconds = alternate(batches, order, step, one_hot, device, options.seconds)
                 what = ", signal of two strands" if with_signal else ""
-                rows.append([name + what, str(BATCH), f"{1000 * seconds:.1f} ms", spread(ratios, 3)])
+                rows.append([name + what, str(STEP_BATCH), f"{1000 * seconds:.1f} ms", spread(ratios, 3)])
     return (
         "## A step of training\n\n"
         "Time of a step (forward, backward, AdamW) with the input of training, from the genome on the disk to one-hot "
@@ -254,7 +255,7 @@ def alternate(batches, order, step, one_hot, device, seconds: float) -> tuple[li
         with_input()
     pairs = []
     begin = time.perf_counter()
-    while time.perf_counter() - begin < seconds or len(pairs) < 20:
+    while time.perf_counter() - begin < seconds or len(pairs) < 10:
         pairs.append((timed(with_input), timed(lambda: step(*fixed))))
     tenths = np.array_split(np.array(pairs), 10)
     return [float(np.divide(*tenth.sum(axis=0))) for tenth in tenths], median(without for _, without in pairs)

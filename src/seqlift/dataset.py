@@ -364,7 +364,7 @@ class _Source:
         shuffled = table["kind"].to_numpy() == "shuffled"
         self.side = _shuffles(table[shuffled], self.addresses[shuffled], genome, self.length, seed).ravel()
         self.addresses[shuffled] = len(genome.encoded) + self.length * np.arange(shuffled.sum())
-        self.labels = torch.from_numpy(np.ascontiguousarray(labels, np.float32))
+        self.labels = torch.from_numpy(np.array(labels, np.float32, order="C"))
         self.signal = signal
         self.bases: Tensor | None = None
         device = torch.device(device)
