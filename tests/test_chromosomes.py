@@ -54,6 +54,16 @@ def test_the_sed_command_renames_as_said(mapping, others, tmp_path):
     assert done.stdout == "".join(f"{mapping.get(old, old)}\t5\t{old}\n" for old in found)
 
 
+def test_many_scaffolds_do_not_fill_the_screen():
+    names = [f"scaffold_{number}" for number in range(20_000)]
+    advice = naming_advice(names, names, ["chrM", *(f"chr{name}" for name in names)])
+    assert "scaffold_99: chrscaffold_99, ... (20000 in all)}" in advice
+    assert "by sed 's/^/chr/' on" in advice
+    others = naming_advice(names, [*names, "chrM"], ["chrM", *(f"chr{name}" for name in names)])
+    assert "by a sed script of such lines: s/^old\\t/new\\t/ on" in others
+    assert len(others) < 6_000
+
+
 def test_names_that_fit_none_are_told_apart():
     advice = naming_advice(["1", "scaffold7"], ["1", "scaffold7"], ["chr1"])
     assert "rename_chromosomes: {1: chr1}" in advice

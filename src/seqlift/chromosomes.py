@@ -5,9 +5,11 @@ mean, so that an error can print the mapping from one to the other.
 """
 
 import re
+from collections import Counter
 from collections.abc import Iterable, Mapping
 
 _MITOCHONDRION = {"m", "mt", "mito", "mtdna", "mitochondrion", "mitochondria"}
+_SHOWN = 100  # names of a mapping: all chromosomes, not all scaffolds
 _ROMAN = {"I": 1, "V": 5, "X": 10, "L": 50}
 
 
@@ -37,13 +39,15 @@ def name_mapping(found: Iterable[str], known: Iterable[str]) -> dict[str, str]:
         if name not in there and len(meant) == 1:
             mapping[name] = meant[0]
     # Two names of the file for one of the genome would lay different sequences on each other
-    taken = [*mapping.values(), *(name for name in found if name in there)]
-    return {old: new for old, new in mapping.items() if taken.count(new) == 1}
+    taken = Counter([*mapping.values(), *(name for name in found if name in there)])
+    return {old: new for old, new in mapping.items() if taken[new] == 1}
 
 
 def mapping_text(mapping: Mapping[str, str]) -> str:
-    """A mapping as a config writes it: `rename_chromosomes: {1: chr1, MT: chrM}`."""
-    return f"rename_chromosomes: {{{', '.join(f'{old}: {new}' for old, new in mapping.items())}}}"
+    """A mapping as a config writes it, `rename_chromosomes: {1: chr1, MT: chrM}`; the first hundred of a longer one."""
+    pairs = [f"{old}: {new}" for old, new in mapping.items()]
+    more = [f"... ({len(pairs)} in all)"] if len(pairs) > _SHOWN else []
+    return f"rename_chromosomes: {{{', '.join([*pairs[:_SHOWN], *more])}}}"
 
 
 def sed_command(mapping: Mapping[str, str], found: Iterable[str]) -> str:
@@ -53,6 +57,8 @@ def sed_command(mapping: Mapping[str, str], found: Iterable[str]) -> str:
         return "sed 's/^/chr/'"
     if everything and all(old == "chr" + new for old, new in mapping.items()):
         return "sed 's/^chr//'"
+    if len(mapping) > _SHOWN:
+        return "a sed script of such lines: s/^old\\t/new\\t/"
     # The tab keeps chr1 from being found in chr10
     edits = " ".join(f"-e 's/^{re.escape(old)}\\t/{new}\\t/'" for old, new in mapping.items())
     return f"sed {edits}"
@@ -71,7 +77,8 @@ def naming_advice(missing: Iterable[str], found: Iterable[str], known: Iterable[
         Names of the genome.
     """
     missing, found = list(missing), list(found)
-    mapping = {old: new for old, new in name_mapping(found, known).items() if old in missing}
+    lacking = set(missing)
+    mapping = {old: new for old, new in name_mapping(found, known).items() if old in lacking}
     if not mapping:
         return "Use the FASTA file of the assembly the file was made on, or list the others in exclude_chromosomes"
     advice = (
