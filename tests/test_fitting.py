@@ -154,6 +154,15 @@ def test_mixed_precision_trains_in_16_bits_and_validates_in_32(data, tmp_path, m
     assert {weights.dtype for weights in model.parameters()} == {torch.float32}
 
 
+@pytest.mark.skipif(not torch.cuda.is_available(), reason="needs a CUDA GPU")
+@pytest.mark.parametrize("precision", ["32", "bf16-mixed", "16-mixed"])
+def test_a_gpu_learns_what_the_cpu_learns(data, tmp_path, precision):
+    settings = SHORT | {"epochs": 8, "device": "cuda", "precision": precision}
+    training = train_model(*data, **settings, output_dir=tmp_path)
+    assert training["device"] == "cuda" and training["learned"]
+    assert training["valid_loss"] < 0.7 * training["base_rate_loss"]
+
+
 # --- weights and splits -----------------------------------------------------------------------------------------------
 
 
@@ -186,6 +195,19 @@ def test_a_fold_is_what_assign_fold_makes_of_it(data, tmp_path):
     assert weights_of(tmp_path / "fold") == weights_of(tmp_path / "by hand")
     with pytest.raises(SeqliftError, match="folds 0 to 2"):
         train_model(folds, genome, **SHORT, fold=3, output_dir=tmp_path / "none")
+
+
+def test_several_sets_of_negatives_count_as_one(data, tmp_path):
+    """Each epoch sees one of them, so the base rate is that of one."""
+    table, genome = data
+    negatives = table[(table["kind"] == "genome") & (table["split"] == "train")]
+    sets = [negatives.assign(set=k, name=negatives["name"] + f"_{k}") for k in (1, 2)]
+    one, three = (
+        train_model(regions, genome, **SHORT, output_dir=tmp_path / name)
+        for name, regions in (("one", table), ("three", pd.concat([table, *sets], ignore_index=True)))
+    )
+    assert one["base_rate_loss"] == three["base_rate_loss"]
+    assert weights_of(tmp_path / "one") != weights_of(tmp_path / "three")
 
 
 def test_background_is_no_part_of_training(data, tmp_path):
@@ -380,6 +402,7 @@ def test_profiles_and_counts_are_learned(signal_data, profile):
     trained = load_model(folder / "model.ckpt")
     assert trained.head == "profile" and trained.shape.window == WINDOW and trained.shape.strands == 1
     assert training["learned"] and training["learned_targets"] == {"one": True, "two": True}
+    assert training["learned_outputs"] == dict.fromkeys(trained.outputs, True)
     assert set(os.listdir(folder)) == {"history.tsv", "model.ckpt"}
     valid = table[table["split"] == "valid"]
     found = predict(trained.model, load_codes(valid, genome, seed=0))

@@ -125,6 +125,8 @@ def test_profile_is_multinomial_plus_weighted_squared_error(random):
         expected = multinomial_loss(logits, batch.signal)[known, j]
         expected = expected + weight * (torch.log1p(totals) - log_counts[known, j]) ** 2
         assert torch.allclose(losses.values[known, j], expected, rtol=1e-6)
+        shape = multinomial_loss(logits, batch.signal)[known, j]
+        assert torch.allclose(losses.parts[known, j, 1], shape)  # quantities: counts, profile
 
 
 def test_count_weight_of_one_makes_the_likelihood_of_independent_reads(random):
@@ -223,15 +225,15 @@ def test_regions_come_in_pieces_of_any_size(random):
 
 
 def test_learned_means_three_standard_errors_over_regions(random):
-    base = torch.full((400, 2), 0.7, dtype=torch.float64)
-    noise = torch.from_numpy(random.normal(size=(400, 2)))
+    base = torch.full((400, 2, 1), 0.7, dtype=torch.float64)
+    noise = torch.from_numpy(random.normal(size=(400, 2, 1)))
     noise = (noise - noise.mean(0)) / noise.std(0, correction=0)
     weights = torch.ones(400, 2, dtype=torch.float64)
     for errors, learned in ((2.9, False), (3.1, True)):
-        values = base - torch.tensor([errors, -1.0]) / 20 - noise  # standard error 1 / sqrt(400)
-        verdict = judge(values, base, weights, ["a", "b"])
-        assert verdict.learned_targets == {"a": learned, "b": False}
-        alone = judge(values[:, :1], base[:, :1], weights[:, :1], ["a"])
+        parts = base - torch.tensor([[errors], [-1.0]]) / 20 - noise  # standard error 1 / sqrt(400)
+        verdict = judge(parts, base, weights, ["a", "b"])
+        assert verdict.learned_targets == verdict.learned_outputs == {"a": learned, "b": False}
+        alone = judge(parts[:, :1], base[:, :1], weights[:, :1], ["a"])
         assert alone.learned is learned
         assert alone.loss == pytest.approx(0.7 - errors / 20) and alone.base_loss == pytest.approx(0.7)
 
@@ -240,16 +242,25 @@ def test_masked_and_weighted_regions_in_the_verdict():
     base = torch.tensor([[1.0, 2.0], [1.0, 50.0], [60.0, 70.0], [1.0, 2.0]]).double()
     values = torch.tensor([[0.5, 1.0], [0.6, 99.0], [99.0, 99.0], [0.4, 0.8]]).double()
     weights = torch.tensor([[1.0, 2.0], [1.0, 0.0], [0.0, 0.0], [1.0, 2.0]]).double()
-    verdict = judge(values, base, weights, ["a", "b"])
+    verdict = judge(values[:, :, None], base[:, :, None], weights, ["a", "b"])
     assert verdict.loss == pytest.approx((0.5 + 0.6 + 0.4 + 2 * (1.0 + 0.8)) / 5)
     assert verdict.base_loss == pytest.approx((3 + 2 * 4) / 5)
     assert verdict.learned and verdict.learned_targets == {"a": True, "b": True}
 
 
+def test_counts_and_profile_of_a_target_are_judged_each_by_itself(random):
+    base = torch.full((50, 1, 2), 5.0, dtype=torch.float64)
+    gain = torch.tensor([-0.2, 1.0]) + torch.from_numpy(random.normal(size=(50, 1, 2))) * 0.1
+    weights = torch.ones(50, 1, dtype=torch.float64)
+    verdict = judge(base - gain, base, weights, ["a"], (".counts", ".profile"))
+    assert verdict.learned and verdict.learned_targets == {"a": True}
+    assert verdict.learned_outputs == {"a.counts": False, "a.profile": True}
+
+
 def test_one_region_teaches_nothing():
-    one = torch.ones(1, 1, dtype=torch.float64)
-    assert judge(0 * one, one, one, ["a"]).learned is False
-    assert judge(0 * one, one, 0 * one, ["a"]).loss == 0
+    one = torch.ones(1, 1, 1, dtype=torch.float64)
+    assert judge(0 * one, one, one[:, :, 0], ["a"]).learned is False
+    assert judge(0 * one, one, 0 * one[:, :, 0], ["a"]).loss == 0
 
 
 def test_a_target_of_one_class_has_weights(random):

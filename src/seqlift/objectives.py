@@ -38,11 +38,25 @@ EVEN_SHARE = 1e-3
 
 
 class Losses(NamedTuple):
-    """Losses of a batch: `values` (N, T), 0 where masked; `weights` (N, T), 0 where masked; `known` (N, T) bool."""
+    """Losses of a batch.
 
-    values: Tensor
+    Attributes
+    ----------
+    parts : torch.Tensor, shape (N, T, Q)
+        Of each of the head's `quantities`; 0 where masked.
+    weights : torch.Tensor, shape (N, T)
+        0 where masked.
+    known : torch.Tensor, shape (N, T), bool
+    """
+
+    parts: Tensor
     weights: Tensor
     known: Tensor
+
+    @property
+    def values(self) -> Tensor:
+        """Sum over the quantities, (N, T)."""
+        return self.parts.sum(2)
 
     @property
     def total(self) -> Tensor:
@@ -51,9 +65,13 @@ class Losses(NamedTuple):
 
 
 class Objective(nn.Module):
-    """The loss of one head. Subclasses say `losses`, `truth`, `scalar` and `constant`."""
+    """The loss of one head. Subclasses say `losses`, `truth`, `scalar` and `constant`.
+
+    `quantities` are what the head predicts of a target, as the names of outputs end (`seqlift.models.outputs`).
+    """
 
     head: str
+    quantities: tuple[str, ...] = ("",)
 
     def losses(self, output, batch: Batch) -> Losses:
         """Losses of a model's output for a batch; computed in the output's precision, at least 32 bits."""
@@ -105,7 +123,7 @@ class ClassesObjective(Objective):
         """See `Objective.losses`; `output` holds logits (N, T)."""
         logits, labels, weights, known = self._entries(output, batch)
         values = F.binary_cross_entropy_with_logits(logits, labels, reduction="none")
-        return Losses(torch.where(known, values, 0), weights, known)
+        return Losses(torch.where(known, values, 0)[:, :, None], weights, known)
 
     def mean(self, output: Tensor, batch: Batch) -> tuple[Tensor, Tensor]:
         """See `Objective.mean`; in one pass over memory, and rounded as the usual logistic loss is."""
@@ -151,7 +169,7 @@ class CountsObjective(Objective):
         truth = self.truth(batch).to(predicted.dtype)
         known = ~truth.isnan()
         values = (predicted - torch.where(known, truth, 0)) ** 2
-        return Losses(torch.where(known, values, 0), known.to(values.dtype), known)
+        return Losses(torch.where(known, values, 0)[:, :, None], known.to(values.dtype), known)
 
     def truth(self, batch: Batch) -> Tensor:
         """log(1 + total signal), (N, T)."""
@@ -176,6 +194,7 @@ class ProfileObjective(CountsObjective):
     """
 
     head = "profile"
+    quantities = (".counts", ".profile")
 
     def __init__(self, totals: np.ndarray, profile: np.ndarray, *, count_weight: float = 1.0):
         super().__init__(totals)
@@ -189,9 +208,9 @@ class ProfileObjective(CountsObjective):
         """See `Objective.losses`; `output` holds logits (N, T, S, W) and log counts (N, T)."""
         logits, log_counts = output
         counts = super().losses(log_counts, batch)
-        values = multinomial_loss(_full_precision(logits), batch.signal)
-        values = values + self.count_weight.to(values.dtype) * counts.values
-        return counts._replace(values=torch.where(counts.known, values, 0))
+        shape = multinomial_loss(_full_precision(logits), batch.signal)
+        counted = self.count_weight.to(shape.dtype) * counts.values
+        return counts._replace(parts=torch.stack([counted, torch.where(counts.known, shape, 0)], 2))
 
     def scalar(self, output) -> Tensor:
         """Log counts (N, T)."""
@@ -271,35 +290,50 @@ class Verdict:
         Whether the model is better by more than three standard errors.
     learned_targets : dict
         Target -> whether the model is better for it.
+    learned_outputs : dict
+        Output -> whether the model is better for it: the same as of the target, but for the counts and the profile of
+        a target each by itself.
     """
 
     loss: float
     base_loss: float
     learned: bool
     learned_targets: dict[str, bool]
+    learned_outputs: dict[str, bool]
 
 
-def judge(values: Tensor, base: Tensor, weights: Tensor, targets: Sequence[str]) -> Verdict:
+def judge(
+    parts: Tensor, base: Tensor, weights: Tensor, targets: Sequence[str], quantities: Sequence[str] = ("",)
+) -> Verdict:
     """Compare the losses of a model with those of the constant prediction.
 
     The standard error is over regions: of a region's gain, averaged over its known targets.
 
     Parameters
     ----------
-    values, base, weights : torch.Tensor, shape (N, T), float64
-        Losses of the model and of the constant prediction, and their weights; weight 0 is masked.
+    parts, base : torch.Tensor, shape (N, T, Q), float64
+        Losses of the model and of the constant prediction.
+    weights : torch.Tensor, shape (N, T), float64
+        0 is masked.
     targets : sequence of str
+    quantities : sequence of str
+        See `Objective`.
     """
     known = weights > 0
     n = known.sum(1)
-    gain = ((base - values) * weights).sum(1)[n > 0] / n[n > 0]
-    by_target = {name: _clearly_positive(((base - values) * weights)[known[:, i], i]) for i, name in enumerate(targets)}
+    gains = (base - parts) * weights[:, :, None]
+    gain = gains.sum((1, 2))[n > 0] / n[n > 0]
     total = max(int(n.sum()), 1)
     return Verdict(
-        loss=((values * weights).sum() / total).item(),
-        base_loss=((base * weights).sum() / total).item(),
+        loss=((parts.sum(2) * weights).sum() / total).item(),
+        base_loss=((base.sum(2) * weights).sum() / total).item(),
         learned=_clearly_positive(gain),
-        learned_targets=by_target,
+        learned_targets={name: _clearly_positive(gains[known[:, i], i].sum(1)) for i, name in enumerate(targets)},
+        learned_outputs={
+            name + quantity: _clearly_positive(gains[known[:, i], i, q])
+            for i, name in enumerate(targets)
+            for q, quantity in enumerate(quantities)
+        },
     )
 
 

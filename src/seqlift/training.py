@@ -195,8 +195,9 @@ def train_model(
     -------
     dict
         `training` of the checkpoint: the settings; `best_epoch`, its row of the history as `best`; `learned`,
-        `learned_targets`, `valid_loss`, `base_rate_loss`; `restarts` (how many there were) and `attempt_seed`;
-        `epochs_run` (of the attempt that was kept), `seconds` (of all), `parameters`, `device`.
+        `learned_targets`, `learned_outputs`, `valid_loss`, `base_rate_loss` (see `seqlift.objectives.Verdict`);
+        `restarts` (how many there were) and `attempt_seed`; `epochs_run` (of the attempt that was kept), `seconds` (of
+        all), `parameters`, `device`.
 
     Raises
     ------
@@ -224,7 +225,7 @@ def train_model(
         "count_weight": float(count_weight),
         "devices": devices,  # batch normalisation and dropout are those of each device's share
         "signal": _without_folders(signal),
-        "regions_sha256": hashlib.sha256(table.to_csv(sep="\t", index=False).encode()).hexdigest(),
+        "regions_sha256": _digest(table),
         "genome_sha256": genome.sha256,
         "package_version": __version__,
     }
@@ -384,6 +385,7 @@ def _describe(job: Job, model: torch.nn.Module, best: Attempt, attempts: list[At
         "best": best.history[best.best_epoch - 1],
         "learned": best.verdict["learned"],
         "learned_targets": best.verdict["learned_targets"],
+        "learned_outputs": best.verdict["learned_outputs"],
         "valid_loss": best.verdict["loss"],
         "base_rate_loss": best.verdict["base_loss"],
         "restarts": len(attempts) - 1,
@@ -407,7 +409,7 @@ def _warn(training: dict, max_restarts: int) -> None:
         )
     elif tried > 1:
         log.warning("only training %d, with seed %d, has learned something", tried, training["attempt_seed"])
-    for name in [name for name, good in training["learned_targets"].items() if not good]:
+    for name in [name for name, good in training["learned_outputs"].items() if not good]:
         log.warning(
             "WARNING: the model has learned nothing about %s: its validation loss is no better than that of always "
             "saying the same. Do not read anything into its scores. More or better peaks, more epochs, a smaller "
@@ -506,6 +508,13 @@ def _signal_settings(table: pd.DataFrame, summary: Mapping | None, head: str) ->
             f"{', '.join(without) or 'all'}; give each of them `signal` (bigWig files), or choose the head classes"
         )
     return dict(signal)
+
+
+def _digest(table: pd.DataFrame) -> str:
+    """Checksum of names and values of a table; as text a million regions would take gigabytes."""
+    digest = hashlib.sha256("\t".join(table.columns).encode())
+    digest.update(pd.util.hash_pandas_object(table, index=False).to_numpy().tobytes())
+    return digest.hexdigest()
 
 
 def _without_folders(signal: dict | None) -> dict | None:

@@ -150,7 +150,7 @@ class Learner(lightning.LightningModule):
         return remedy
 
     def validation_step(self, batch: Batch, batch_index: int) -> None:
-        """Keep losses, those of the constant prediction, weights, predictions and truth of a batch, all (B, T).
+        """Keep losses and those of the constant prediction (B, T, Q), weights, predictions and truth (B, T) of a batch.
 
         In full precision whatever the training's: that is how the model will be used.
         """
@@ -159,17 +159,17 @@ class Learner(lightning.LightningModule):
         losses = self.objective.losses(_double(output), batch)
         base = self.objective.losses(self.objective.constant(batch), batch)
         truth = self.objective.truth(batch)
-        self.valid_parts.append((losses.values, base.values, losses.weights, self.objective.scalar(output), truth))
+        self.valid_parts.append((losses.parts, base.parts, losses.weights, self.objective.scalar(output), truth))
 
     def epoch_row(self) -> tuple[dict, Verdict]:
         """The losses and the quality of the epoch that has just ended, and what the model has learned; forgets them."""
         train_loss = self.check_losses().mean()
-        values, base, weights, predicted, truth = self._gather()
+        parts, base, weights, predicted, truth = self._gather()
         if self.world > 1:
             train_loss = train_loss.to(self.device)
             torch.distributed.all_reduce(train_loss)
             train_loss = train_loss / self.world
-        verdict = judge(values, base, weights, self.targets)
+        verdict = judge(parts, base, weights, self.targets, self.objective.quantities)
         if not np.isfinite(verdict.loss):
             raise SeqliftError(
                 f"the validation loss became {verdict.loss} in epoch {self.current_epoch + 1}; {self._remedy()}"
@@ -186,7 +186,7 @@ class Learner(lightning.LightningModule):
         return row, verdict
 
     def _gather(self) -> list[Tensor]:
-        """What validation kept, of all processes, on the CPU: each (N, T)."""
+        """What validation kept, of all processes, on the CPU: each (N, T) or (N, T, Q)."""
         parts = [torch.cat(column).cpu() for column in zip(*self.valid_parts, strict=True)]
         if self.world == 1:
             return parts
