@@ -1,5 +1,7 @@
 """Regions: rules of windows, shares, merging and labels against naive ones; and bad input as a user would meet it."""
 
+import argparse
+import dataclasses
 import gzip
 import json
 import subprocess
@@ -10,7 +12,9 @@ import numpy as np
 import pandas as pd
 import pytest
 
+from seqlift.cli import regions as regions_command
 from seqlift.errors import SeqliftError
+from seqlift.region_settings import RegionSettings
 from seqlift.regions import (
     COLUMNS,
     DROPPED,
@@ -542,6 +546,30 @@ class TestCommandLine:
         assert len(read_regions(folder / "out" / "r.tsv.gz")) == 24
         assert json.loads((folder / "out" / "r.json").read_text())["targets"] == ["A"]
         assert sorted(path.name for path in (folder / "out").iterdir()) == ["r.json", "r.tsv.gz"]
+
+    def test_a_table_of_targets_and_folds(self, folder):
+        (folder / "data").mkdir()
+        (folder / "data" / "a.bed").write_text((folder / "good.bed").read_text())
+        (folder / "targets.tsv").write_text("name\tpeaks\nA\ta.bed\nB\ta.bed\n")
+        command = [Path(sys.executable).with_name("seqlift"), "regions", "--genome", "genome.fa", "--length", "100"]
+        command += ["--targets", "targets.tsv", "--data-dir", "data", "--folds", "3", "--background", "5"]
+        command += ["--output", "r.tsv.gz", "--summary", "r.json"]
+        done = subprocess.run(command, capture_output=True, text=True, cwd=folder)
+        assert (done.returncode, done.stderr) == (0, "")
+        assert "fold2: 13 regions (4 A, 4 B, 4 negative, 5 background)" in done.stdout
+        assert target_names(read_regions(folder / "r.tsv.gz")) == ["A", "B"]
+
+    def test_flags_and_settings_have_the_same_defaults(self):
+        parser = argparse.ArgumentParser()
+        regions_command.add_arguments(parser)
+        required = ["--genome", "g", "--target", "A=a", "--length", "5", "--output", "o", "--summary", "s"]
+        parsed = vars(parser.parse_args(required))
+        parsed["jitter_margin"] = parsed.pop("jitter")
+        for field in dataclasses.fields(RegionSettings):
+            if field.name != "length":
+                default = field.default if field.default != () else []
+                assert parsed.pop(field.name) == default, field.name
+        assert sorted(parsed) == ["data_dir", "genome", "length", "output", "summary", "target", "targets"]
 
     @pytest.mark.parametrize(
         ("content", "message"),
