@@ -5,6 +5,9 @@ import sys
 from importlib.util import find_spec
 from pathlib import Path
 
+import numpy as np
+
+from seqlift.genome import Genome
 from seqlift.scores import open_scores
 
 BENCHMARKS = Path(__file__).resolve().parents[1] / "benchmarks"
@@ -64,6 +67,38 @@ def test_memory(tmp_path, monkeypatch):
     with open_scores(tmp_path / "scores.h5") as scores:
         assert len(scores.sequences) == 7
     assert 5e7 < found["memory"] < 1e11  # bytes
+
+
+def test_input(tmp_path):
+    sizes = ["--genome-size", "2000000", "--regions", "3000", "--folder", str(tmp_path)]
+    page = run("input.py", *sizes, "--rounds", "2", "--seconds", "1", "--networks", "paper, 200 bp")
+    windows = rows(page, "Windows a second")[2:]
+    assert [row[:2] for row in windows] == [[length, cores] for length in ("200", "1,000", "2,114") for cores in "12"]
+    for _, _, *cells in windows:
+        ours, tangermeme, loader = (float(cell.replace(",", "")) for cell in cells[:3])
+        # Two rounds: a median of ratios is near the ratio of medians
+        for other, ratio in zip((tangermeme, loader), cells[3:], strict=True):
+            assert 0.2 < float(ratio.split()[0].replace(",", "")) / (ours / other) < 5
+    ((_, _, step, ratio),) = rows(page, "A step of training")[2:]
+    assert float(step.split()[0]) > 0.1 and 0.5 < float(ratio.split()[0]) < 20
+    starts = rows(page, "A start with a large genome")[2:]
+    assert [row[0] for row in starts] == ["first", "later", "later, files not in memory"]
+    for _, *seconds, memory, mapped in starts:
+        assert all(0 <= float(text.removesuffix(" s")) < 300 for text in seconds)
+        assert 50 < float(memory.removesuffix(" MB").replace(",", "")) < 3000 and float(mapped.split()[0]) > 2
+    assert float(starts[0][2].split()[0]) > float(starts[1][2].split()[0])  # the genome is encoded once
+    assert not list(tmp_path.iterdir())
+
+
+def test_random_genome_of_the_input_benchmark(tmp_path, monkeypatch):
+    monkeypatch.syspath_prepend(BENCHMARKS)
+    import input as benchmark
+
+    benchmark.write_genome(tmp_path / "genome.fa", 24 * 6_000_500)
+    with Genome(tmp_path / "genome.fa", cache_dir=tmp_path / "cache") as genome:
+        assert list(genome.sizes.values()) == [6_000_500] * 24
+        shares = np.bincount(genome.codes("chr24"), minlength=5) / 6_000_500
+    assert shares[4] == 0 and np.allclose(shares[:4], 0.25, atol=0.002)
 
 
 def test_time_covered_by_kernels(monkeypatch):

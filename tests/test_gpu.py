@@ -1,12 +1,17 @@
 """What runs on a GPU gives what the CPU gives. Without a GPU these tests skip themselves."""
 
+import numpy as np
+import pandas as pd
 import pytest
 import torch
 import torch.nn.functional as F
 
 from seqlift import deeplift, interior_gradients, mutagenesis
 from seqlift.attribution.rules import RULES
+from seqlift.dataset import FixedRegions, TrainingRegions, one_hot
+from seqlift.genome import Genome
 from seqlift.models import Shape, build_model
+from seqlift.signal import Signal
 
 pytestmark = pytest.mark.skipif(not torch.cuda.is_available(), reason="needs a CUDA GPU")
 
@@ -81,3 +86,55 @@ def test_a_batch_that_does_not_fit_is_made_smaller():
     large = deeplift(Greedy(), sequences, n_references=20, device="cuda", batch_size=1000)
     small = deeplift(Greedy(), sequences, n_references=20, device="cpu", batch_size=1)
     torch.testing.assert_close(large.hypothetical, small.hypothetical, rtol=1e-4, atol=1e-5)
+
+
+@pytest.fixture
+def genome(tmp_path):
+    path = tmp_path / "genome.fa"
+    random = np.random.default_rng(0)
+    path.write_text("".join(f">chr{i}\n{''.join(random.choice(list('ACGTN'), 5000))}\n" for i in (1, 2)))
+    with Genome(path, cache_dir=tmp_path / "cache") as opened:
+        yield opened
+
+
+def input_regions(genome, device, *, batch_size=None, n=40):
+    """Peaks and shuffled negatives with a signal of two strands; for training, or in order with a `batch_size`."""
+    random = np.random.default_rng(1)
+    start = random.integers(10, 5000 - LENGTH - 10, n)
+    kind = np.where(np.arange(n) % 4 == 3, "shuffled", "peak")
+    name = [f"r{i}" if kind[i] == "peak" else f"r{i}_shuffle0" for i in range(n)]
+    chrom = random.choice(["chr1", "chr2"], n)
+    table = pd.DataFrame({"chrom": chrom, "start": start, "end": start + LENGTH, "name": name, "kind": kind})
+    values = random.poisson(2, (n, 1, 2, 60)).astype(np.float32)
+    signal = Signal(values, values[:, 0] + 1, random.random((n, 1)) < 0.5, window=40, margin=10, control_strands=2)
+    settings = {"labels": random.random((n, 1)), "seed": 3, "device": device, "signal": signal}
+    if batch_size:
+        return FixedRegions(table, genome, batch_size=batch_size, **settings)
+    return TrainingRegions(table, genome, jitter=10, reverse_complement=True, **settings)
+
+
+def test_batches_cut_on_the_card_are_those_cut_on_the_cpu(genome):
+    on_cpu, on_gpu = (input_regions(genome, device) for device in ("cpu", "cuda"))
+    assert on_gpu.on_device and not on_cpu.on_device
+    for epoch in range(3):
+        index = np.random.default_rng(epoch).permutation(40)
+        for expected, found in zip(on_cpu[epoch, index], on_gpu[epoch, index], strict=True):
+            assert found.is_cuda and torch.equal(found.cpu(), expected)
+    in_order = [input_regions(genome, device, batch_size=16) for device in ("cpu", "cuda")]
+    for expected, found in zip(*in_order, strict=True):
+        assert torch.equal(one_hot(found.codes).cpu(), one_hot(expected.codes))
+        assert torch.equal(found.signal.cpu(), expected.signal) and torch.equal(found.control.cpu(), expected.control)
+
+
+def test_training_and_validation_share_the_genome_on_the_card(genome):
+    training, validation = input_regions(genome, "cuda"), input_regions(genome, "cuda", batch_size=16)
+    assert training._source.bases.data_ptr() == validation._source.bases.data_ptr()
+
+
+def test_a_genome_too_large_for_the_card_stays_on_the_cpu(genome, monkeypatch):
+    expected = input_regions(genome, "cpu")[0, np.arange(40)]
+    monkeypatch.setattr("torch.cuda.mem_get_info", lambda device: (1000, 1000))
+    regions = input_regions(genome, "cuda")
+    assert not regions.on_device
+    batch = regions[0, np.arange(40)]
+    assert not batch.codes.is_cuda and torch.equal(batch.codes, expected.codes)

@@ -117,12 +117,13 @@ def _shuffle_numbers(shuffled: pd.DataFrame) -> np.ndarray:
 
 def one_hot(codes: Tensor) -> Tensor:
     """One-hot sequences (N, 4, L), float32, of codes (N, L), on the device of the codes; N is all zeros."""
-    encoded = torch.empty(len(codes), 4, codes.shape[1], device=codes.device)
-    if codes.device.type == "cpu":  # torch would share so little work among threads, and wait for the last of them
-        _encode(codes.contiguous().numpy(), encoded.numpy())
-        return encoded
-    bases = torch.arange(4, dtype=codes.dtype, device=codes.device)
-    return torch.eq(codes[:, None, :], bases[:, None], out=encoded)
+    if codes.device.type != "cpu":
+        bases = torch.arange(4, dtype=codes.dtype, device=codes.device)
+        return (codes[:, None, :] == bases[:, None]).to(torch.float32)
+    # Not with torch, which would share so little work among threads and wait for the last of them
+    encoded = torch.empty(len(codes), 4, codes.shape[1])
+    _encode(codes.contiguous().numpy(), encoded.numpy())
+    return encoded
 
 
 @compiled
