@@ -41,6 +41,7 @@ def build_run(
     patterns: bool = True,
     truth: dict | None = None,
     learned: bool = True,
+    unlearned: tuple[str, ...] = (),
     restarts: int = 0,
     head: str = "classes",
     strands: int = 1,
@@ -69,7 +70,7 @@ def build_run(
     labels = {f"target:{t}": table[f"target:{t}"].map("{:.0f}".format, na_action="ignore") for t in targets}
     table.assign(**labels).to_csv(run / "regions.tsv.gz", sep="\t", index=False)
     summary = _write_region_summary(run, root, table, targets, length, head, strands, gc_warning)
-    _write_model(run, rng, table, summary, targets, strengths, learned, restarts, head, strands, folds)
+    _write_model(run, rng, table, summary, targets, strengths, learned, unlearned, restarts, head, strands, folds)
     for output in outputs_of(head, list(targets)):
         for method in methods:
             _write_scores(run, rng, table, codes, output, method, n_references, strengths[output.target])
@@ -192,7 +193,7 @@ def _write_region_summary(run, root, table, targets, length, head, strands, gc_w
     return summary
 
 
-def _write_model(run, rng, table, summary, targets, strengths, learned, restarts, head, strands, folds):
+def _write_model(run, rng, table, summary, targets, strengths, learned, unlearned, restarts, head, strands, folds):
     for i in range(max(1, folds)):
         folder = run / "model" / f"fold{i}" if folds else run / "model"
         folder.mkdir(parents=True)
@@ -246,6 +247,7 @@ def _write_model(run, rng, table, summary, targets, strengths, learned, restarts
         "restarts": restarts,
         "learned": learned,
         "learned_targets": dict.fromkeys(targets, learned),
+        "learned_outputs": {o.name: learned and o.name not in unlearned for o in outputs_of(head, list(targets))},
     }
     text = json.dumps(metrics, default=float).replace("NaN", "null")
     (run / "model" / "metrics.json").write_text(text)

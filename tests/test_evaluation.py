@@ -302,12 +302,28 @@ def test_a_model_that_learned_nothing_is_said(tmp_path, capsys):
     assert main([*map(str, arguments), "--output-dir", str(tmp_path / "out")]) == 0
     metrics = json.loads((tmp_path / "out" / "metrics.json").read_text())
     assert metrics["learned"] and metrics["restarts"] == 3
-    assert metrics["learned_targets"] == {"one": True, "two": False}
+    assert metrics["learned_targets"] == metrics["learned_outputs"] == {"one": True, "two": False}
     printed = capsys.readouterr().out
     assert "learned nothing about two" in printed and "learned nothing about one" not in printed
     assert "6-mers, logistic regression" in printed and "best motif, ONE" in printed
     assert f"{metrics['targets']['one']['against']['matched']['auroc']:.3f}" in printed
     assert all(len(line) <= 100 for line in printed.splitlines())
+
+
+def test_what_folds_and_outputs_have_learned(tmp_path, profiles):
+    """Learned is what every fold has learned; an output is judged by itself where training says so."""
+    genome, table, summary, _, _ = profiles
+    by_output = {"one.counts": False, "one.profile": True, "two.counts": True, "two.profile": True}
+    learned = {"learned_targets": {"one": True, "two": True}, "learned_outputs": by_output, "attempt_seed": 5}
+    model = fixture.write_model(tmp_path / "model.ckpt", head="profile", **learned)
+    metrics, _ = evaluate(tmp_path / "out", [model], table, summary, genome)
+    assert metrics["learned_outputs"] == by_output and metrics["learned_targets"] == {"one": True, "two": True}
+    assert metrics["models"][0]["attempt"] == 3  # seeds 3, 4, 5
+    genome, table, summary = fixture.build_regions(tmp_path, folds=True)
+    several = [{"one": True, "two": i != 1} for i in range(3)]
+    models = [fixture.write_model(tmp_path / f"{i}", fold=i, learned_targets=x) for i, x in enumerate(several)]
+    metrics, _ = evaluate(tmp_path / "folds", models, table, summary, genome)
+    assert metrics["learned_outputs"] == metrics["learned_targets"] == {"one": True, "two": False}
 
 
 @pytest.mark.parametrize(

@@ -183,6 +183,29 @@ def test_a_model_that_learned_nothing_is_called_so(tmp_path, head):
     assert sum("WARNING" in line for line in lines) == 2
 
 
+def test_an_output_of_which_nothing_was_learned_is_called_so(tmp_path):
+    """Of a profile the shape may be learned and the counts not, or the other way round."""
+    run, config = build_run(tmp_path, targets=("ATAC",), head="profile", unlearned=("ATAC.counts",), patterns=False)
+    path = run / "model" / "metrics.json"
+    metrics = json.loads(path.read_text())
+    found = metrics["targets"]["ATAC"]
+    found["groups"]["all"] |= {"pearson": 0.05, "pearson_low": -0.1}
+    path.write_text(json.dumps(metrics))
+    text = Page(write_report(run, config, run / "report.html")).text
+    assert "The model learned nothing about ATAC.counts" in text and "nothing about ATAC.profile" not in text
+    assert "nothing learned about the counts" in text
+    assert "ATAC.counts Pearson correlation of log counts 0.050" in text
+    assert "The model is weak on" not in text  # said once is enough
+    metrics["learned_outputs"] = {"ATAC.counts": True, "ATAC.profile": False}
+    found["groups"]["all"] |= {"pearson": 0.6, "pearson_low": 0.5}
+    path.write_text(json.dumps(metrics))
+    run_ = load_run(run)
+    assert run_.flagged() == ["ATAC.profile"] and run_.unlearned() == []  # nearer than the mean profile
+    found["profile"]["groups"]["peaks"]["model"]["median"] = 0.99
+    path.write_text(json.dumps(metrics))
+    assert load_run(run).unlearned() == ["ATAC.profile"]
+
+
 @pytest.mark.parametrize(("head", "strands"), [("counts", 1), ("profile", 2), ("profile", 1)])
 def test_heads_with_a_signal(tmp_path, head, strands):
     run, config = build_run(tmp_path, head=head, strands=strands, restarts=1)

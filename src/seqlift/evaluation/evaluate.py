@@ -119,16 +119,21 @@ def _choose_device(device: str) -> str:
 
 
 def _training(parts: Sequence[Part]) -> dict:
-    """What training said of itself: whether each model learned anything, how often it was started again."""
+    """What training said of itself: what each model has learned, how often it was started again."""
+    first = parts[0].model
+    outputs = {output.name: output.target for output in outputs_of(first.head, first.targets)}
     models = []
     for part in parts:
         training = part.model.training
-        by_target = training.get("learned_targets") or dict.fromkeys(part.model.targets, part.model.learned)
+        by_target = training.get("learned_targets") or {}
+        by_output = training.get("learned_outputs") or {}
+        learned = {name: bool(by_target.get(name, part.model.learned)) for name in first.targets}
         models.append(
             {
                 "fold": part.fold,
                 "learned": part.model.learned,
-                "learned_targets": {name: bool(by_target.get(name, True)) for name in part.model.targets},
+                "learned_targets": learned,
+                "learned_outputs": {name: bool(by_output.get(name, learned[t])) for name, t in outputs.items()},
                 "restarts": int(training.get("restarts", 0)),
                 # Which training of the history was kept, counted from 1
                 "attempt": int(training.get("attempt_seed", training.get("seed", 0)) - training.get("seed", 0)) + 1,
@@ -139,12 +144,12 @@ def _training(parts: Sequence[Part]) -> dict:
                 },
             }
         )
-    targets = parts[0].model.targets
     return {
         "learned": all(model["learned"] for model in models),
-        "learned_targets": {name: all(model["learned_targets"][name] for model in models) for name in targets},
+        "learned_targets": {t: all(model["learned_targets"][t] for model in models) for t in first.targets},
+        "learned_outputs": {name: all(model["learned_outputs"][name] for model in models) for name in outputs},
         "restarts": sum(model["restarts"] for model in models),
-        "parameters": sum(weights.numel() for weights in parts[0].model.model.parameters()),
+        "parameters": sum(weights.numel() for weights in first.model.parameters()),
         "models": models,
     }
 

@@ -25,9 +25,9 @@ def print_comparison(metrics: dict, console: Console | None = None) -> None:
     console = console or Console(highlight=False)
     if not console.is_terminal:
         console.width = MIN_WIDTH
-    for target, learned in metrics["learned_targets"].items():
+    for output, learned in metrics["learned_outputs"].items():
         if not learned:
-            text = f"WARNING: the model learned nothing about {target}; do not read anything into its numbers"
+            text = f"WARNING: the model learned nothing about {output}; do not read anything into its numbers"
             console.print(Text(text, style="bold red"))
     console.print(comparison_table(comparison(metrics)))
     profiles = profile_comparison(metrics)

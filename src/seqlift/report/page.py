@@ -79,8 +79,7 @@ def render_page(run: Run, provenance: dict, *, examples: int, folder: Path) -> s
         cards=[_card(run, target) for target in run.targets],
         performance=judged,
         unlearned=run.unlearned(),
-        uncertain=[target for target in run.flagged() if target not in run.unlearned()],
-        target_of={output["name"]: output["target"] for output in run.metrics["outputs"]},
+        uncertain=[output for output in run.flagged() if output not in run.unlearned()],
         notices=_notices(run, provenance, judged, explanations),
         regions=_regions(run, table),
         training=_training(run),
@@ -184,8 +183,10 @@ def _card(run: Run, target: str) -> dict:
             if peaks["replicates"]:
                 numbers.append(("replicates", value_of(peaks["replicates"], "median")))
     baselines = [f"{_baseline_name(row)} {number(row.values[column].value)}" for k, row in rows.items() if k != "model"]
+    unlearned = [output for output in run.outputs_of(target) if output in run.unlearned()]
     return {
         "name": target,
+        "unlearned": [output.removeprefix(f"{target}.") for output in unlearned],
         "numbers": numbers,
         "beside": f"{column.split(',')[0]} of the baselines: {', '.join(baselines)}" if baselines else "",
         "leading": [
@@ -405,33 +406,33 @@ def _notices(run: Run, provenance: dict, judged: list[dict], explanations: list[
     unlearned = run.unlearned()
     headlines = {target: run.headline(target) for target in run.targets}
     if unlearned:
-        kind = HEADLINE_NAMES[headlines[unlearned[0]][0]]
-        reached = ", ".join(f"{target} {number(headlines[target][1][headlines[target][0]])}" for target in unlearned)
         restarts = run.metrics.get("restarts", 0)
         tried = f", although training was started again {_times(restarts)} with other seeds" if restarts else ""
+        reached = ", ".join(_reached(run, output) for output in unlearned)
         notices.append(
             {
                 "loud": True,
                 "title": f"The model learned nothing about {_and(unlearned)}",
-                "text": f"Its validation loss is no better than that of always saying the base rate{tried} ({kind} on "
+                "text": f"Its validation loss is no better than that of always saying the base rate{tried} (on "
                 f"held-out regions: {reached}). Contributions and patterns explain noise. Check that the peaks belong "
                 "to this genome assembly, use more or stronger peaks, train longer, with a smaller batch, a lower "
                 "learning rate or a smaller model.",
             }
         )
-    uncertain = [target for target in run.flagged() if target not in unlearned]
+    uncertain = [output for output in run.flagged() if output not in unlearned]
     if uncertain:
         notices.append(
             {
                 "loud": False,
                 "title": f"The model is too sure of itself: {', '.join(uncertain)}",
-                "text": "It ranks regions, but its validation loss is no better than that of always saying the base "
-                "rate: its numbers are not to be taken as they are. More data, a smaller model or a lower learning "
-                "rate may help.",
+                "text": "It tells regions apart, but its validation loss is no better than that of always saying the "
+                "base rate: its numbers are not to be taken as they are. More data, a smaller model or a lower "
+                "learning rate may help.",
             }
         )
     for target, (kind, numbers) in headlines.items():
-        if target not in unlearned and numbers[kind] is not None and numbers[kind] < WEAK[kind]:
+        known = {target, f"{target}.counts"} & set(unlearned)
+        if not known and numbers[kind] is not None and numbers[kind] < WEAK[kind]:
             notices.append(
                 {
                     "loud": True,
@@ -473,6 +474,17 @@ def _notices(run: Run, provenance: dict, judged: list[dict], explanations: list[
                     }
                 )
     return notices
+
+
+def _reached(run: Run, output: str) -> str:
+    """How well an output is predicted, in words."""
+    about = next(each for each in run.metrics["outputs"] if each["name"] == output)
+    if about["quantity"] == "profile":
+        peaks = run.metric(about["target"])["profile"]["groups"]["peaks"]
+        distances = [number((peaks.get(kind) or {}).get("median")) for kind in ("model", "mean")]
+        return f"{output} distance {distances[0]}, mean profile {distances[1]}"
+    kind, numbers = run.headline(about["target"])
+    return f"{output} {HEADLINE_NAMES[kind]} {number(numbers[kind])}"
 
 
 def _and(names: list[str]) -> str:

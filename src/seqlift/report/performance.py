@@ -36,6 +36,7 @@ def sections(run: Run) -> list[dict]:
         ]
         about = {
             "name": target,
+            "outputs": run.outputs_of(target),
             "table": _table(own),
             "facts": _facts(run, target),
             "figures": drawn,

@@ -106,18 +106,26 @@ class Run:
         return ("auroc", found["against"]["all"]) if self.head == "classes" else ("pearson", found["groups"]["all"])
 
     def flagged(self) -> list[str]:
-        """Targets whose validation loss was no better than that of the base rate, as training found."""
-        by_target = self.metrics.get("learned_targets") or {}
-        return [t for t in self.targets if by_target.get(t, self.metrics.get("learned")) is False]
+        """Outputs whose validation loss was no better than that of the base rate, as training found."""
+        by_output = self.metrics["learned_outputs"]
+        return [name for name in self.outputs if by_output.get(name) is False]
 
     def unlearned(self) -> list[str]:
-        """Of the flagged targets those that the model does not rank well either: it learned nothing about them."""
-        found = []
-        for target in self.flagged():
-            kind, numbers = self.headline(target)
-            if (numbers.get(f"{kind}_low") or 0) < WEAK[kind]:
-                found.append(target)
-        return found
+        """Of the flagged outputs those that are not predicted well either: the model learned nothing about them."""
+        return [output for output in self.flagged() if self._is_weak(output)]
+
+    def _is_weak(self, output: str) -> bool:
+        about = next(each for each in self.metrics["outputs"] if each["name"] == output)
+        if about["quantity"] == "profile":
+            peaks = self.metric(about["target"])["profile"]["groups"]["peaks"]
+            distances = [(peaks.get(kind) or {}).get("median") for kind in ("model", "mean")]
+            return None in distances or distances[0] >= distances[1]
+        kind, numbers = self.headline(about["target"])
+        return (numbers.get(f"{kind}_low") or 0) < WEAK[kind]
+
+    def outputs_of(self, target: str) -> list[str]:
+        """Names of the outputs of one target."""
+        return [each["name"] for each in self.metrics["outputs"] if each["target"] == target]
 
     def region_table(self) -> pd.DataFrame:
         """regions.tsv.gz, one row a region."""
@@ -188,7 +196,7 @@ def load_run(directory: str | Path, methods: list[str] | None = None, mutagenesi
     metrics = read_json(
         directory / "model" / "metrics.json",
         "evaluate",
-        ["targets", "outputs", "head", "models", "learned_targets", "parameters"],
+        ["targets", "outputs", "head", "models", "learned_outputs", "parameters"],
         expected_format=METRICS_FORMAT,
     )
     for target in targets:
