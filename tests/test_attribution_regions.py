@@ -279,7 +279,7 @@ def test_the_sample_of_a_profile_has_the_examples_in_it(run):
         assert set(some.coords["name"]) == set(scores.coords["name"].iloc[rows])
 
 
-@pytest.mark.parametrize("training", [{"learned": False}, {"learned": True, "learned_targets": {"even": False}}])
+@pytest.mark.parametrize("training", [{"learned": False}, {"learned": True, "learned_outputs": {"even": False}}])
 def test_a_model_that_never_learned_is_explained_with_a_loud_warning(run, caplog, training):
     folder, table = run
     idle = save(folder / "idle.ckpt", {"type": "paper"}, **training)

@@ -74,11 +74,13 @@ def test_outputs_are_found_by_their_names(tmp_path):
 def test_a_model_that_never_learned_says_so(tmp_path):
     model = built(PAPER)
     path = tmp_path / "m.ckpt"
-    assert load_model(save(path, model, PAPER)).learned
-    assert load_model(save(path, model, PAPER, learned=True)).learned_about("one")
-    assert not load_model(save(path, model, PAPER, learned=False)).learned_about("one")
-    some = load_model(save(path, model, PAPER, learned=True, learned_targets={"one": False, "two": True}))
-    assert not some.learned_about("one") and some.learned_about("two")
+    one, two = load_model(save(path, model, PAPER)).output("one"), load_model(path).output("two")
+    assert load_model(path).learned_about(one)
+    assert load_model(save(path, model, PAPER, learned=True)).learned_about(one)
+    idle = load_model(save(path, model, PAPER, learned=False))
+    assert not idle.learned and not idle.learned_about(one)
+    some = load_model(save(path, model, PAPER, learned=True, learned_outputs={"one": False, "two": True}))
+    assert not some.learned_about(one) and some.learned_about(two)
 
 
 def test_fingerprint_changes_with_any_weight():

@@ -93,11 +93,12 @@ def test_deepbind_reads_the_best_match_and_the_mean_of_all():
     model = small("deepbind", dense=2, kernel=5, filters=1).eval()
     with torch.no_grad():
         model.scanner[0].weight.copy_(F.one_hot(torch.tensor([0, 2, 1, 3, 3]), 4).T[None])  # AGCTT
-        model.scanner[0].bias.fill_(-4)
-        model.head[2].weight.copy_(torch.eye(2))
-        model.head[2].bias.zero_()
-        model.head[5].weight.copy_(torch.eye(2))
-        model.head[5].bias.zero_()
+        for normalised, shift in ((model.scanner[1], -4), (model.head[1], 0)):
+            normalised.weight.fill_((1 + normalised.eps) ** 0.5)  # its running variance is 1, its mean 0
+            normalised.bias.fill_(shift)
+        for dense in (model.head[3], model.head[6]):
+            dense.weight.copy_(torch.eye(2))
+            dense.bias.zero_()
         codes = torch.full((1, LENGTH), 1)
         for start in (3, 20, 40):
             codes[0, start : start + 5] = torch.tensor([0, 2, 1, 3, 3])
@@ -135,12 +136,26 @@ def test_the_profile_lies_over_the_middle_of_the_sequence():
         torch.testing.assert_close(model(x).logits[:, 0, 0], model.trunk(x)[:, 0, 15:45])
 
 
+@pytest.mark.parametrize(("kernel", "before", "after"), [(9, 4, 4), (8, 4, 3)])
+def test_a_logit_looks_at_its_surroundings(kernel, before, after):
+    shape = Shape(LENGTH, 1, strands=2, window=WINDOW, control_channels=1)
+    model = small("dilated", head="profile", filters=1, profile_kernel=kernel, shape=shape).eval()
+    tracks = control(1, shape).requires_grad_()
+    positions = torch.rand(1, 1, LENGTH, requires_grad=True)
+    model.trunk.forward = lambda x: positions
+    model(sequences(1), tracks).logits[0, 0, 1, 10].backward()
+    seen = positions.grad[0, 0].nonzero()[:, 0]
+    assert (int(seen.min()), int(seen.max())) == (25 - before, 25 + after)
+    assert set(tracks.grad[0, 0].nonzero()[:, 0].tolist()) == set((seen - 15).tolist())
+
+
 def test_control_tracks_are_added_to_the_profile_and_their_total_to_the_counts():
     model = small("dilated", head="profile", shape=CONTROLLED).eval()
     x, tracks = sequences(3), control(3)
     with torch.no_grad():
         without, given = model(x, torch.zeros_like(tracks)), model(x, tracks)
-        shown = F.conv1d(torch.log1p(tracks), model.control.weight, padding=4).view(3, 2, 2, WINDOW)
+        kernel = model.control.weight.flip(2).transpose(0, 1)  # of the ordinary convolution
+        shown = F.conv1d(torch.log1p(tracks), kernel, padding=4).view(3, 2, 2, WINDOW)
         torch.testing.assert_close(given.logits - without.logits, shown, rtol=1e-4, atol=1e-5)
         shuffled = model(x, tracks.flip(2))
     torch.testing.assert_close(shuffled.log_counts, given.log_counts)  # of the control only the total counts

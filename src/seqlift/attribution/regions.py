@@ -31,6 +31,7 @@ from seqlift.attribution.totals import broken_completeness
 from seqlift.dataset import load_one_hot
 from seqlift.errors import SeqliftError
 from seqlift.genome import Genome
+from seqlift.models.outputs import Output
 from seqlift.models.several import load_models, members_of
 from seqlift.models.trained import TrainedModel
 from seqlift.progress import counted_progress
@@ -201,7 +202,7 @@ def attribute_regions(
         "seed": seed,
         "quantity": explained.quantity,
         "models": len(networks),
-        "learned": _learned(trained, paths, explained.target),
+        "learned": _learned(trained, paths, explained),
         "model_fingerprint": _fingerprint(trained),
         "package_version": __version__,
         **settings,
@@ -227,15 +228,15 @@ def attribute_regions(
     return len(chosen)
 
 
-def _learned(trained: list[TrainedModel], paths: list, target: str) -> bool:
-    """Whether all models learned something about the target; if not, say so loudly."""
-    idle = [path for path, each in zip(paths, trained, strict=True) if not each.learned_about(target)]
+def _learned(trained: list[TrainedModel], paths: list, output: Output) -> bool:
+    """Whether all models learned something about the output; if not, say so loudly."""
+    idle = [path for path, each in zip(paths, trained, strict=True) if not each.learned_about(output)]
     if idle:
         log.warning(
             "WARNING: %s learned nothing about %s: validation was no better than always saying the base rate. These "
             "scores explain noise; do not read anything into them.",
             ", ".join(map(str, idle)),
-            target,
+            output.name,
         )
     return not idle
 

@@ -52,7 +52,7 @@ class DilatedProfile(nn.Module):
         self.start = (length - window) // 2
         channels = n_targets * strands
         self.trunk = Trunk(length=length, filters=filters, kernel=kernel, layers=layers, normalised=False)
-        self.profile = nn.Conv1d(filters, channels, profile_kernel, padding="same")
+        self.profile = _wide(filters, channels, profile_kernel)
         self.counts = nn.Sequential(
             nn.Dropout(dropout),
             nn.Linear(filters + control_channels, dense),
@@ -62,7 +62,7 @@ class DilatedProfile(nn.Module):
         )
         self.control = None
         if control_channels:
-            self.control = nn.Conv1d(control_channels, channels, profile_kernel, padding="same", bias=False)
+            self.control = _wide(control_channels, channels, profile_kernel, bias=False)
 
     @property
     def output_bias(self) -> nn.Parameter:
@@ -79,6 +79,17 @@ class DilatedProfile(nn.Module):
         logits = self.profile(positions)[:, :, self.start : self.start + window]  # (N, T * S, W)
         pooled = positions.mean(2)  # (N, filters)
         if self.control is not None:
-            logits = logits + self.control(torch.log1p(control))
+            logits = logits + self.control(torch.log1p(control))[:, :, :window]
             pooled = torch.cat([pooled, torch.log1p(control.sum(2))], 1)
         return ProfileOutput(logits.unflatten(1, self.shape[:2]), self.counts(pooled))
+
+
+def _wide(inputs: int, outputs: int, kernel: int, bias: bool = True) -> nn.ConvTranspose1d:
+    """A convolution over positions, written as a transposed one: the same map, but many times as fast on a CPU.
+
+    Its first weights are spread as those of an ordinary convolution.
+    """
+    convolution = nn.ConvTranspose1d(inputs, outputs, kernel, padding=(kernel - 1) // 2, bias=bias)
+    for weights in convolution.parameters():
+        nn.init.uniform_(weights, -((inputs * kernel) ** -0.5), (inputs * kernel) ** -0.5)
+    return convolution

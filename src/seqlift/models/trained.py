@@ -54,9 +54,9 @@ class TrainedModel:
         """Whether validation was better than always saying the base rate; True where training did not ask."""
         return bool(self.training.get("learned", True))
 
-    def learned_about(self, target: str) -> bool:
-        """The same of one target, where training asked for each of them."""
-        return self.learned and bool(self.training.get("learned_targets", {}).get(target, True))
+    def learned_about(self, output: Output) -> bool:
+        """The same of one output, where training asked for each of them."""
+        return bool(self.training.get("learned_outputs", {}).get(output.name, self.learned))
 
     @property
     def outputs(self) -> list[str]:
