@@ -160,6 +160,29 @@ def test_what_is_no_fasta_of_dna_is_refused_and_leaves_nothing(tmp_path, content
     assert not [file for file in (tmp_path / "cache").rglob("*") if file.is_file()]
 
 
+@pytest.mark.parametrize("lines", [1, 12, 40, 10_000])
+def test_how_many_lines_are_checked_at_once_changes_nothing(tmp_path, monkeypatch, lines):
+    monkeypatch.setattr(genome_module, "_LINES", lines)
+    good = b">a\n" + b"ACGT\n" * 6
+    for number, (content, message) in enumerate(
+        [
+            (good + b"ACGT\n" * 6 + b"AC\n" + good.replace(b"a", b"b"), None),
+            (good + b"ACUT\n" + b"ACGT\n" * 6, ":8: letter 'U'"),
+            (good + b"ACG\n" + b"ACGT\n" * 6, ":9: lines of 'a' differ"),
+            (good + b"ACGTA", ":8: lines of 'a' differ"),  # as long as the others with their ends
+            (good + b"ACG\r\n" + b"ACGT\n", ":9: lines of 'a' differ"),
+            (good + b"ACGT\n" * 6 + good, ":14: chromosome 'a' stands there a second time"),
+        ]
+    ):
+        path = tmp_path / f"{number}.fa"
+        path.write_bytes(content)
+        if message:
+            with pytest.raises(SeqliftError, match=message):
+                Genome(path, cache_dir=tmp_path / "cache")
+        else:
+            assert Genome(path, cache_dir=tmp_path / "cache").sizes == {"a": 50, "b": 24}
+
+
 def test_missing_damaged_and_misnamed_files_are_refused(tmp_path):
     with pytest.raises(SeqliftError, match="no such FASTA file"):
         Genome(tmp_path / "absent.fa", cache_dir=tmp_path)

@@ -42,6 +42,7 @@ _OTHER_FORMATS = {
     b"\x1a\x41\x27\x43": "a 2bit file (twoBitToFa makes FASTA of it)",
 }
 _CHUNK = 2**22  # bases encoded at once
+_LINES = 2**20  # bytes of lines checked at once
 _SETTLED = 2.0  # s; a file changed later than this may change again without a new date (clocks of file systems tick)
 
 
@@ -331,45 +332,58 @@ def _check_fasta(fasta: Path, *, shown: Path) -> None:
             if start.startswith(magic):
                 raise SeqliftError(f"{shown}: is {what}, not FASTA; unpack or convert it")
         file.seek(0)
-        for number, line in enumerate(file, start=1):
-            stripped = line.rstrip(b"\r\n")
-            if stripped.startswith(b">"):
-                check_record()
-                words = stripped[1:].split(maxsplit=1)
-                if not words or stripped[1:2].isspace():
-                    raise SeqliftError(f"{shown}:{number}: header line without a name; write '>name'")
-                name = words[0]
-                if name in headers:
-                    raise SeqliftError(
-                        f"{shown}:{number}: chromosome {_text(name)} stands there a second time (first in line "
-                        f"{headers[name]}); names must be unique"
-                    )
-                headers[name] = number
-                bases = width = 0
-                ended = False
-            elif name is None:
-                if stripped and not stripped.startswith(b";"):
-                    raise SeqliftError(
-                        f"{shown}:{number}: not a FASTA file: must start with a header line '>name', "
-                        f"found {_text(stripped[:40])}"
-                    )
-            elif not stripped:
-                ended = True
-            else:
-                wrong = stripped.translate(None, _IUPAC)
-                if wrong:
-                    raise SeqliftError(f"{shown}:{number}: {_wrong_letter(wrong)}")
-                width = width or len(stripped)
-                if ended or len(stripped) > width:
-                    raise SeqliftError(
-                        f"{shown}:{number}: lines of {_text(name)} differ in length (first {width}); all but the last "
-                        "must be equal: rewrap the file, for example with `seqkit seq -w 60`"
-                    )
-                ended = len(stripped) < width
-                bases += len(stripped)
+        for lines in iter(lambda: file.readlines(_LINES), []):
+            if width and not ended and _all_bases(lines, width):  # nearly always, and ten times as fast
+                number += len(lines)
+                bases += width * len(lines)
+                continue
+            for line in lines:
+                number += 1
+                stripped = line.rstrip(b"\r\n")
+                if stripped.startswith(b">"):
+                    check_record()
+                    words = stripped[1:].split(maxsplit=1)
+                    if not words or stripped[1:2].isspace():
+                        raise SeqliftError(f"{shown}:{number}: header line without a name; write '>name'")
+                    name = words[0]
+                    if name in headers:
+                        raise SeqliftError(
+                            f"{shown}:{number}: chromosome {_text(name)} stands there a second time (first in line "
+                            f"{headers[name]}); names must be unique"
+                        )
+                    headers[name] = number
+                    bases = width = 0
+                    ended = False
+                elif name is None:
+                    if stripped and not stripped.startswith(b";"):
+                        raise SeqliftError(
+                            f"{shown}:{number}: not a FASTA file: must start with a header line '>name', "
+                            f"found {_text(stripped[:40])}"
+                        )
+                elif not stripped:
+                    ended = True
+                else:
+                    wrong = stripped.translate(None, _IUPAC)
+                    if wrong:
+                        raise SeqliftError(f"{shown}:{number}: {_wrong_letter(wrong)}")
+                    width = width or len(stripped)
+                    if ended or len(stripped) > width:
+                        raise SeqliftError(
+                            f"{shown}:{number}: lines of {_text(name)} differ in length (first {width}); all but the "
+                            "last must be equal: rewrap the file, for example with `seqkit seq -w 60`"
+                        )
+                    ended = len(stripped) < width
+                    bases += len(stripped)
     if name is None:
         raise SeqliftError(f"{shown}: empty; a FASTA file with at least one chromosome is needed")
     check_record()
+
+
+def _all_bases(lines: list[bytes], width: int) -> bool:
+    """Whether all lines are of `width` letters of DNA; those of other files, or with a header between, may not be."""
+    text = b"".join(lines)
+    full = len(lines[0].rstrip(b"\r\n")) == width and len(set(map(len, lines))) == 1 and text.endswith(b"\n")
+    return full and text.count(b"\r") in (0, len(lines)) and not text.translate(None, _IUPAC + b"\r\n")
 
 
 def _wrong_letter(wrong: bytes) -> str:
