@@ -117,7 +117,7 @@ def test_page_shows_the_numbers_of_the_run(whole):
     assert "too many N" in text and "11" in text
     assert "merged into" not in text  # nothing was dropped for that reason
     assert "912" in text and "MA0035.3" in text and "5.0\u2009%" in text
-    assert f"{123456:,}".replace(",", "\u2009") in text
+    assert f"{123456:,}".replace(",", "\u202f") in text
     assert "learned nothing" not in text
 
 
@@ -580,7 +580,7 @@ def test_how_many_references_and_points_were_taken(copy):
             file[name][:] = values
         file["path/steps"][0, 0] = 1280
     text = Page(write_report(*copy, copy[0] / "report.html")).text
-    assert "2–3, median 3" in text and "20–1\u2009280, median 20" in text
+    assert "2–3, median 3" in text and "20–1\u202f280, median 20" in text
     assert "Completeness is broken" not in text
 
 

@@ -107,8 +107,8 @@ def signed(value: float | None, digits: int = 2) -> str:
 
 
 def count(value: float | None) -> str:
-    """A whole number with thin spaces between thousands."""
-    return "–" if _missing(value) else f"{int(value):,}".replace(",", "\u2009")
+    """A whole number with narrow spaces between thousands, at which no line breaks."""
+    return "–" if _missing(value) else f"{int(value):,}".replace(",", "\u202f")
 
 
 def percent(value: float | None, digits: int = 0) -> str:
@@ -181,7 +181,13 @@ def _card(run: Run, target: str) -> dict:
             peaks = found["profile"]["groups"]["peaks"]
             numbers.append(("profile distance", value_of(peaks["model"], "median")))
             if peaks["replicates"]:
-                numbers.append(("replicates", value_of(peaks["replicates"], "median")))
+                halves = found["profile"]["replicates"] == "halves"
+                numbers.append(
+                    (
+                        "of two halves of the reads" if halves else "of replicates",
+                        value_of(peaks["replicates"], "median"),
+                    )
+                )
     baselines = [f"{_baseline_name(row)} {number(row.values[column].value)}" for k, row in rows.items() if k != "model"]
     unlearned = [output for output in run.outputs_of(target) if output in run.unlearned()]
     return {

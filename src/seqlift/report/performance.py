@@ -148,8 +148,9 @@ def _profile_figures(target: str, test: pd.DataFrame, yardsticks: list[Row]) -> 
     distances = {kind: values for kind, values in distances.items() if len(values)}
     if "model" not in distances:
         return []
+    names = {row.kind: figures.short_name(row) for row in yardsticks}
     return [
-        ("Distances of held-out peaks", figures.distances(target, distances)),
+        ("Distances of held-out peaks", figures.distances(target, distances, names)),
         ("Medians, with intervals", figures.forest(yardsticks, "peaks", lowest_is_best=True)),
     ]
 

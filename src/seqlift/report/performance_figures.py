@@ -143,7 +143,12 @@ def forest(rows: list[Row], column: str, *, lowest_is_best: bool = False) -> Ima
 def _forest_name(row: Row) -> str:
     if row.kind == "motif":
         return row.name.split(", ", 1)[1].split(" (")[0]
-    return row.name.split(", ")[0] if row.kind == "kmers" else NAMES[row.kind]
+    return row.name.split(", ")[0] if row.kind == "kmers" else short_name(row)
+
+
+def short_name(row: Row) -> str:
+    """A yardstick of profiles in one or two words."""
+    return "half by half" if row.kind == "replicates" and "half" in row.name else NAMES[row.kind]
 
 
 def scatter(target: str, observed: np.ndarray, predicted: np.ndarray, peak: np.ndarray) -> Image:
@@ -185,7 +190,7 @@ def scatter(target: str, observed: np.ndarray, predicted: np.ndarray, peak: np.n
         return image(f"Predicted against observed log counts of {target} in {len(observed)} held-out regions.")
 
 
-def distances(target: str, found: dict[str, np.ndarray]) -> Image:
+def distances(target: str, found: dict[str, np.ndarray], names: dict[str, str]) -> Image:
     """Distributions over regions of the Jensen-Shannon distance of the model and of each yardstick."""
     with drawing(PAIR, 2.4) as (figure, image):
         ax = figure.add_subplot()
@@ -203,14 +208,14 @@ def distances(target: str, found: dict[str, np.ndarray]) -> Image:
                 color=COLOURS[kind],
                 alpha=0.35 if fill else 1,
                 linewidth=0 if fill else 1.4,
-                label=NAMES[kind],
+                label=names[kind],
                 zorder=1 if fill else 2,
             )
         axes(ax, "Jensen–Shannon distance", "% of peaks")
         ax.xaxis.set_major_locator(MaxNLocator(5))
         ax.set_ylim(0, ax.get_ylim()[1] * 1.34)
         ax.legend(loc="upper center", ncols=2, columnspacing=1.0, handlelength=1.2, borderaxespad=0)
-        said = ", ".join(f"{NAMES[kind]} {np.median(values):.3f}" for kind, values in found.items())
+        said = ", ".join(f"{names[kind]} {np.median(values):.3f}" for kind, values in found.items())
         return image(f"Histograms of the Jensen-Shannon distances of the profiles of {target}; medians: {said}.")
 
 
