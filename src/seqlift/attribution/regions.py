@@ -13,12 +13,12 @@ import inspect
 import logging
 import os
 from collections.abc import Callable, Sequence
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 import pandas as pd
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 
 from seqlift import __version__
 from seqlift.attribution.borrow import choose_device
@@ -177,36 +177,15 @@ def attribute_regions(
     """
     settings = _complete(method, settings, references, tolerance)
     paths = [models] if isinstance(models, str | os.PathLike) else list(models)
-    trained = load_models(paths)
-    first = trained[0]
-    try:
-        explained = first.output(target)
-    except SeqliftError as error:
-        raise SeqliftError(f"{paths[0]}: {error}") from None
-    chosen = choose_regions(table, explained.target, max_regions, seed)
+    opened = _open(paths, target, spread)
+    chosen = choose_regions(table, opened.output.target, max_regions, seed)
     length = int(chosen["end"].iloc[0] - chosen["start"].iloc[0])
-    if length != first.length:
-        raise SeqliftError(f"{paths[0]}: the model takes {first.length} bp, but the regions have {length} bp")
-    mean = explainable([each.model for each in trained], explained, first.head, first.shape)
-    networks = [network for each in trained for network in members_of(each.model)]
-    if spread and len(networks) < 2:
-        raise SeqliftError(
-            f"--spread needs at least two models, folds or replicates; {paths[0]} is one network: leave --spread out "
-            "(attribution.spread: false), or train with model.replicates or regions.folds"
-        )
-    singles = [explainable([each], explained, first.head, first.shape) for each in networks] if spread else []
+    if length != opened.length:
+        raise SeqliftError(f"{paths[0]}: the model takes {opened.length} bp, but the regions have {length} bp")
     where = choose_device(device)
-    attributes = {
-        "method": method,
-        "target": target,
-        "seed": seed,
-        "quantity": explained.quantity,
-        "models": len(networks),
-        "learned": _learned(trained, paths, explained),
-        "model_fingerprint": _fingerprint(trained),
-        "package_version": __version__,
-        **settings,
-    }
+    attributes = {"method": method, "target": target, "seed": seed, "package_version": __version__}
+    attributes |= opened.attributes | settings
+    mean, singles = opened.mean, opened.singles
     if method == "mutagenesis":
         prediction = _predict(mean, chosen, genome, seed, where)
         chosen = choose_sample(chosen, prediction, seed=seed, **settings)
@@ -226,6 +205,44 @@ def attribute_regions(
 
     _write(output, chosen, genome, explain, attributes, tolerance)
     return len(chosen)
+
+
+class _Opened(NamedTuple):
+    """An output of one or several models, ready to be explained."""
+
+    output: Output
+    length: int
+    mean: Explainable
+    singles: list[Explainable]  # the networks of which the mean is; empty unless their spread is asked for
+    attributes: dict  # of the score file
+
+
+def _open(paths: list, target: str, spread: bool) -> _Opened:
+    """Open models and find the output to explain."""
+    trained = load_models(paths)
+    first = trained[0]
+    try:
+        output = first.output(target)
+    except SeqliftError as error:
+        raise SeqliftError(f"{paths[0]}: {error}") from None
+    networks = [network for each in trained for network in members_of(each.model)]
+    if spread and len(networks) < 2:
+        raise SeqliftError(
+            f"--spread needs at least two models, folds or replicates; {paths[0]} is one network: leave --spread out "
+            "(attribution.spread: false), or train with model.replicates or regions.folds"
+        )
+
+    def part(models: list[nn.Module]) -> Explainable:
+        return explainable(models, output, first.head, first.shape)
+
+    attributes = {
+        "quantity": output.quantity,
+        "models": len(networks),
+        "learned": _learned(trained, paths, output),
+        "model_fingerprint": _fingerprint(trained),
+    }
+    singles = [part([network]) for network in networks] if spread else []
+    return _Opened(output, first.length, part([each.model for each in trained]), singles, attributes)
 
 
 def _learned(trained: list[TrainedModel], paths: list, output: Output) -> bool:

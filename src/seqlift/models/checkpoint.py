@@ -51,7 +51,9 @@ def save_checkpoint(
             torch.save(content, temporary)
             torch.load(temporary, weights_only=True)  # what cannot be read again must not take an older file's place
     except (OSError, RuntimeError) as error:  # torch turns a full disk into a RuntimeError
-        raise SeqliftError(f"{path}: the model cannot be written ({_reason(error)}); is the disk full?") from None
+        raise SeqliftError(
+            f"{path}: the model cannot be written ({_reason(error)}); make room on the disk, or choose another folder"
+        ) from None
 
 
 def load_model(path: str | os.PathLike) -> TrainedModel:
