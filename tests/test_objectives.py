@@ -5,7 +5,7 @@ import math
 import numpy as np
 import pytest
 import torch
-from scipy.stats import poisson
+from scipy.stats import mannwhitneyu, norm, poisson
 from sklearn.metrics import log_loss
 from sklearn.utils.class_weight import compute_class_weight
 from torch.distributions import Multinomial
@@ -15,6 +15,7 @@ from seqlift.objectives import (
     ClassesObjective,
     CountsObjective,
     ProfileObjective,
+    _rank_score,
     judge,
     make_objective,
     multinomial_loss,
@@ -224,6 +225,12 @@ def test_regions_come_in_pieces_of_any_size(random):
     assert isinstance(whole, ProfileObjective) and isinstance(whole, CountsObjective)
 
 
+def verdict_of(parts, base, weights, predicted=None, truth=None, **options):
+    nothing = torch.zeros_like(weights)
+    predicted, truth = (nothing if values is None else values for values in (predicted, truth))
+    return judge(parts, base, weights, predicted, truth, **options)
+
+
 def test_learned_means_three_standard_errors_over_regions(random):
     base = torch.full((400, 2, 1), 0.7, dtype=torch.float64)
     noise = torch.from_numpy(random.normal(size=(400, 2, 1)))
@@ -231,18 +238,47 @@ def test_learned_means_three_standard_errors_over_regions(random):
     weights = torch.ones(400, 2, dtype=torch.float64)
     for errors, learned in ((2.9, False), (3.1, True)):
         parts = base - torch.tensor([[errors], [-1.0]]) / 20 - noise  # standard error 1 / sqrt(400)
-        verdict = judge(parts, base, weights, ["a", "b"])
+        verdict = verdict_of(parts, base, weights, targets=["a", "b"])
         assert verdict.learned_targets == verdict.learned_outputs == {"a": learned, "b": False}
-        alone = judge(parts[:, :1], base[:, :1], weights[:, :1], ["a"])
+        alone = verdict_of(parts[:, :1], base[:, :1], weights[:, :1], targets=["a"])
         assert alone.learned is learned
         assert alone.loss == pytest.approx(0.7 - errors / 20) and alone.base_loss == pytest.approx(0.7)
+
+
+def test_a_good_ranking_is_learning_where_one_large_error_hides_the_gain(random):
+    """46 regions, all ranked well, one of them with a loss of 9; and the same numbers in an order without meaning."""
+    labels = torch.from_numpy((np.arange(46) % 2).astype(float))[:, None]
+    logits = 4 * (2 * labels - 1) + torch.from_numpy(random.normal(size=(46, 1)))
+    logits[0] = 9.0  # a negative
+    batch = Batch(torch.zeros(46, 1), labels.float(), None, None, None)
+    objective = ClassesObjective(labels.numpy())
+    parts, base = (objective.losses(output, batch).parts for output in (logits, objective.constant(batch)))
+    parts[0, 0, 0] = 25.0
+    weights, gain = torch.ones_like(labels), (base - parts)[:, 0, 0]
+    assert 0 < gain.mean() < 3 * gain.std() / math.sqrt(46)
+    assert mannwhitneyu(logits[labels == 1], logits[labels == 0], alternative="greater").pvalue < 0.001
+    assert verdict_of(parts, base, weights, logits, labels, targets=["a"]).learned
+    shuffled = logits[torch.from_numpy(random.permutation(46))]
+    assert not verdict_of(parts, base, weights, shuffled, labels, targets=["a"]).learned
+    worse = parts + gain.mean() + 0.01  # a good ranking, but worse than the base rate
+    assert not verdict_of(worse, base, weights, logits, labels, targets=["a"]).learned
+
+
+def test_rank_score_is_that_of_mann_and_whitney(random):
+    truth = (random.random(60) < 0.4).astype(float)
+    predicted = random.normal(size=60) + truth
+    ones, zeros = predicted[truth == 1], predicted[truth == 0]
+    expected = mannwhitneyu(ones, zeros, alternative="greater", method="asymptotic", use_continuity=False).pvalue
+    score = _rank_score(torch.from_numpy(predicted), torch.from_numpy(truth))
+    assert norm.sf(score) == pytest.approx(expected, rel=1e-9)
+    assert _rank_score(torch.ones(5), torch.arange(5.0)) == 0 and _rank_score(torch.ones(1), torch.ones(1)) == 0
 
 
 def test_masked_and_weighted_regions_in_the_verdict():
     base = torch.tensor([[1.0, 2.0], [1.0, 50.0], [60.0, 70.0], [1.0, 2.0]]).double()
     values = torch.tensor([[0.5, 1.0], [0.6, 99.0], [99.0, 99.0], [0.4, 0.8]]).double()
     weights = torch.tensor([[1.0, 2.0], [1.0, 0.0], [0.0, 0.0], [1.0, 2.0]]).double()
-    verdict = judge(values[:, :, None], base[:, :, None], weights, ["a", "b"])
+    verdict = verdict_of(values[:, :, None], base[:, :, None], weights, targets=["a", "b"])
     assert verdict.loss == pytest.approx((0.5 + 0.6 + 0.4 + 2 * (1.0 + 0.8)) / 5)
     assert verdict.base_loss == pytest.approx((3 + 2 * 4) / 5)
     assert verdict.learned and verdict.learned_targets == {"a": True, "b": True}
@@ -252,15 +288,15 @@ def test_counts_and_profile_of_a_target_are_judged_each_by_itself(random):
     base = torch.full((50, 1, 2), 5.0, dtype=torch.float64)
     gain = torch.tensor([-0.2, 1.0]) + torch.from_numpy(random.normal(size=(50, 1, 2))) * 0.1
     weights = torch.ones(50, 1, dtype=torch.float64)
-    verdict = judge(base - gain, base, weights, ["a"], (".counts", ".profile"))
+    verdict = verdict_of(base - gain, base, weights, targets=["a"], quantities=(".counts", ".profile"))
     assert verdict.learned and verdict.learned_targets == {"a": True}
     assert verdict.learned_outputs == {"a.counts": False, "a.profile": True}
 
 
 def test_one_region_teaches_nothing():
     one = torch.ones(1, 1, 1, dtype=torch.float64)
-    assert judge(0 * one, one, one[:, :, 0], ["a"]).learned is False
-    assert judge(0 * one, one, 0 * one[:, :, 0], ["a"]).loss == 0
+    assert verdict_of(0 * one, one, one[:, :, 0], targets=["a"]).learned is False
+    assert verdict_of(0 * one, one, 0 * one[:, :, 0], targets=["a"]).loss == 0
 
 
 def test_a_target_of_one_class_has_weights(random):

@@ -16,7 +16,10 @@ of its logarithm. So λ = n̄/2, with n̄ the mean total of the training regions
 themselves; `count_weight` multiplies that (BPNet's α: below 1, the shape of the profile counts for more).
 
 A model has learned something when its validation loss is better than that of the best constant prediction (the base
-rate, the mean log count, the mean profile of the training regions) by more than three standard errors.
+rate, the mean log count, the mean profile of the training regions), and that is not chance: by more than three standard
+errors, or else because its predictions rank the regions as the truth does (Spearman's correlation, for labels the same
+test as that of Mann and Whitney, more than three standard errors above 0). Few validation regions need the second: a
+model that is right about nineteen of twenty and very wrong about the last has a loss with a large standard error.
 """
 
 import math
@@ -27,6 +30,7 @@ from typing import NamedTuple
 import numpy as np
 import torch
 import torch.nn.functional as F
+from scipy.stats import rankdata
 from torch import Tensor, nn
 
 from seqlift.dataset import Batch
@@ -287,7 +291,7 @@ class Verdict:
     loss, base_loss : float
         Mean loss of the model, and of the constant prediction.
     learned : bool
-        Whether the model is better by more than three standard errors.
+        Whether the model is better, and not by chance.
     learned_targets : dict
         Target -> whether the model is better for it.
     learned_outputs : dict
@@ -303,11 +307,19 @@ class Verdict:
 
 
 def judge(
-    parts: Tensor, base: Tensor, weights: Tensor, targets: Sequence[str], quantities: Sequence[str] = ("",)
+    parts: Tensor,
+    base: Tensor,
+    weights: Tensor,
+    predicted: Tensor,
+    truth: Tensor,
+    *,
+    targets: Sequence[str],
+    quantities: Sequence[str] = ("",),
 ) -> Verdict:
-    """Compare the losses of a model with those of the constant prediction.
+    """Compare the losses of a model with those of the constant prediction, and its predictions with the truth.
 
-    The standard error is over regions: of a region's gain, averaged over its known targets.
+    Standard errors are over regions. The gain of a region is averaged over its known targets; the rank correlations of
+    several targets are added up as independent (Stouffer).
 
     Parameters
     ----------
@@ -315,30 +327,43 @@ def judge(
         Losses of the model and of the constant prediction.
     weights : torch.Tensor, shape (N, T), float64
         0 is masked.
+    predicted, truth : torch.Tensor, shape (N, T)
+        See `Objective.scalar` and `Objective.truth`.
     targets : sequence of str
     quantities : sequence of str
-        See `Objective`.
+        See `Objective`; `predicted` belongs to the first of them.
     """
     known = weights > 0
     n = known.sum(1)
     gains = (base - parts) * weights[:, :, None]
-    gain = gains.sum((1, 2))[n > 0] / n[n > 0]
+    rows = [known[:, i] for i in range(len(targets))]
+    ranked = [_rank_score(predicted[row, i], truth[row, i]) for i, row in enumerate(rows)]
+    all_ranked = sum(ranked) / math.sqrt(len(targets))
     total = max(int(n.sum()), 1)
     return Verdict(
         loss=((parts.sum(2) * weights).sum() / total).item(),
         base_loss=((base.sum(2) * weights).sum() / total).item(),
-        learned=_clearly_positive(gain),
-        learned_targets={name: _clearly_positive(gains[known[:, i], i].sum(1)) for i, name in enumerate(targets)},
+        learned=_better(gains.sum((1, 2))[n > 0] / n[n > 0], all_ranked),
+        learned_targets={name: _better(gains[rows[i], i].sum(1), ranked[i]) for i, name in enumerate(targets)},
         learned_outputs={
-            name + quantity: _clearly_positive(gains[known[:, i], i, q])
+            name + quantity: _better(gains[rows[i], i, q], ranked[i] if q == 0 else 0.0)
             for i, name in enumerate(targets)
             for q, quantity in enumerate(quantities)
         },
     )
 
 
-def _clearly_positive(gain: Tensor) -> bool:
-    """Whether a mean is above 0 by more than three of its standard errors."""
-    if len(gain) < 2:
+def _better(gain: Tensor, ranked: float) -> bool:
+    """Whether the mean gain of regions (N,) is above 0, by more than three standard errors or with such a ranking."""
+    if len(gain) < 2 or not gain.mean() > 0:
         return False
-    return bool(gain.mean() > STANDARD_ERRORS * gain.std(correction=0) / math.sqrt(len(gain)))
+    standard_error = gain.std(correction=0) / math.sqrt(len(gain))
+    return bool(gain.mean() > STANDARD_ERRORS * standard_error) or ranked > STANDARD_ERRORS
+
+
+def _rank_score(predicted: Tensor, truth: Tensor) -> float:
+    """Spearman's correlation in units of its standard error without association, 1 / sqrt(N - 1); 0 if none varies."""
+    ranks = [rankdata(values.numpy()) for values in (predicted, truth)]
+    if len(predicted) < 2 or any(np.ptp(rank) == 0 for rank in ranks):
+        return 0.0
+    return float(np.corrcoef(*ranks)[0, 1] * math.sqrt(len(predicted) - 1))

@@ -169,7 +169,8 @@ class Learner(lightning.LightningModule):
             train_loss = train_loss.to(self.device)
             torch.distributed.all_reduce(train_loss)
             train_loss = train_loss / self.world
-        verdict = judge(parts, base, weights, self.targets, self.objective.quantities)
+        quantities = self.objective.quantities
+        verdict = judge(parts, base, weights, predicted, truth, targets=self.targets, quantities=quantities)
         if not np.isfinite(verdict.loss):
             raise SeqliftError(
                 f"the validation loss became {verdict.loss} in epoch {self.current_epoch + 1}; {self._remedy()}"
