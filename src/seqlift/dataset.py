@@ -3,7 +3,8 @@
 A region is no more than an address in the encoded genome (one byte a base: 0..3 for A C G T, 4 for N), and windows are
 cut when a batch needs them: on a GPU from a copy of the genome that lies on the card, if it fits there, else from the
 memory-mapped file. So a million regions of any length take no more memory than their addresses and labels, and nothing
-is read before training starts. Sequences become one-hot only in the batch that is being used.
+is read before training starts; only shuffled sequences, which stand nowhere in the genome, are held. Sequences become
+one-hot only in the batch that is being used.
 
 In training every region is moved by up to `jitter` bp and read from either strand at random: a binding site means the
 same a few bases further and on the other strand. Measured signal moves and turns with its sequence. What a region looks
