@@ -73,7 +73,7 @@ def build_run(
     _write_model(run, rng, table, summary, targets, strengths, learned, unlearned, restarts, head, strands, folds)
     for output in outputs_of(head, list(targets)):
         for method in methods:
-            _write_scores(run, rng, table, codes, output, method, n_references, strengths[output.target])
+            _write_scores(run, rng, table, codes, output, method, n_references, strengths[output.target], folds)
             (run / "tracks").mkdir(exist_ok=True)
             (run / "tracks" / f"{output.name}.{method}.bw").write_bytes(b"bigWig")
             _write_motifs(run, rng, output, method, patterns)
@@ -281,7 +281,7 @@ def _write_profiles(run, rng, predictions, targets, strands):
     pd.concat(examples).to_csv(run / "model" / "profiles.tsv.gz", sep="\t", index=False)
 
 
-def _write_scores(run, rng, table, codes, output, method, n_references, strength):
+def _write_scores(run, rng, table, codes, output, method, n_references, strength, folds):
     target = output.target
     rows = np.flatnonzero(table[f"target:{target}"] == 1)
     codes, strength = codes[rows], strength[rows]
@@ -328,6 +328,7 @@ def _write_scores(run, rng, table, codes, output, method, n_references, strength
             delta=delta,
             reference_prediction=references,
             standard_error=np.full((n, length), np.nan) if n_references == 1 else np.abs(total) * 0.2 + 0.01,
+            model_spread=np.abs(total) * 0.31 if folds else None,
             path=path,
         )
 
@@ -420,6 +421,7 @@ def write_scores(
     prediction=None,
     reference_prediction=None,
     n_references=None,
+    model_spread=None,
     tolerance=0.01,
 ):
     """A score file of given contributions (N, L), which all stand at A; made for one question. Returns `path`."""
@@ -440,5 +442,6 @@ def write_scores(
             delta=delta,
             reference_prediction=np.full(delta.shape, -1.0) if reference_prediction is None else reference_prediction,
             standard_error=np.full((n, length), np.nan),
+            model_spread=model_spread,
         )
     return path

@@ -250,6 +250,7 @@ def test_folds(tmp_path):
         assert f"{found['against']['background']['auprc']:.3f}" in page_.text
     links = {unquote(link["href"]) for link in page_.all("a")}
     assert {f"model/fold{i}/model.ckpt" for i in range(3)} <= links and "model/model.ckpt" not in links
+    assert "From model to model" in page_.text and "31\u2009%" in page_.text
     assert "3 times: each time without one of 3 folds" in page_.text and "fold 2" in page_.text
     (run / "model" / "fold1" / "history.tsv").unlink()
     with pytest.raises(SeqliftError, match=r"fold1/history\.tsv: no such file"):
@@ -271,6 +272,19 @@ def test_what_the_regions_say_of_themselves(tmp_path):
 
 def test_no_background_is_said(whole):
     assert "nothing is said of the true imbalance" in Page(whole[2]).text
+
+
+def test_spread_over_models_counted_by_hand(tmp_path):
+    contributions = np.zeros((2, 40), np.float32)
+    contributions[0, :4] = 1, -4, 2, 3  # the strongest two of forty: -4 and 3
+    contributions[1, 7] = 10
+    spread = np.full((2, 40), 0.5, np.float32)
+    spread[0, 1] = 1.5
+    path = write_scores(tmp_path / "s.h5", ["a", "b"], contributions, model_spread=spread)
+    found = analysis.model_spread(path)
+    assert found.overall == pytest.approx((80 * 0.5 + 1) / 20)
+    assert found.strongest == pytest.approx((1.5 + 0.5 + 0.5 + 0.5) / (4 + 3 + 10))
+    assert analysis.model_spread(write_scores(tmp_path / "n.h5", ["a"], contributions[:1])) is None
 
 
 def test_history_of_the_training_that_was_kept(tmp_path):

@@ -15,6 +15,7 @@ import pandas as pd
 from seqlift.errors import SeqliftError
 from seqlift.scores import Scores, choose_examples, open_scores
 
+STRONGEST = 0.05  # of a region's bases
 BLOCK = 512  # rows read at a time, so that memory does not grow with the number of regions
 
 
@@ -122,6 +123,19 @@ class Yardstick:
 
     pearson: np.ndarray
     spearman: np.ndarray
+
+
+@dataclass(frozen=True)
+class Spread:
+    """How much the contributions differ from model to model, as a share of their size.
+
+    `overall` over all bases of all regions, `strongest` over those of each region with the largest contributions
+    (`STRONGEST` of its length): sums of the standard deviations over models over sums of |contribution|; NaN where all
+    contributions are 0.
+    """
+
+    overall: float
+    strongest: float
 
 
 @dataclass(frozen=True)
@@ -291,6 +305,22 @@ def agreement(first: Path, second: Path, bins: int = 81) -> Agreement | None:
     spread = np.sqrt(max(sxx - sx * sx / n, 0) * max(syy - sy * sy / n, 0))
     overall = float((sxy - sx * sy / n) / spread) if spread > 0 else float("nan")
     return Agreement(np.concatenate(per_region), overall, density, edges)
+
+
+def model_spread(path: Path) -> Spread | None:
+    """How far the models of a run (folds, replicates) agree about each base; None where that was not asked for."""
+    with open_scores(path) as scores:
+        if scores.model_spread is None or not len(scores.coords):
+            return None
+        sums = np.zeros((2, 2))  # overall and strongest; spread and size
+        for start in range(0, len(scores.coords), BLOCK):
+            size = np.abs(scores.contributions[start : start + BLOCK].sum(axis=1, dtype=float))
+            spread = scores.model_spread[start : start + BLOCK].astype(float)
+            n = max(1, round(STRONGEST * size.shape[1]))
+            top = np.argsort(-size, axis=1, kind="stable")[:, :n]
+            sums[0] += spread.sum(), size.sum()
+            sums[1] += [np.take_along_axis(values, top, axis=1).sum() for values in (spread, size)]
+    return Spread(*(float(spread / size) if size else float("nan") for spread, size in sums))
 
 
 def yardstick(method: Path, mutagenesis: Path) -> Yardstick | None:

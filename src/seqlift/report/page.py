@@ -363,6 +363,11 @@ def _explanations(run: Run, output: str, table: pd.DataFrame, examples: int) -> 
         "planted": planted is not None,
         "path": path,
         "completeness": complete,
+        "spread": [
+            {"method": method, "found": found}
+            for method, found in ((method, analysis.model_spread(path)) for method, path in paths.items())
+            if found is not None
+        ],
         "agreement": agree,
         "mutagenesis": _mutagenesis(paths, mutagenesis[MUTAGENESIS]) if mutagenesis else None,
     }
