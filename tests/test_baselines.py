@@ -17,6 +17,7 @@ from seqlift.baselines import (
     fit_kmers,
     kmer_counts,
     kmer_scores,
+    motif_sample,
     motif_scores,
     sample_rows,
 )
@@ -154,6 +155,11 @@ def test_masked_labels_are_left_out():
     second = fit_kmers((counts[known], values[known]), (counts[known], values[known]), labels=True)
     assert first.regions == known.sum() and first.penalty == second.penalty
     np.testing.assert_allclose(kmer_scores(first, counts), kmer_scores(second, counts), rtol=1e-5)
+
+
+@pytest.mark.parametrize(("length", "n"), [(200, 2000), (500, 2000), (2000, 500), (100_000, 200)])
+def test_fewer_long_regions_are_scanned_for_motifs(length, n):
+    assert motif_sample(length) == n
 
 
 def test_a_sample_has_every_target_and_the_negatives():

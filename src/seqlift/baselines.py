@@ -7,8 +7,9 @@ is a linear model of how often each word of `WORD` bases occurs, a word and its 
 (cf. Ghandi et al., PLoS Computational Biology 10:e1003711, 2014): logistic regression for labels, ridge regression for
 log counts, its penalty chosen on validation regions. Neither sees a test region before it is scored.
 
-The work is bounded: the motif is chosen on about `MOTIF_SAMPLE` training regions and the regressions learn from about
-`KMER_SAMPLE`, drawn so that every target and the negatives have their share.
+The work is bounded: the motif is chosen on about `MOTIF_SAMPLE` training regions (fewer where they are long:
+`MOTIF_BASES` in all) and the regressions learn from about `KMER_SAMPLE`, drawn so that every target and the negatives
+have their share.
 """
 
 from collections.abc import Sequence
@@ -23,6 +24,7 @@ from seqlift.motifs.database import Database
 
 WORD = 6
 MOTIF_SAMPLE = 2_000
+MOTIF_BASES = 1_000_000  # all motifs of JASPAR's vertebrates take about half a minute for so many, on one core
 KMER_SAMPLE = 10_000
 FLAT_SHARE = 0.01  # of the base composition in each column of a motif: no base is impossible
 PENALTIES = tuple(10.0**exponent for exponent in range(-1, 6))  # times the sum of squared weights
@@ -76,6 +78,11 @@ def sample_rows(values: np.ndarray, *, n: int, seed: int) -> np.ndarray:
     chosen = [random.permutation(np.flatnonzero(column))[:share] for column in positive.T]
     chosen.append(random.permutation(np.flatnonzero(~positive.any(axis=1)))[: n - n // 2])
     return np.unique(np.concatenate(chosen))
+
+
+def motif_sample(length: int) -> int:
+    """Training regions of `length` bp to choose a motif on."""
+    return max(200, min(MOTIF_SAMPLE, MOTIF_BASES // length))
 
 
 def base_composition(codes: np.ndarray) -> np.ndarray:

@@ -104,7 +104,7 @@ def _baselines(part: Part, codes, genome, *, database, seed, shuffles) -> tuple[
     labels = head == "classes"
     samples = {}
     for split, table, n in (
-        ("motif", part.train, baselines.MOTIF_SAMPLE),
+        ("motif", part.train, baselines.motif_sample(part.model.length)),
         ("train", part.train, baselines.KMER_SAMPLE),
         ("valid", part.valid, baselines.KMER_SAMPLE // 2),
     ):
