@@ -16,7 +16,7 @@ COLOURS = {
     "mean": "#a37b12",
     "shuffled": NEGATIVE,
 }
-NAMES = {"model": "model", "replicates": "replicate", "mean": "mean profile", "shuffled": "shuffled"}
+NAMES = {"model": "model", "replicates": "replicate", "mean": "mean", "shuffled": "shuffled"}
 DOTS = 3000  # of a scatter plot: more make the file larger, not the picture clearer
 STRAND_NAMES = {"+": "plus strand", "-": "minus strand", ".": ""}
 
@@ -124,7 +124,7 @@ def forest(rows: list[Row], column: str, *, lowest_is_best: bool = False) -> Ima
             ax.text(
                 0,
                 -i + 0.24,
-                f"{name}  {value.value:.3f}",
+                f"{name}  {value.value:.3f}".replace("-0.", "−0."),
                 color=colour,
                 transform=ax.get_yaxis_transform(),
                 fontsize=8.5,
@@ -148,7 +148,7 @@ def _forest_name(row: Row) -> str:
 
 def short_name(row: Row) -> str:
     """A yardstick of profiles in one or two words."""
-    return "half by half" if row.kind == "replicates" and "half" in row.name else NAMES[row.kind]
+    return "halves" if row.kind == "replicates" and "half" in row.name else NAMES[row.kind]
 
 
 def scatter(target: str, observed: np.ndarray, predicted: np.ndarray, peak: np.ndarray) -> Image:
@@ -214,7 +214,7 @@ def distances(target: str, found: dict[str, np.ndarray], names: dict[str, str]) 
         axes(ax, "Jensen–Shannon distance", "% of peaks")
         ax.xaxis.set_major_locator(MaxNLocator(5))
         ax.set_ylim(0, ax.get_ylim()[1] * 1.34)
-        ax.legend(loc="upper center", ncols=2, columnspacing=1.0, handlelength=1.2, borderaxespad=0)
+        ax.legend(loc="upper center", ncols=2, columnspacing=0.9, handlelength=1.0, borderaxespad=0)
         said = ", ".join(f"{names[kind]} {np.median(values):.3f}" for kind, values in found.items())
         return image(f"Histograms of the Jensen-Shannon distances of the profiles of {target}; medians: {said}.")
 
