@@ -105,6 +105,19 @@ def test_without_background_or_database_it_is_said(tmp_path):
     assert "AUPRC, genome" not in comparison(metrics)[0].values
 
 
+def test_a_target_without_test_peaks_has_no_numbers(tmp_path):
+    genome, table, summary = fixture.build_regions(tmp_path)
+    table.loc[table["split"] == "test", "target:two"] = 0.0
+    model = fixture.write_model(tmp_path / "model.ckpt")
+    metrics, _ = evaluate(tmp_path / "out", [model], table, summary, genome)
+    found = metrics["targets"]["two"]
+    assert found["positives"] == 0 and found["against"]["all"]["negatives"] > 0
+    for group in ("matched", "background", "all"):
+        assert found["against"][group]["auroc"] is None and found["against"][group]["auprc_low"] is None
+    assert metrics["targets"]["one"]["against"]["all"]["auroc"] > 0.8
+    assert [str(row.values["AUROC, all"]) for row in comparison(metrics) if row.target == "two"] == ["-", "-"]
+
+
 def test_same_input_gives_the_same_files(tmp_path):
     genome, table, summary = fixture.build_regions(tmp_path)
     model = fixture.write_model(tmp_path / "model.ckpt")
