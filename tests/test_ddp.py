@@ -18,8 +18,8 @@ from seqlift.models.checkpoint import load_model
 from training_fixture import flags, make_data
 
 # Without batch normalisation and dropout a step on the halves of a batch is the step on the batch
-EXACT = {"architecture": {"type": "paper", "filters": 12, "kernel": 9, "dense": 8, "dropout": 0.0}, "epochs": 3,
-         "batch_size": 24, "learning_rate": 0.003, "restarts": 0}  # fmt: skip
+EXACT = {"architecture": {"type": "paper", "filters": 12, "kernel": 9, "dense": 8, "dropout": 0.0}, "epochs": 12,
+         "batch_size": 24, "learning_rate": 0.002, "restarts": 0}  # fmt: skip
 LONG = EXACT | {"epochs": 100_000, "patience": 100_000}
 
 
@@ -82,7 +82,7 @@ def is_running(pid):
 
 
 def wait_until_gone(pids):
-    deadline = time.monotonic() + 20
+    deadline = time.monotonic() + 60
     while any(map(is_running, pids)):
         assert time.monotonic() < deadline, "processes are left over"
         time.sleep(0.1)
@@ -107,7 +107,7 @@ def test_only_the_first_process_writes_and_speaks(two):
     output, done = two
     assert sorted(os.listdir(output)) == ["history.tsv", "model.ckpt"]
     assert done.stderr.count("training paper") == 1 and "2 x cpu" in done.stderr
-    assert done.stdout.count("validation loss") == 1 and done.stderr.count("epoch 3/3") == 1
+    assert done.stdout.count("validation loss") == 1 and done.stderr.count("epoch 12/12") == 1
     assert "GLOBAL_RANK" not in done.stderr
     assert load_model(output / "model.ckpt").training["devices"] == 2
 
@@ -133,7 +133,7 @@ def test_a_process_that_is_killed_ends_all(folder, tmp_path):
     own = workers(running.pid)
     assert len(own) == 2
     os.kill(own[1], signal.SIGKILL)
-    said = running.communicate(timeout=60)[1]
+    said = running.communicate(timeout=200)[1]
     assert running.returncode == 1 and "Traceback" not in said
     assert "was killed by signal 9" in said and said.count("error") == 1
     wait_until_gone(own)
@@ -142,7 +142,7 @@ def test_a_process_that_is_killed_ends_all(folder, tmp_path):
 
 @pytest.mark.skipif(not os.path.exists("/proc/self/task"), reason="finds processes in /proc")
 def test_a_killed_run_leaves_no_process_and_goes_on_to_the_same_weights(folder, two, tmp_path):
-    """Killed after the first epoch of three; the kill may come later, which the state then says."""
+    """Killed after the first epoch of twelve, or a later one: the state says which."""
     output = tmp_path / "model"
     running = subprocess.Popen(command(folder, output, 2, **EXACT), stderr=subprocess.PIPE, text=True)
     for line in running.stderr:
@@ -164,7 +164,7 @@ def test_ctrl_c_ends_all(folder, tmp_path):
     running = start(folder, tmp_path / "model")
     own = workers(running.pid)
     os.killpg(running.pid, signal.SIGINT)  # as a terminal does
-    said = running.communicate(timeout=60)[1]
+    said = running.communicate(timeout=200)[1]
     assert running.returncode == 130 and "Traceback" not in said and "stopped" in said
     wait_until_gone(own)
     assert (tmp_path / "model" / RESUME_NAME).exists()
@@ -173,7 +173,7 @@ def test_ctrl_c_ends_all(folder, tmp_path):
 def _fail(rank, world):
     if rank == 1:
         raise SeqliftError("the second cannot")
-    time.sleep(60)
+    time.sleep(600)
 
 
 def _crash(rank, world):
@@ -184,7 +184,7 @@ def test_the_others_do_not_wait_for_one_that_failed():
     before = time.monotonic()
     with pytest.raises(SeqliftError, match="the second cannot"):
         in_processes(_fail, 2)
-    assert time.monotonic() - before < 45
+    assert time.monotonic() - before < 300
 
 
 def test_a_bug_keeps_its_traceback():

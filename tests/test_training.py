@@ -315,7 +315,7 @@ def test_command_stopped_by_a_signal_goes_on(tmp_path, number, status):
         if line.startswith("epoch 1/"):
             break
     running.send_signal(number)
-    said = running.communicate(timeout=60)[1]
+    said = running.communicate(timeout=200)[1]
     assert running.returncode == status, said
     assert "Traceback" not in said
     left = set(os.listdir(tmp_path / "model"))
@@ -329,6 +329,28 @@ def test_command_stopped_by_a_signal_goes_on(tmp_path, number, status):
     again.kill()
     again.communicate()
     assert line.startswith(f"going on after epoch {done} of")
+
+
+def test_a_killed_command_goes_on_to_the_same_weights(tmp_path):
+    make_data(tmp_path)
+
+    def start(output):
+        arguments = flags(tmp_path, tmp_path / output, epochs=20)
+        return subprocess.Popen([sys.executable, "-m", "seqlift", *arguments], stderr=subprocess.PIPE, text=True)
+
+    running = start("killed")
+    for line in running.stderr:
+        if line.startswith("epoch 1/"):
+            break
+    running.kill()
+    running.communicate()
+    assert os.listdir(tmp_path / "killed") == [RESUME_NAME]
+    for output in ("killed", "undisturbed"):
+        running = start(output)
+        said = running.communicate(timeout=200)[1]
+        assert running.returncode == 0 and ("going on after epoch" in said) == (output == "killed"), said
+    killed, undisturbed = (load_model(tmp_path / output / "model.ckpt") for output in ("killed", "undisturbed"))
+    assert killed.fingerprint == undisturbed.fingerprint
 
 
 HISTORY = [{"epoch": i + 1, "valid_loss": loss} for i, loss in enumerate((0.7, 0.5, 0.6))]

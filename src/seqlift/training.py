@@ -272,8 +272,8 @@ def run_job(job: Job, rank: int = 0, world: int = 1) -> dict:
         if verdict["learned"] or made >= job.restarts:
             break
         log.warning(
-            "WARNING: training with seed %d has learned nothing: its validation loss of %.4f is no better than the "
-            "%.4f of always saying the same. Starting again with seed %d (restart %d of at most %d)",
+            "WARNING: training with seed %d has learned nothing: its validation loss of %.4f is not better than the "
+            "%.4f of always saying the same, beyond chance. Starting again with seed %d (restart %d of at most %d)",
             attempts[-1].seed,
             verdict["loss"],
             verdict["base_loss"],
@@ -305,7 +305,7 @@ def _attempt(job: Job, place: Place, valid: FixedRegions, earlier: list[Attempt]
         signal=signal,
     )
     objective = _objective(job, part, regions.active(0), signal)
-    with torch.random.fork_rng():
+    with torch.random.fork_rng(devices=[place.rank] if place.device == "cuda" else []):
         torch.manual_seed(seed)
         model = build_model(settings["architecture"], job.shape)
         if job.head != "classes":
