@@ -278,8 +278,10 @@ def test_halves_need_whole_numbers(tmp_path, profiles):
     genome, table, summary, files, _ = profiles
     files["one.bw"] *= 0.3
     model = fixture.write_model(tmp_path / "model.ckpt", head="profile")
+    (tmp_path / "out" / ".signal.killed" / "x").mkdir(parents=True)  # a run that was killed leaves it
     metrics, _ = evaluate(tmp_path / "out", [model], table, summary, genome)
     found = metrics["targets"]["one"]["profile"]
+    assert not list((tmp_path / "out").glob(".*"))
     assert found["replicates"] is None and found["groups"]["peaks"]["replicates"] is None
     assert "model" in found["groups"]["peaks"]
     assert len([row for row in profile_comparison(metrics) if row.target == "one"]) == 3

@@ -9,6 +9,7 @@ one, its reads are divided at random into two halves (binomial thinning), which 
 half of the reads that the prediction is held against, so a good model can do better than this yardstick.
 """
 
+import shutil
 import tempfile
 import zlib
 from pathlib import Path
@@ -48,6 +49,8 @@ class ProfileJudge:
         self.work_dir = work_dir
 
     def __enter__(self) -> "ProfileJudge":
+        for left_over in self.work_dir.glob(".signal.*"):  # of an evaluation that was killed
+            shutil.rmtree(left_over, ignore_errors=True)
         self._folder = tempfile.TemporaryDirectory(prefix=".signal.", dir=self.work_dir)
         self.signal = self._load(self.part.held_out, self.files)
         self.replicated = [i for i, name in enumerate(self.names) if replicate_kind(self.files[name]) == "replicates"]
