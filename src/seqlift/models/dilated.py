@@ -42,7 +42,7 @@ class Dilated(nn.Module):
         dropout: float = 0.3,
     ):
         super().__init__()
-        self.trunk = Trunk(length=length, filters=filters, kernel=kernel, layers=layers, normalised=True)
+        self.trunk = Trunk(length=length, filters=filters, kernel=kernel, layers=layers)
         self.pool = nn.AdaptiveAvgPool1d(1)
         self.head = nn.Sequential(
             nn.Flatten(),

@@ -1,7 +1,7 @@
 """The trunk of BPNet: every position sees its wide surroundings at single-base resolution.
 
 Avsec et al., Nature Genetics 53:354 (2021): one wide convolution finds motifs, then residual convolutions of width 3
-and doubling dilation bring in context without pooling.
+and doubling dilation bring in context without pooling. Batch normalisation before every ReLU is ours.
 """
 
 from torch import Tensor, nn
@@ -22,8 +22,6 @@ class Trunk(nn.Module):
         Width of the first convolution, bp.
     layers : int
         Residual layers; layer i = 1, 2, ... has dilation 2**i bp.
-    normalised : bool
-        Batch normalisation before every ReLU, or a bias instead, as in BPNet itself.
 
     Raises
     ------
@@ -31,7 +29,7 @@ class Trunk(nn.Module):
         If the last layer reaches beyond the sequence.
     """
 
-    def __init__(self, *, length: int, filters: int, kernel: int, layers: int, normalised: bool):
+    def __init__(self, *, length: int, filters: int, kernel: int, layers: int):
         super().__init__()
         if 2**layers >= length:
             raise SeqliftError(
@@ -40,8 +38,8 @@ class Trunk(nn.Module):
             )
 
         def block(channels: int, width: int, dilation: int) -> nn.Sequential:
-            convolution = nn.Conv1d(channels, filters, width, padding="same", dilation=dilation, bias=not normalised)
-            return nn.Sequential(convolution, *([nn.BatchNorm1d(filters)] if normalised else []), nn.ReLU())
+            convolution = nn.Conv1d(channels, filters, width, padding="same", dilation=dilation, bias=False)
+            return nn.Sequential(convolution, nn.BatchNorm1d(filters), nn.ReLU())
 
         self.scanner = block(4, kernel, 1)
         self.residuals = nn.ModuleList(block(filters, 3, 2**i) for i in range(1, layers + 1))
