@@ -41,5 +41,8 @@ $(INSTALLED): pyproject.toml constraints.txt
 	@python -m seqlift.motifs.warmup
 	@touch $@
 
+# Of data/yeast only what was downloaded: the files of yeast_atac.yaml, if you put them there, are yours
 clean:
-	rm -rf results/demo results/yeast data/demo data/yeast
+	rm -rf results/demo results/yeast results/yeast_atac data/demo
+	rm -f data/yeast/sacCer3.fa.gz data/yeast/Reb1.narrowPeak data/yeast/Abf1.narrowPeak data/yeast/Mcm1.narrowPeak
+	test ! -d data/yeast || rmdir --ignore-fail-on-non-empty data/yeast
