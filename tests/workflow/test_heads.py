@@ -116,7 +116,7 @@ def test_folds_of_a_model_of_ones_own(finished):
         without_simulation(SMALL),
         targets=[{"name": "TAL1", "peaks": "TAL1.bed", "signal": ["TAL1 plus.bw", "TAL1 minus.bw"]}],
         training={"epochs": 3, "batch_size": 32},
-        attribution={**ATTRIBUTION, "spread": True},
+        attribution={**ATTRIBUTION, "spread": True, "mutagenesis": {"max_regions": 0}},
     )
     config["regions"] = {"folds": 3}
     config["model"] = {"type": "my_models:TwoScales", "head": "counts", "arguments": {"filters": 8}}
