@@ -76,9 +76,9 @@ def test_defaults_fit_the_usual_lengths(kind):
     for length in (200, 1000):
         assert build_model({"type": kind}, Shape(length, 3))(sequences(2, length)).shape == (2, 3)
     found = build_model({"type": "dilated", "head": "profile", "layers": 8}, Shape(2114, 1, 2, 1000))(
-        sequences(1, 2114)
+        sequences(2, 2114)
     )
-    assert found.logits.shape == (1, 1, 2, 1000) and found.log_counts.shape == (1, 1)
+    assert found.logits.shape == (2, 1, 2, 1000) and found.log_counts.shape == (2, 1)
 
 
 def test_paper_network_has_the_paper_s_size():
@@ -107,7 +107,7 @@ def test_deepbind_reads_the_best_match_and_the_mean_of_all():
 
 
 @pytest.mark.parametrize("head", ["classes", "profile"])
-@pytest.mark.parametrize(("layers", "reach"), [(1, 3 + 2), (3, 3 + 2 + 4 + 8)])
+@pytest.mark.parametrize(("layers", "reach"), [(0, 3), (1, 3 + 2), (3, 3 + 2 + 4 + 8)])
 def test_dilated_layers_double_their_reach(layers, reach, head):
     shape = Shape(LENGTH, 1, window=WINDOW)
     architecture = {"type": "dilated", "head": head, "filters": 6, "kernel": 7, "layers": layers}
@@ -123,6 +123,17 @@ def test_dilated_layers_double_their_reach(layers, reach, head):
     moved = (positions["last"] != before).any(dim=1)[0].nonzero()[:, 0]
     assert moved.min() >= 30 - reach and moved.max() <= 30 + reach
     assert moved.max() - moved.min() > reach  # and it does reach out
+
+
+@pytest.mark.parametrize("head", ["classes", "profile"])
+def test_sparse_channels_answer_to_few_places(head):
+    """Three standard deviations above the mean: a thousandth of the places, not half of them."""
+    shares = {}
+    for sparse in (False, True):
+        shape = Shape(LENGTH, 2, window=WINDOW) if head == "profile" else None
+        model = small("dilated", head=head, shape=shape, layers=0, filters=16, sparse=sparse).train()
+        shares[sparse] = (model.trunk(sequences(200)) > 0).float().mean().item()
+    assert 0.3 < shares[False] < 0.7 and shares[True] < 0.01
 
 
 def test_the_profile_lies_over_the_middle_of_the_sequence():
@@ -162,7 +173,8 @@ def test_control_tracks_are_added_to_the_profile_and_their_total_to_the_counts()
     assert (given.log_counts - without.log_counts).abs().min() > 0
     with torch.no_grad():  # by hand: the mean over positions and the log totals, read by two dense layers
         pooled = torch.cat([model.trunk(x).mean(2), torch.log1p(tracks.sum(2))], 1)
-        expected = model.counts[4](model.counts[1](pooled).relu())
+        scaled = pooled / (1 + model.counts[0].eps) ** 0.5  # normalisation by a running variance of 1, a mean of 0
+        expected = model.counts[5](model.counts[2](scaled).relu())
     torch.testing.assert_close(given.log_counts, expected)
 
 
@@ -204,8 +216,9 @@ def test_resolved_architecture_is_whole_and_plain():
             {"type": "paper", "layers": 3, "width": 2},
             r"no hyperparameter 'layers' \(2 unknown in all\); it has filters",
         ),
-        ({"type": "paper", "filters": 2.5}, r"model.filters \(=2.5\) must be a positive integer"),
-        ({"type": "paper", "filters": True}, "model.filters .* must be a positive integer"),
+        ({"type": "paper", "filters": 2.5}, r"model.filters \(=2.5\) must be a whole number of at least 1"),
+        ({"type": "dilated", "layers": -1}, r"model.layers \(=-1\) must be a whole number of at least 0"),
+        ({"type": "paper", "filters": True}, "model.filters .* must be a whole number of at least 1"),
         ({"type": "basset", "filters": 64}, r"model.filters \(=64\) must be a list of positive integers"),
         ({"type": "basset", "pools": [0, 2]}, "model.pools .* must be a list of positive integers"),
         ({"type": "basset", "dropout": 1.0}, r"model.dropout \(=1.0\) must be a number from 0"),

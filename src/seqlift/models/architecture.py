@@ -1,7 +1,7 @@
 """What a model is, as a plain dict: `{"type": "basset", "head": "classes", "filters": [32, 32], ...}`.
 
-The same dict is the config's `model` and is kept in the checkpoint. The networks here are built of layers whose
-contributions are exact under DeepLIFT's Rescale rule, so completeness holds to rounding.
+It is the config's `model` and is kept in the checkpoint. The networks are built of layers whose contributions are exact
+under DeepLIFT's Rescale rule, so completeness holds to rounding.
 """
 
 import inspect
@@ -39,8 +39,8 @@ def resolve_architecture(architecture: dict) -> dict:
     ----------
     architecture : dict
         "type": a key of `MODEL_TYPES`, or `package.module:Class` for a model of the user's, which has "arguments".
-        "head": "classes", "counts" or "profile"; "both_strands": whether predictions are means over both strands;
-        "replicates": of how many such networks; and any of the type's hyperparameters.
+        "head"; "both_strands": whether predictions are means over both strands; "replicates": of how many such
+        networks; and any of the type's hyperparameters.
 
     Returns
     -------
@@ -69,7 +69,6 @@ def resolve_architecture(architecture: dict) -> dict:
         )
     for name, value in given.items():
         _check_value(f"model.{name}", value, defaults[name])
-    # Lists, not tuples: that is what JSON and YAML give back
     resolved = {name: list(value) if isinstance(value, tuple) else value for name, value in (defaults | given).items()}
     if resolved["head"] == "profile" and not custom and kind not in PROFILE_CLASSES:
         able = ", ".join(PROFILE_CLASSES)
@@ -78,8 +77,8 @@ def resolve_architecture(architecture: dict) -> dict:
 
 
 def _check_value(name: str, value, default) -> None:
-    def positive_integer(number):
-        return isinstance(number, int) and not isinstance(number, bool) and number > 0
+    def integer(number, least=1):
+        return isinstance(number, int) and not isinstance(number, bool) and number >= least
 
     if isinstance(default, bool):
         good, rule = isinstance(value, bool), "true or false"
@@ -89,12 +88,13 @@ def _check_value(name: str, value, default) -> None:
         good = isinstance(value, dict) and all(isinstance(key, str) for key in value)
         rule = "keyword arguments, names and values"
     elif isinstance(default, tuple):
-        good = isinstance(value, list | tuple) and all(map(positive_integer, value))
+        good = isinstance(value, list | tuple) and all(map(integer, value))
         rule = "a list of positive integers"
     elif isinstance(default, float):
         good = isinstance(value, int | float) and not isinstance(value, bool) and 0 <= value < 1
         rule = "a number from 0 up to, but not including, 1"
     else:
-        good, rule = positive_integer(value), "a positive integer"
+        least = 0 if name == "model.layers" else 1
+        good, rule = integer(value, least), f"a whole number of at least {least}"
     if not good:
         raise SeqliftError(f"{name} (={value!r}) must be {rule}")

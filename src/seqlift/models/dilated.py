@@ -24,6 +24,8 @@ class Dilated(nn.Module):
         Width of the first convolution, bp.
     layers : int
         Residual layers; layer i = 1, 2, ... has dilation 2**i bp.
+    sparse : bool
+        Whether the first convolution's channels begin by answering to good matches only.
     dense : int
         Units of the dense layer.
     dropout : float
@@ -38,11 +40,12 @@ class Dilated(nn.Module):
         filters: int = 64,
         kernel: int = 21,
         layers: int = 4,
+        sparse: bool = False,
         dense: int = 32,
         dropout: float = 0.3,
     ):
         super().__init__()
-        self.trunk = Trunk(length=length, filters=filters, kernel=kernel, layers=layers)
+        self.trunk = Trunk(length=length, filters=filters, kernel=kernel, layers=layers, sparse=sparse)
         self.pool = nn.AdaptiveAvgPool1d(1)
         self.head = nn.Sequential(
             nn.Flatten(),

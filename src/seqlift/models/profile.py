@@ -23,7 +23,7 @@ class DilatedProfile(nn.Module):
     ----------
     length, n_targets, strands, window, control_channels : int
         See `seqlift.models.shape.Shape`.
-    filters, kernel, layers : int
+    filters, kernel, layers, sparse : int, bool
         Of the trunk (`seqlift.models.trunk.Trunk`).
     dense : int
         Units of the dense layer between the mean over positions and the counts.
@@ -44,6 +44,7 @@ class DilatedProfile(nn.Module):
         filters: int = 64,
         kernel: int = 21,
         layers: int = 4,
+        sparse: bool = False,
         dense: int = 32,
         dropout: float = 0.3,
         profile_kernel: int = 75,
@@ -52,9 +53,10 @@ class DilatedProfile(nn.Module):
         self.shape = (n_targets, strands, window)
         self.start = (length - window) // 2
         channels = n_targets * strands
-        self.trunk = Trunk(length=length, filters=filters, kernel=kernel, layers=layers)
+        self.trunk = Trunk(length=length, filters=filters, kernel=kernel, layers=layers, sparse=sparse)
         self.profile = _wide(filters, channels, profile_kernel)
         self.counts = nn.Sequential(
+            nn.BatchNorm1d(filters + control_channels),
             nn.Dropout(dropout),
             nn.Linear(filters + control_channels, dense),
             nn.ReLU(),

@@ -7,6 +7,7 @@ and doubling dilation bring in context without pooling. Batch normalisation befo
 from torch import Tensor, nn
 
 from seqlift.errors import SeqliftError
+from seqlift.models.basset import FIRST_THRESHOLD
 
 
 class Trunk(nn.Module):
@@ -21,7 +22,9 @@ class Trunk(nn.Module):
     kernel : int
         Width of the first convolution, bp.
     layers : int
-        Residual layers; layer i = 1, 2, ... has dilation 2**i bp.
+        Residual layers; layer i = 1, 2, ... has dilation 2**i bp. Without any, the channels are those of the first.
+    sparse : bool
+        Whether the first channels begin by answering to good matches only, as those of `Basset` do.
 
     Raises
     ------
@@ -29,7 +32,7 @@ class Trunk(nn.Module):
         If the last layer reaches beyond the sequence.
     """
 
-    def __init__(self, *, length: int, filters: int, kernel: int, layers: int):
+    def __init__(self, *, length: int, filters: int, kernel: int, layers: int, sparse: bool):
         super().__init__()
         if 2**layers >= length:
             raise SeqliftError(
@@ -42,6 +45,8 @@ class Trunk(nn.Module):
             return nn.Sequential(convolution, nn.BatchNorm1d(filters), nn.ReLU())
 
         self.scanner = block(4, kernel, 1)
+        if sparse:
+            nn.init.constant_(self.scanner[1].bias, -FIRST_THRESHOLD)
         self.residuals = nn.ModuleList(block(filters, 3, 2**i) for i in range(1, layers + 1))
 
     def forward(self, sequences: Tensor) -> Tensor:
