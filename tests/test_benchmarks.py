@@ -71,7 +71,7 @@ def test_memory(tmp_path, monkeypatch):
 
 def test_input(tmp_path):
     sizes = ["--genome-size", "2000000", "--regions", "3000", "--folder", str(tmp_path)]
-    page = run("input.py", *sizes, "--rounds", "2", "--seconds", "1", "--networks", "paper, 200 bp")
+    page = run("input.py", *sizes, "--rounds", "2", "--seconds", "0.3", "--networks", "paper, 200 bp")
     windows = rows(page, "Windows a second")[2:]
     assert [row[:2] for row in windows] == [[length, cores] for length in ("200", "1,000", "2,114") for cores in "12"]
     for _, _, *cells in windows:

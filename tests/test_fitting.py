@@ -325,7 +325,7 @@ def test_a_model_that_cannot_be_written_leaves_the_older_files(data, tmp_path, m
         raise RuntimeError("PytorchStreamWriter failed writing file data/0: file write failed")
 
     save = torch.save
-    with monkeypatch.context() as patch, pytest.raises(SeqliftError, match="model.ckpt: the model cannot be written"):
+    with monkeypatch.context() as patch, pytest.raises(SeqliftError, match=r"model\.ckpt: the model cannot be written"):
         patch.setattr(torch, "save", lambda content, file: (full if "training" in content else save)(content, file))
         train_model(*data, **SHORT | {"epochs": 2}, output_dir=tmp_path)
     assert {name: (tmp_path / name).read_bytes() for name in before} == before

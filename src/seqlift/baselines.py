@@ -244,7 +244,9 @@ def _logistic(features: np.ndarray, values: np.ndarray, penalty: float) -> tuple
 def _ridge(features: np.ndarray, values: np.ndarray, penalty: float) -> tuple[np.ndarray, float]:
     from sklearn.linear_model import Ridge
 
-    model = Ridge(alpha=penalty).fit(features, values)
+    model = Ridge(alpha=penalty).fit(
+        features.astype(np.float64), values
+    )  # words outnumber regions: it needs the digits
     return model.coef_.astype(np.float32), float(model.intercept_)
 
 
