@@ -141,14 +141,15 @@ def check_bigwigs(paths: Sequence[str | os.PathLike], genome_sizes: Mapping[str,
             if not sizes or _summary(path)[0] == 0:
                 raise SeqliftError(f"{path}: a bigWig without any data; was its making stopped?")
         shared = [name for name in sizes if name in genome_sizes]
-        differ = [name for name in shared if sizes[name] != genome_sizes[name]]
+        mapping = name_mapping(sizes, genome_sizes)
+        called = {name: name for name in shared} | mapping  # what the FASTA file calls them
+        differ = [name for name in called if sizes[name] != genome_sizes[called[name]]]
         if differ:
-            lengths = (f"{name} {sizes[name]:,} bp, there {genome_sizes[name]:,}" for name in differ)
+            lengths = (f"{name} {sizes[name]:,} bp, there {genome_sizes[called[name]]:,}" for name in differ)
             raise SeqliftError(
                 f"{path}: is of another genome than the FASTA file: chromosomes differ in length: {some(lengths)}; use "
                 "the bigWig and the FASTA of one assembly"
             )
-        mapping = name_mapping(sizes, genome_sizes)
         if mapping:
             raise SeqliftError(
                 f"{path}: names chromosomes in another way than the FASTA file: {some(mapping)} for "
