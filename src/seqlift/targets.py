@@ -139,7 +139,14 @@ def read_targets(path: str | os.PathLike, *, data_dir: str | os.PathLike = ".") 
 
 
 def write_targets(path: str | os.PathLike, targets: Sequence[Target]) -> None:
-    """Write a table of targets that `read_targets` reads as the same; paths as they are, relative to where you are."""
+    """Write a table of targets (`targets_text`), whole or not at all."""
+    text = targets_text(targets)
+    with replacing(path) as temporary:
+        temporary.write_text(text, encoding="utf-8")
+
+
+def targets_text(targets: Sequence[Target]) -> str:
+    """A table of targets that `read_targets` reads as the same; paths as they are, relative to where you are."""
     check_names([target.name for target in targets])
     rows = ["\t".join(COLUMNS)]
     for target in targets:
@@ -155,8 +162,7 @@ def write_targets(path: str | os.PathLike, targets: Sequence[Target]) -> None:
                 )
             entries.append(",".join(files) or ".")
         rows.append("\t".join(entries))
-    with replacing(path) as temporary:
-        temporary.write_text("".join(row + "\n" for row in rows), encoding="utf-8")
+    return "".join(row + "\n" for row in rows)
 
 
 def _read_header(entries: Sequence[str], where: str) -> list[str]:

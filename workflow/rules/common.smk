@@ -20,6 +20,7 @@ from seqlift.config import (
     target_list,
 )
 from seqlift.errors import SeqliftError
+from seqlift.targets import targets_text
 
 with open(Path(workflow.basedir) / "schemas" / "config.schema.yaml") as schema:
     try:

@@ -8,11 +8,11 @@ rule write_targets:
         "../../environment.yml"
     threads: 1
     params:
-        targets=TARGETS,
+        table=targets_text(target_list(config)),
     message:
         "Writing down the targets and their files"
-    script:
-        "../scripts/write_targets.py"
+    shell:
+        "printf '%s' {params.table:q} > {output:q} 2> {log:q}"
 
 
 rule make_regions:

@@ -46,8 +46,8 @@ rule write_config:
         config=yaml.safe_dump(config, sort_keys=False, allow_unicode=True),
     message:
         "Writing down the config with all its defaults"
-    script:
-        "../scripts/write_config.py"
+    shell:
+        "printf '%s' {params.config:q} > {output:q} 2> {log:q}"
 
 
 rule compare_with_truth:
