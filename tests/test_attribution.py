@@ -10,8 +10,8 @@ import torch.nn.functional as F
 from torch import nn
 
 from seqlift import SeqliftError, deeplift, interior_gradients
-from seqlift.attribution.borrow import choose_device
 from seqlift.attribution.references import uniform, zeros
+from seqlift.devices import choose_device
 
 LENGTH = 30
 

@@ -1,13 +1,12 @@
 """The model file: enough to use the model, and never a wrong or half-written one."""
 
-import contextlib
-import resource
 from dataclasses import asdict
 
 import numpy as np
 import pytest
 import torch
 
+from full_disk import disk_of
 from seqlift.errors import SeqliftError
 from seqlift.models import MODEL_TYPES, ProfileOutput, Shape, build_model, resolve_architecture
 from seqlift.models.checkpoint import load_model, save_checkpoint
@@ -144,17 +143,6 @@ def pickled(tmp_path):
 def test_what_is_no_model_file_is_said_so(make, message, tmp_path):
     with pytest.raises(SeqliftError, match=message):
         load_model(make(tmp_path))
-
-
-@contextlib.contextmanager
-def disk_of(n_bytes):
-    """Files of this process can grow no larger: the system refuses to write, as it does on a full disk."""
-    soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
-    resource.setrlimit(resource.RLIMIT_FSIZE, (n_bytes, hard))
-    try:
-        yield
-    finally:
-        resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
 
 
 @pytest.mark.parametrize("room", [0, 1000, 6000])

@@ -1,13 +1,11 @@
 """The score file: what goes in comes out, and nothing half-written is ever seen."""
 
-import contextlib
-import resource
-
 import h5py
 import numpy as np
 import pandas as pd
 import pytest
 
+from full_disk import disk_of
 from seqlift.errors import SeqliftError
 from seqlift.scores import create_scores, open_scores
 
@@ -135,17 +133,6 @@ def test_the_file_of_other_programs(tmp_path):
         assert file["raw/seq"].dtype == np.int8 and file["shap/seq"].compression == "gzip"
         np.testing.assert_array_equal(file["projected_shap/seq"][:], block["contributions"])
         assert "path" not in file
-
-
-@contextlib.contextmanager
-def disk_of(n_bytes):
-    """Files of this process can grow no larger: the system refuses to write, as it does on a full disk."""
-    soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
-    resource.setrlimit(resource.RLIMIT_FSIZE, (n_bytes, hard))
-    try:
-        yield
-    finally:
-        resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
 
 
 @pytest.mark.parametrize("room", [0, 100, 3000, 20_000, 100_000])

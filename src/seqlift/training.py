@@ -22,6 +22,7 @@ from torch import Tensor
 
 from seqlift import __version__
 from seqlift.dataset import FixedRegions, TrainingRegions
+from seqlift.devices import choose_device
 from seqlift.errors import SeqliftError
 from seqlift.files import replacing
 from seqlift.fitting import (
@@ -479,11 +480,11 @@ def _check_settings(settings: dict) -> None:
 
 
 def _choose_device(device: str, devices: int, precision: str) -> str:
-    if device not in ("auto", "cpu", "cuda"):
-        raise SeqliftError(f"device {device!r} does not exist; choose auto, cpu or cuda")
-    if device == "cuda" and not torch.cuda.is_available():
-        raise SeqliftError("device cuda was asked for, but torch sees no GPU; use --device auto or cpu")
-    chosen = "cuda" if device != "cpu" and torch.cuda.is_available() else "cpu"
+    chosen = str(choose_device(device))
+    if chosen not in ("cpu", "cuda"):
+        raise SeqliftError(
+            f"device {device!r}: training takes auto, cpu or cuda; CUDA_VISIBLE_DEVICES says which cards"
+        )
     if chosen == "cuda" and devices > torch.cuda.device_count():
         raise SeqliftError(f"{devices} devices were asked for, but torch sees {torch.cuda.device_count()} GPUs")
     if chosen == "cpu" and precision == "16-mixed":

@@ -21,7 +21,6 @@ import torch
 from torch import Tensor, nn
 
 from seqlift import __version__
-from seqlift.attribution.borrow import choose_device
 from seqlift.attribution.deeplift import DeepLift, deeplift
 from seqlift.attribution.heads import Explainable, explainable
 from seqlift.attribution.interior_gradients import InteriorGradients, interior_gradients
@@ -29,6 +28,7 @@ from seqlift.attribution.mutagenesis import Mutagenesis, mutagenesis
 from seqlift.attribution.references import reference_kind
 from seqlift.attribution.totals import broken_completeness
 from seqlift.dataset import load_one_hot
+from seqlift.devices import choose_device
 from seqlift.errors import SeqliftError
 from seqlift.genome import Genome
 from seqlift.models.outputs import Output

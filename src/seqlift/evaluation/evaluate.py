@@ -11,9 +11,8 @@ from pathlib import Path
 
 import numpy as np
 import pandas as pd
-import torch
 
-from seqlift.errors import SeqliftError
+from seqlift.devices import choose_device
 from seqlift.evaluation.comparison import FORMAT
 from seqlift.evaluation.numbers import target_numbers
 from seqlift.evaluation.parts import Part, make_parts
@@ -72,7 +71,7 @@ def evaluate_models(
     SeqliftError
         If a model does not fit the regions or the other models, regions have no test split, or a file is broken.
     """
-    device = _choose_device(device)
+    device = str(choose_device(device))
     motifs = None if database is None else load_database(database)
     parts = make_parts([load_model(path) for path in paths], list(map(str, paths)), table, summary)
     first = parts[0].model
@@ -108,14 +107,6 @@ def evaluate_models(
     profiles = pd.concat([each.examples for each in found], ignore_index=True) if first.head == "profile" else None
     _write(output_dir, rows, metrics, profiles)
     return metrics
-
-
-def _choose_device(device: str) -> str:
-    if device not in ("auto", "cpu", "cuda"):
-        raise SeqliftError(f"device {device!r} does not exist; choose auto, cpu or cuda")
-    if device == "cuda" and not torch.cuda.is_available():
-        raise SeqliftError("device cuda was asked for, but torch sees no GPU; use --device auto or cpu")
-    return "cuda" if device != "cpu" and torch.cuda.is_available() else "cpu"
 
 
 def _training(parts: Sequence[Part]) -> dict:

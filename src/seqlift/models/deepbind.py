@@ -9,6 +9,8 @@ yeast are hardly learnt in 40 epochs (validation loss 0.43, with them 0.27; alwa
 import torch
 from torch import Tensor, nn
 
+from seqlift.models.dense import dense_head
+
 
 class DeepBind(nn.Module):
     """Convolution with normalisation, ReLU, global maximum and mean, a dense layer.
@@ -44,15 +46,7 @@ class DeepBind(nn.Module):
             nn.Conv1d(4, filters, kernel, padding="same", bias=False), nn.BatchNorm1d(filters), nn.ReLU()
         )
         self.strongest, self.mean = nn.AdaptiveMaxPool1d(1), nn.AdaptiveAvgPool1d(1)
-        self.head = nn.Sequential(
-            nn.Flatten(),
-            nn.BatchNorm1d(2 * filters),
-            nn.Dropout(dropout),
-            nn.Linear(2 * filters, dense),
-            nn.ReLU(),
-            nn.Dropout(dropout),
-            nn.Linear(dense, n_targets),
-        )
+        self.head = nn.Sequential(nn.Flatten(), *dense_head(2 * filters, dense, n_targets, dropout))
 
     @property
     def output_bias(self) -> nn.Parameter:

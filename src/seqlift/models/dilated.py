@@ -6,6 +6,7 @@ trunk with a prediction for every base is in `seqlift.models.profile`.
 
 from torch import Tensor, nn
 
+from seqlift.models.dense import dense_head
 from seqlift.models.trunk import Trunk
 
 
@@ -47,15 +48,7 @@ class Dilated(nn.Module):
         super().__init__()
         self.trunk = Trunk(length=length, filters=filters, kernel=kernel, layers=layers, sparse=sparse)
         self.pool = nn.AdaptiveAvgPool1d(1)
-        self.head = nn.Sequential(
-            nn.Flatten(),
-            nn.BatchNorm1d(filters),
-            nn.Dropout(dropout),
-            nn.Linear(filters, dense),
-            nn.ReLU(),
-            nn.Dropout(dropout),
-            nn.Linear(dense, n_targets),
-        )
+        self.head = nn.Sequential(nn.Flatten(), *dense_head(filters, dense, n_targets, dropout))
 
     @property
     def output_bias(self) -> nn.Parameter:

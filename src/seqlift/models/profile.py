@@ -12,6 +12,7 @@ of the log counts at 0.74 instead of 0.64, and the site of Reb1 is among the str
 import torch
 from torch import Tensor, nn
 
+from seqlift.models.dense import dense_head
 from seqlift.models.outputs import ProfileOutput
 from seqlift.models.trunk import Trunk
 
@@ -55,14 +56,7 @@ class DilatedProfile(nn.Module):
         channels = n_targets * strands
         self.trunk = Trunk(length=length, filters=filters, kernel=kernel, layers=layers, sparse=sparse)
         self.profile = _wide(filters, channels, profile_kernel)
-        self.counts = nn.Sequential(
-            nn.BatchNorm1d(filters + control_channels),
-            nn.Dropout(dropout),
-            nn.Linear(filters + control_channels, dense),
-            nn.ReLU(),
-            nn.Dropout(dropout),
-            nn.Linear(dense, n_targets),
-        )
+        self.counts = nn.Sequential(*dense_head(filters + control_channels, dense, n_targets, dropout))
         self.control = None
         if control_channels:
             self.control = _wide(control_channels, channels, profile_kernel, bias=False)
