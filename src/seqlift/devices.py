@@ -18,7 +18,7 @@ def choose_device(device: str | torch.device | None) -> torch.device:
     try:
         chosen = torch.device(device)
     except RuntimeError:
-        raise SeqliftError(f"device {device!r} does not exist; use auto, cpu or cuda") from None
+        raise SeqliftError(f"device {device!r} does not exist: unknown to torch; use auto, cpu or cuda") from None
     if chosen.type == "cuda" and not torch.cuda.is_available():
         raise SeqliftError(
             f"device {device!r} was asked for, but torch sees no GPU: no CUDA GPU can be used here; use `cpu` or `auto`"
