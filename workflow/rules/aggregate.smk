@@ -1,0 +1,3 @@
+# The mean contribution around sites of the user's.
+
+AGGREGATE_FILES = []

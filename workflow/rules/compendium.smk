@@ -1,0 +1,3 @@
+# One entry for each motif of all targets and methods, and which motifs stand together.
+
+COMPENDIUM_FILES = []

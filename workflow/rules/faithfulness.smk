@@ -1,0 +1,3 @@
+# Whether the explanations say what the model does.
+
+FAITHFULNESS_FILES = []

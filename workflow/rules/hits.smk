@@ -1,0 +1,3 @@
+# Where each pattern is used.
+
+HIT_FILES = []
