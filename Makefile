@@ -1,5 +1,6 @@
 # make demo    install, run the demo, and show what came out          make test    install and run all tests
 # make yeast   the same with real data                                make lint    style checks only
+# make browser igv.js for `seqlift browse`, by npm
 # make clean   delete the results and data of demo and yeast (not the installation)
 
 # python3 is 3.11 or newer; another one: make PYTHON=python3.13 demo
@@ -10,7 +11,7 @@ CORES = all
 export PATH := $(CURDIR)/.venv/bin:$(PATH)
 INSTALLED = .venv/.installed
 
-.PHONY: demo yeast test lint clean install
+.PHONY: demo yeast test lint clean install browser
 .DELETE_ON_ERROR:
 
 demo: $(INSTALLED)
@@ -31,6 +32,11 @@ lint: $(INSTALLED)
 	snakemake --lint
 
 install: $(INSTALLED)
+
+# The genome browser, which `seqlift browse` shows the tracks in; nothing else needs it
+browser: $(INSTALLED)
+	@command -v npm > /dev/null || { echo "npm is needed to get igv.js; on Debian or Ubuntu: sudo apt install npm" >&2; exit 1; }
+	npm install --no-audit --no-fund --silent --prefix .venv/share/seqlift igv@3.8
 
 $(INSTALLED): pyproject.toml constraints.txt
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "seqlift needs Python 3.11 or newer, found " + sys.version.split()[0] + "; name one: make PYTHON=python3.12")'
