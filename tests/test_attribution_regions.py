@@ -298,6 +298,17 @@ def test_a_model_that_never_learned_is_explained_with_a_loud_warning(run, caplog
     assert not [record for record in caplog.records if record.levelno >= logging.WARNING]
 
 
+def test_a_file_of_one_fold_says_which(run):
+    folder, table = run
+    folds = [save(folder / f"fold{i}.ckpt", {"type": "paper"}, fold=i) for i in range(2)]
+    attribute(folder, table, models=folds[1])
+    with open_scores(folder / "x.h5") as scores:
+        assert scores.attributes["fold"] == 1
+    attribute(folder, table, models=folds)
+    with open_scores(folder / "x.h5") as scores:
+        assert "fold" not in scores.attributes
+
+
 def test_models_of_different_targets_are_not_averaged(run):
     folder, table = run
     other = save(folder / "other.ckpt", {"type": "paper"}, targets=("even", "odd"))

@@ -241,6 +241,8 @@ def _open(paths: list, target: str, spread: bool) -> _Opened:
         "learned": _learned(trained, paths, output),
         "model_fingerprint": _fingerprint(trained),
     }
+    if len(trained) == 1 and first.training.get("fold") is not None:
+        attributes["fold"] = int(first.training["fold"])
     singles = [part([network]) for network in networks] if spread else []
     return _Opened(output, first.length, part([each.model for each in trained]), singles, attributes)
 
