@@ -29,7 +29,7 @@ Mutagenesis has no references: of `diagnostics` its files hold `prediction` alon
 asked for: over the folds and replicates whose mean is explained, each explained by itself.
 
 Attributes of the file: `format`, `method`, `target` (the output: a target, `<target>.counts` or `<target>.profile`),
-`quantity` (class, counts, profile), `models` (networks in the mean), `fold` (where one fold's model alone is explained),
+`quantity` (class, counts, profile), `models` (networks in the mean), `fold` (where the model of one fold is explained),
 `learned` (false: the model, or one of them, knows nothing of the target), `rule`, `references`, `seed`,
 `model_fingerprint`, `package_version` and further settings of the method.
 """
