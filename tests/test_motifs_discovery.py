@@ -136,7 +136,7 @@ def test_every_pattern_has_its_four_logos_and_the_summary_its_settings(run):
         f"{p}.{kind}.{form}" for p in table["pattern"] for kind in ("cwm", "pfm") for form in ("svg", "png")
     }
     summary = json.loads((folder / "out/motifs.json").read_text())
-    assert summary["format"] == "seqlift motifs 1" and summary["target"] == "factor"
+    assert summary["format"] == "seqlift motifs 2" and summary["target"] == "factor"
     assert summary["seqlets"]["positive"] == table["seqlets"].sum() and summary["seqlets"]["negative"] == 0
     assert summary["settings"]["window"] == 120 and summary["settings"]["seed"] == 1  # regions are not longer
     assert summary["database"] == {"name": "known", "release": "", "motifs": 62}

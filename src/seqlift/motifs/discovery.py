@@ -17,12 +17,12 @@ from seqlift.errors import SeqliftError
 from seqlift.files import replacing
 from seqlift.motifs import modisco
 from seqlift.motifs.database import Database, load_database
+from seqlift.motifs.folder import FORMAT
 from seqlift.motifs.logos import information_content, pattern_figure, save_figure
 from seqlift.motifs.naming import SHUFFLES, name_patterns
 from seqlift.motifs.output import NamedPattern, orient, trimmed, write_meme, write_seqlets, write_table
 from seqlift.scores import Scores, open_scores
 
-FORMAT = "seqlift motifs 1"
 _ROWS = 4096  # rows of a score file read at once
 
 
@@ -33,6 +33,8 @@ class MotifSummary:
     Attributes
     ----------
     format, target, method : str
+    fold : int or None
+        Of the model explained, where it is that of one fold alone.
     regions : int
     seqlets : dict
         `positive`, `negative`: seqlets in the patterns; `found_positive`, `found_negative`: stretches that stood out.
@@ -41,7 +43,8 @@ class MotifSummary:
     message : str
         Why nothing was found and what to try; "" if something was.
     settings : dict
-        Of this stage and of TF-MoDISco. `window` is the number of bp searched.
+        Of this stage and of TF-MoDISco. `window` is the number of bp searched, `offset` how far from the start of
+        each region they begin: modisco.h5 counts from there.
     database : dict
         name, release, motifs (how many).
     """
@@ -49,6 +52,7 @@ class MotifSummary:
     format: str
     target: str
     method: str
+    fold: int | None
     regions: int
     seqlets: dict[str, int]
     patterns: int
@@ -97,6 +101,7 @@ def discover(
     folder = Path(output_dir)
     with open_scores(score_path) as scores:
         target, method = str(scores.attributes["target"]), str(scores.attributes["method"])
+        fold = int(scores.attributes["fold"]) if "fold" in scores.attributes else None
         sequences, hypothetical, offset = _read_middle(scores, window)
         contributions = _read_contributions(scores)
         coords = scores.coords
@@ -111,6 +116,7 @@ def discover(
         format=FORMAT,
         target=target,
         method=method,
+        fold=fold,
         regions=len(coords),
         seqlets={**used, "found_positive": found.positive, "found_negative": found.negative},
         patterns=len(patterns),
@@ -119,6 +125,7 @@ def discover(
         settings={
             "max_seqlets": max_seqlets,
             "window": sequences.shape[2],
+            "offset": offset,
             "threshold": threshold,
             "seed": seed,
             "shuffles": SHUFFLES,

@@ -19,6 +19,7 @@ import numpy as np
 from numba.core.dispatcher import Dispatcher
 
 from seqlift.errors import SeqliftError
+from seqlift.motifs.folder import base_frequencies
 
 # TF-MoDISco's settings: those of its own command line, but for those with a reason.
 CORE = 20  # bp, the part of a seqlet that is scored
@@ -206,12 +207,9 @@ def _all_seqlets(results: tuple) -> Iterator:
 
 
 def _pattern(name: str, found, offset: int) -> Pattern:
-    frequencies = np.asarray(found.sequence, float).T
-    total = frequencies.sum(axis=0)  # below 1 where some seqlets hold N
-    frequencies = np.where(total > 0, frequencies / np.where(total > 0, total, 1), 0.25)
     return Pattern(
         name=name,
-        frequencies=frequencies,
+        frequencies=base_frequencies(np.asarray(found.sequence, float).T),  # below 1 where some seqlets hold N
         contributions=np.asarray(found.contrib_scores, float).T,
         hypothetical=np.asarray(found.hypothetical_contribs, float).T,
         rows=np.array([seqlet.example_idx for seqlet in found.seqlets], int),
