@@ -1,6 +1,8 @@
 """Files appear whole or not at all: written under a temporary name beside the final one, renamed when complete."""
 
 import contextlib
+import gzip
+import io
 import os
 import tempfile
 from collections.abc import Iterator
@@ -28,3 +30,14 @@ def replacing(path: str | os.PathLike) -> Iterator[Path]:
         temporary.replace(path)
     finally:
         temporary.unlink(missing_ok=True)
+
+
+@contextlib.contextmanager
+def gzip_text(path: str | os.PathLike) -> Iterator[io.TextIOBase]:
+    """A gzip file to write text to (UTF-8, LF), without date and name: equal text gives equal bytes."""
+    with (
+        open(path, "wb") as raw,
+        gzip.GzipFile(filename="", mode="wb", compresslevel=6, fileobj=raw, mtime=0) as packed,
+        io.TextIOWrapper(packed, encoding="utf-8", newline="") as text,
+    ):
+        yield text

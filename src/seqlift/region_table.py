@@ -11,7 +11,6 @@ for each target and `signal:<name>` for each target with a signal.
 - `signal:<name>`: total of the signal in the middle of the region, empty where it is not known.
 """
 
-import gzip
 import io
 import json
 import os
@@ -24,7 +23,7 @@ import numpy as np
 import pandas as pd
 
 from seqlift.errors import SeqliftError
-from seqlift.files import replacing
+from seqlift.files import gzip_text, replacing
 from seqlift.intervals import read_lines
 
 FORMAT = "seqlift regions 2"
@@ -111,12 +110,9 @@ def write_regions(regions: Regions, tsv_path: str | os.PathLike, json_path: str 
     table = regions.table
     try:
         with replacing(tsv_path) as tsv, replacing(json_path) as summary:
-            with (
-                open(tsv, "wb") as raw,
-                gzip.GzipFile(filename="", mode="wb", compresslevel=6, fileobj=raw, mtime=0) as packed,
-            ):
+            with gzip_text(tsv) as lines:
                 for first in range(0, max(len(table), 1), _LINES_AT_ONCE):
-                    packed.write(_text(table.iloc[first : first + _LINES_AT_ONCE], header=first == 0).encode())
+                    lines.write(_text(table.iloc[first : first + _LINES_AT_ONCE], header=first == 0))
             summary.write_text(json.dumps(regions.summary, indent=1) + "\n")
     except OSError as error:
         raise SeqliftError(f"{tsv_path}, {json_path}: cannot be written: {error.strerror or error}") from None

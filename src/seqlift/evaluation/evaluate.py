@@ -1,7 +1,6 @@
 """The stage `evaluate`: from model files and regions to metrics.json and the table of predictions."""
 
 import contextlib
-import gzip
 import json
 import logging
 import math
@@ -17,11 +16,11 @@ from seqlift.evaluation.comparison import FORMAT
 from seqlift.evaluation.numbers import target_numbers
 from seqlift.evaluation.parts import Part, make_parts
 from seqlift.evaluation.predictions import predict_part
-from seqlift.files import replacing
+from seqlift.files import gzip_text, replacing
 from seqlift.genome import Genome
 from seqlift.metrics import LEVEL, RESAMPLES
 from seqlift.models import outputs_of
-from seqlift.models.checkpoint import load_model
+from seqlift.models.several import load_models
 from seqlift.motifs.database import load_database
 
 PROFILES = ["target", "name", "chrom", "position", "strand", "observed", "predicted"]
@@ -73,7 +72,7 @@ def evaluate_models(
     """
     device = str(choose_device(device))
     motifs = None if database is None else load_database(database)
-    parts = make_parts([load_model(path) for path in paths], list(map(str, paths)), table, summary)
+    parts = make_parts(load_models(paths), list(map(str, paths)), table, summary)
     first = parts[0].model
     output_dir = Path(output_dir)
     output_dir.mkdir(parents=True, exist_ok=True)
@@ -112,19 +111,18 @@ def evaluate_models(
 def _training(parts: Sequence[Part]) -> dict:
     """What training said of itself: what each model has learned, how often it was started again."""
     first = parts[0].model
-    outputs = {output.name: output.target for output in outputs_of(first.head, first.targets)}
+    outputs = outputs_of(first.head, first.targets)
     models = []
     for part in parts:
         training = part.model.training
         by_target = training.get("learned_targets") or {}
-        by_output = training.get("learned_outputs") or {}
         learned = {name: bool(by_target.get(name, part.model.learned)) for name in first.targets}
         models.append(
             {
                 "fold": part.fold,
                 "learned": part.model.learned,
                 "learned_targets": learned,
-                "learned_outputs": {name: bool(by_output.get(name, learned[t])) for name, t in outputs.items()},
+                "learned_outputs": {output.name: part.model.learned_about(output) for output in outputs},
                 "restarts": int(training.get("restarts", 0)),
                 # Which training of the history was kept, counted from 1
                 "attempt": int(training.get("attempt_seed", training.get("seed", 0)) - training.get("seed", 0)) + 1,
@@ -138,7 +136,9 @@ def _training(parts: Sequence[Part]) -> dict:
     return {
         "learned": all(model["learned"] for model in models),
         "learned_targets": {t: all(model["learned_targets"][t] for model in models) for t in first.targets},
-        "learned_outputs": {name: all(model["learned_outputs"][name] for model in models) for name in outputs},
+        "learned_outputs": {
+            each.name: all(model["learned_outputs"][each.name] for model in models) for each in outputs
+        },
         "restarts": sum(model["restarts"] for model in models),
         "parameters": sum(weights.numel() for weights in first.model.parameters()),
         "models": models,
@@ -176,5 +176,5 @@ def _write_table(path: Path, rows: pd.DataFrame) -> None:
     for name in rows:
         if name.startswith("target:"):  # 0, 1 or nothing, not 1.0
             rows = rows.assign(**{name: rows[name].map("{:.0f}".format, na_action="ignore")})
-    with open(path, "wb") as raw, gzip.GzipFile(filename="", mode="wb", fileobj=raw, mtime=0) as packed:
-        packed.write(rows.to_csv(sep="\t", index=False, float_format="%.6g").encode())  # equal rows are equal bytes
+    with gzip_text(path) as lines:
+        rows.to_csv(lines, sep="\t", index=False, float_format="%.6g", lineterminator="\n")

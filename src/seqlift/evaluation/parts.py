@@ -47,7 +47,7 @@ def make_parts(models: Sequence[TrainedModel], paths: Sequence[str], table: pd.D
         Names the model file and what does not fit.
     """
     for model, path in zip(models, paths, strict=True):
-        _check_model(model, path, table, summary, models[0], paths[0])
+        _check_model(model, path, table, summary)
     folds = fold_names(table)
     if not folds:
         if len(models) > 1 or models[0].training.get("fold") is not None:
@@ -84,7 +84,7 @@ def _part(model: TrainedModel, fold: int | None, table: pd.DataFrame) -> Part:
     return Part(model, fold, split["train"], split["valid"], held_out.reset_index(drop=True))
 
 
-def _check_model(model, path, table, summary, first, first_path) -> None:
+def _check_model(model, path, table, summary) -> None:
     targets = target_names(table)
     length = int(table["end"].iloc[0] - table["start"].iloc[0])
     again = "give the regions it was trained on, or train again"
@@ -94,11 +94,6 @@ def _check_model(model, path, table, summary, first, first_path) -> None:
         )
     if model.length != length:
         raise SeqliftError(f"{path}: the model takes {model.length} bp, the regions have {length} bp; {again}")
-    if model.head != first.head or model.shape != first.shape:
-        raise SeqliftError(
-            f"{path}: its head is {model.head} ({model.shape}), that of {first_path} is {first.head} ({first.shape}); "
-            "give models of one training"
-        )
     signal = summary.get("signal")
     if model.head != "classes" and not signal:
         raise SeqliftError(

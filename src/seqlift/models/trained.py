@@ -56,7 +56,9 @@ class TrainedModel:
 
     def learned_about(self, output: Output) -> bool:
         """The same of one output, where training asked for each of them."""
-        return bool(self.training.get("learned_outputs", {}).get(output.name, self.learned))
+        by_target = self.training.get("learned_targets") or {}
+        by_output = self.training.get("learned_outputs") or {}
+        return bool(by_output.get(output.name, by_target.get(output.target, self.learned)))
 
     @property
     def outputs(self) -> list[str]:
