@@ -22,8 +22,9 @@ yeast: $(INSTALLED)
 	snakemake --configfile configs/yeast.yaml --cores $(CORES) --quiet host reason
 	@seqlift summary --run-dir results/yeast/300bp
 
+# A process for each core; the tests of one file stay together, as they share what they have prepared
 test: lint
-	pytest
+	OMP_NUM_THREADS=1 pytest --numprocesses auto --dist loadfile
 
 lint: $(INSTALLED)
 	ruff check .
