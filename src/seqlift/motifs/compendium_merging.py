@@ -1,0 +1,343 @@
+"""Which patterns are one motif, and the consensus of those that are.
+
+Every target, method and fold finds the motifs anew, and TF-MoDISco may split one of them into several patterns. Two
+patterns are taken for the same motif if both of these hold:
+
+- TOMTOM (Gupta et al., Genome Biology 8:R24, 2007; memelite) finds their PFMs alike beyond chance. Its p-value depends
+  on which of the two is the query; the larger one counts, times the number of other patterns of that sign. The
+  patterns and the database of known motifs together are its targets, so the background is broad also where a run has
+  few patterns.
+- The cosine of their CWMs, best over all offsets and both strands, reaches a stated value. Positions where only one of
+  the two stands count against it. This is about how much alike they are, not how surely: wide patterns that share half
+  of their bases, such as a motif and a pair of motifs, are alike beyond chance and yet not the same.
+
+Patterns that raise the output and patterns that lower it are never merged. Clusters are those of complete linkage: all
+members of a motif are alike in pairs, so that no chain of small differences joins motifs that differ. Patterns are
+put in an order of their own first, so the result does not depend on the order of the folders.
+
+The consensus of a motif is the mean of its members' matrices over all seqlets, each member turned and moved onto the
+one of most seqlets. What less than half of the seqlets cover is left out.
+"""
+
+import warnings
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from scipy.cluster.hierarchy import fcluster, linkage
+from scipy.spatial.distance import squareform
+
+from seqlift.motifs.database import Database
+from seqlift.motifs.folder import StoredPattern
+from seqlift.motifs.logos import informative_range
+from seqlift.motifs.naming import Match, name_patterns
+
+FLANK = 2  # bp kept on either side of the informative part of a consensus, as of a pattern
+_LEAST_COVERED = 0.5  # share of the seqlets that stand on a column of the consensus
+_UNLIKE = 3.0  # a distance beyond every cosine's, which is at most 2
+_KINDS = ("frequencies", "contributions", "hypothetical")
+
+
+@dataclass(frozen=True)
+class Found:
+    """A pattern and where it comes from.
+
+    Attributes
+    ----------
+    output, method : str
+    fold : int or None
+    pattern : StoredPattern
+    """
+
+    output: str
+    method: str
+    fold: int | None
+    pattern: StoredPattern
+
+    @property
+    def key(self) -> tuple:
+        """The place in the order that all results follow."""
+        sign, _, number = self.pattern.name.partition("_")
+        return (self.output, self.method, -1 if self.fold is None else self.fold, sign != "pos", int(number))
+
+    @property
+    def sign(self) -> str:
+        """`positive` or `negative`."""
+        return "positive" if self.pattern.name.startswith("pos") else "negative"
+
+    @property
+    def seqlets(self) -> int:
+        """How many there are."""
+        return len(self.pattern.rows)
+
+    def turned(self, kind: str) -> np.ndarray:
+        """PFM, CWM or hCWM (`frequencies`, `contributions`, `hypothetical`), untrimmed, as its logo reads, (4, W)."""
+        matrix = getattr(self.pattern, kind)
+        return matrix[::-1, ::-1] if self.pattern.flipped else matrix
+
+    @property
+    def shown_start(self) -> int:
+        """Where the trimmed part begins in `turned`."""
+        pattern = self.pattern
+        return pattern.frequencies.shape[1] - pattern.end if pattern.flipped else pattern.start
+
+    @property
+    def width(self) -> int:
+        """Of the trimmed part, bp."""
+        return self.pattern.end - self.pattern.start
+
+
+@dataclass(frozen=True)
+class Member:
+    """A pattern of a motif, laid on the consensus.
+
+    Attributes
+    ----------
+    found : Found
+    reverse : bool
+        The pattern's logo reads along the consensus when it is turned round.
+    offset : int
+        Position of the consensus (0-based; may be negative) on which the first base of the trimmed pattern lies, once
+        turned.
+    p : float
+        The larger of TOMTOM's two p-values between pattern and consensus.
+    """
+
+    found: Found
+    reverse: bool
+    offset: int
+    p: float
+
+
+@dataclass(frozen=True)
+class Motif:
+    """Patterns that are the same motif.
+
+    Attributes
+    ----------
+    name : str
+        `m_0` is the motif of most seqlets.
+    sign : str
+        `positive` or `negative`.
+    match : Match
+    frequencies, contributions, hypothetical : numpy.ndarray, shape (4, w)
+        Consensus PFM, CWM and hCWM, trimmed, turned the way the known motif reads.
+    members : tuple of Member
+        By falling number of seqlets.
+    """
+
+    name: str
+    sign: str
+    match: Match
+    frequencies: np.ndarray
+    contributions: np.ndarray
+    hypothetical: np.ndarray
+    members: tuple[Member, ...]
+
+    @property
+    def seqlets(self) -> int:
+        """Of all members."""
+        return sum(member.found.seqlets for member in self.members)
+
+    @property
+    def width(self) -> int:
+        """Bp."""
+        return self.frequencies.shape[1]
+
+
+def merge(
+    patterns: Sequence[Found],
+    database: Database,
+    *,
+    threshold: float,
+    similarity: float,
+    naming_threshold: float,
+    seed: int,
+) -> list[Motif]:
+    """Merge patterns that are the same motif and name the consensus.
+
+    Parameters
+    ----------
+    patterns : sequence of Found
+        In any order.
+    database : Database
+    threshold : float
+        Largest TOMTOM p-value of a pair, times the number of other patterns of that sign.
+    similarity : float
+        Smallest cosine of their CWMs.
+    naming_threshold : float
+        Largest q that gives a name (`naming`).
+    seed : int
+        Of the null of the names.
+
+    Returns
+    -------
+    list of Motif, by falling number of seqlets
+    """
+    patterns = sorted(patterns, key=lambda one: one.key)
+    groups = [
+        sorted(group, key=lambda one: (-one.seqlets, one.key))
+        for sign in ("positive", "negative")
+        for group in _groups([one for one in patterns if one.sign == sign], database, threshold, similarity)
+    ]
+    groups.sort(key=lambda group: (-sum(one.seqlets for one in group), group[0].key))
+    drafts = [_consensus(group) for group in groups]
+    matches = name_patterns([draft.frequencies for draft in drafts], database, threshold=naming_threshold, seed=seed)
+    drafts = [
+        draft.turned() if match.named and match.reverse else draft for draft, match in zip(drafts, matches, strict=True)
+    ]
+    p_values = _p_of_members(groups, drafts, database)
+    return [
+        Motif(
+            name=f"m_{i}",
+            sign=group[0].sign,
+            match=match,
+            frequencies=draft.frequencies,
+            contributions=draft.contributions,
+            hypothetical=draft.hypothetical,
+            members=tuple(Member(*laid) for laid in zip(group, draft.reverse, draft.offsets, p, strict=True)),
+        )
+        for i, (group, draft, match, p) in enumerate(zip(groups, drafts, matches, p_values, strict=True))
+    ]
+
+
+def _groups(patterns: list[Found], database: Database, threshold: float, similarity: float) -> list[list[Found]]:
+    """Clusters of patterns of one sign, by complete linkage."""
+    if len(patterns) < 2:
+        return [[one] for one in patterns]
+    p_values = tomtom([one.pattern.shown("pfm") for one in patterns], database)
+    cosines = np.stack([align(one.pattern.shown("cwm"), [other.pattern.shown("cwm") for other in patterns])[0]
+                        for one in patterns])  # fmt: skip
+    cosines = np.minimum(cosines, cosines.T)  # equal but for rounding
+    alike = (np.maximum(p_values, p_values.T) * (len(patterns) - 1) <= threshold) & (cosines >= similarity)
+    distance = np.where(alike, 1 - cosines, _UNLIKE)
+    np.fill_diagonal(distance, 0)
+    tree = linkage(squareform(distance, checks=False), method="complete")
+    labels = fcluster(tree, t=_UNLIKE - 0.5, criterion="distance")
+    return [[one for one, own in zip(patterns, labels, strict=True) if own == label] for label in np.unique(labels)]
+
+
+def tomtom(
+    queries: Sequence[np.ndarray], database: Database, targets: Sequence[np.ndarray] | None = None
+) -> np.ndarray:
+    """TOMTOM's p-values of queries against targets (default: the queries), with the database in the background.
+
+    Parameters
+    ----------
+    queries, targets : sequence of numpy.ndarray, each of shape (4, w)
+        Base frequencies.
+    database : Database
+
+    Returns
+    -------
+    numpy.ndarray, shape (queries, targets)
+    """
+    import memelite
+
+    targets = queries if targets is None else targets
+    with warnings.catch_warnings():
+        # A user's own database may hold a few motifs only; the cosine stands beside these p-values.
+        warnings.filterwarnings("ignore", message="tomtom was given", category=UserWarning)
+        result = memelite.tomtom(
+            [np.ascontiguousarray(query, float) for query in queries],
+            [np.ascontiguousarray(target, float) for target in [*targets, *database.matrices]],
+            n_jobs=1,
+        )
+    return result[0][:, : len(targets)]
+
+
+def align(one: np.ndarray, others: Sequence[np.ndarray]) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """Lay matrices on one matrix so that their cosine is the largest.
+
+    Parameters
+    ----------
+    one : numpy.ndarray, shape (4, w)
+    others : sequence of n numpy.ndarray, each of shape (4, v), each of its own width
+
+    Returns
+    -------
+    cosine : numpy.ndarray, shape (n,)
+        Over all positions on which either stands; 0 if a matrix is all zeros.
+    offset : numpy.ndarray, shape (n,), int
+        Position of `one` on which the first column of the other lies, once turned; may be negative.
+    reverse : numpy.ndarray, shape (n,), bool
+        The other is turned to its reverse complement.
+    """
+    longest = max(other.shape[1] for other in others)
+    size = one.shape[1] + longest  # no wrap-around
+    transform = np.fft.rfft(one, size)
+    products = []
+    for step in (1, -1):
+        padded = np.zeros((len(others), 4, longest))
+        for row, other in zip(padded, others, strict=True):
+            row[:, : other.shape[1]] = other[::step, ::step]
+        products.append(np.fft.irfft((transform * np.fft.rfft(padded, size).conj()).sum(axis=1), size))
+    norms = np.linalg.norm(one) * np.array([np.linalg.norm(other) for other in others])
+    products = np.concatenate(products, axis=1) / np.where(norms > 0, norms, 1)[:, None]
+    # Rounded, so that of equal ones (palindromes) the forward strand is taken and not the last digit's.
+    best = np.argmax(np.round(products, 9), axis=1)
+    reverse, shift = np.divmod(best, size)
+    return products[np.arange(len(others)), best], np.where(shift < one.shape[1], shift, shift - size), reverse == 1
+
+
+@dataclass(frozen=True)
+class _Draft:
+    """A consensus, and how its members lie on it: turned or not, from which position on, and how wide."""
+
+    frequencies: np.ndarray
+    contributions: np.ndarray
+    hypothetical: np.ndarray
+    reverse: list[bool]
+    offsets: list[int]
+    widths: list[int]
+
+    def turned(self) -> "_Draft":
+        """The reverse complement."""
+        width = self.frequencies.shape[1]
+        matrices = {kind: getattr(self, kind)[::-1, ::-1] for kind in _KINDS}
+        offsets = [width - offset - own for offset, own in zip(self.offsets, self.widths, strict=True)]
+        return _Draft(**matrices, reverse=[not back for back in self.reverse], offsets=offsets, widths=self.widths)
+
+
+def _consensus(group: list[Found]) -> _Draft:
+    """Mean over the seqlets of all members, laid on the first one."""
+    _, offsets, reverse = align(group[0].pattern.shown("cwm"), [one.pattern.shown("cwm") for one in group])
+    # Whole patterns are averaged: from the trimmed part's place to the place of the whole pattern.
+    starts = [
+        int(offset) - (one.turned("frequencies").shape[1] - one.shown_start - one.width if back else one.shown_start)
+        for one, offset, back in zip(group, offsets, reverse, strict=True)
+    ]
+    first = min(starts)
+    length = max(start + one.turned("frequencies").shape[1] for start, one in zip(starts, group, strict=True)) - first
+    weight, sums = np.zeros(length), {kind: np.zeros((4, length)) for kind in _KINDS}
+    for one, start, back in zip(group, starts, reverse, strict=True):
+        step = -1 if back else 1
+        place = slice(start - first, start - first + one.turned("frequencies").shape[1])
+        weight[place] += one.seqlets
+        for kind, total in sums.items():
+            total[:, place] += one.seqlets * one.turned(kind)[::step, ::step]
+    covered = np.flatnonzero(weight >= _LEAST_COVERED * weight.max())
+    kept = slice(int(covered[0]), int(covered[-1]) + 1)
+    means = {kind: total[:, kept] / weight[kept] for kind, total in sums.items()}
+    start, end = informative_range(means["contributions"], flank=FLANK)
+    begin = first + kept.start + start  # of the consensus, in positions of the first member's trimmed part
+    trimmed = {kind: matrix[:, start:end] for kind, matrix in means.items()}
+    return _Draft(
+        **trimmed,
+        reverse=[bool(back) for back in reverse],
+        offsets=[int(offset) - begin for offset in offsets],
+        widths=[one.width for one in group],
+    )
+
+
+def _p_of_members(groups: list[list[Found]], drafts: list[_Draft], database: Database) -> list[list[float]]:
+    """The larger of TOMTOM's two p-values between each pattern and the consensus of its motif."""
+    if not groups:
+        return []
+    consensus = [draft.frequencies for draft in drafts]
+    members = [one.pattern.shown("pfm") for group in groups for one in group]
+    of_motif = np.repeat(np.arange(len(groups)), [len(group) for group in groups])
+    to, back = tomtom(members, database, consensus), tomtom(consensus, database, members)
+    each = np.arange(len(members))
+    larger = np.maximum(to[each, of_motif], back[of_motif, each])
+    return [larger[of_motif == i].tolist() for i in range(len(groups))]
