@@ -189,14 +189,14 @@ def attribute_regions(
     if method == "mutagenesis":
         prediction = _predict(mean, chosen, genome, seed, where)
         chosen = choose_sample(chosen, prediction, seed=seed, **settings)
-        call = _caller(method, where)
+        call = method_caller(method, where)
     else:
         references = references or "dinucleotide"
         attributes |= {"references": references, "tolerance": tolerance}
         if method == "interior_gradients":
             attributes["quadrature"] = "gauss-legendre"
         kind = reference_kind(references, genome=genome, exclude=table[table["kind"] == "peak"])
-        call = _caller(method, where, references=kind, seed=seed, **settings)
+        call = method_caller(method, where, references=kind, seed=seed, **settings)
 
     def explain(sequences: Tensor) -> tuple[Result, np.ndarray | None]:
         args = mean.args(sequences, where)  # the weights of the mean's profile serve its members too
@@ -239,7 +239,7 @@ def _open(paths: list, target: str, spread: bool) -> _Opened:
         "quantity": output.quantity,
         "models": len(networks),
         "learned": _learned(trained, paths, output),
-        "model_fingerprint": _fingerprint(trained),
+        "model_fingerprint": joint_fingerprint(trained),
     }
     if len(trained) == 1 and first.training.get("fold") is not None:
         attributes["fold"] = int(first.training["fold"])
@@ -260,7 +260,7 @@ def _learned(trained: list[TrainedModel], paths: list, output: Output) -> bool:
     return not idle
 
 
-def _fingerprint(trained: list[TrainedModel]) -> str:
+def joint_fingerprint(trained: list[TrainedModel]) -> str:
     """Of the weights of all models, whatever their order."""
     found = sorted(each.fingerprint for each in trained)
     return found[0] if len(found) == 1 else hashlib.sha256("\n".join(found).encode()).hexdigest()
@@ -291,7 +291,7 @@ def _complete(method: str, settings: dict, references: str | None, tolerance: fl
     return {name: arguments[_ARGUMENTS.get(name, name)].default for name in SETTINGS[method]} | settings
 
 
-def _caller(method: str, device: torch.device, **settings: Any) -> Callable[..., Result]:
+def method_caller(method: str, device: torch.device, **settings: Any) -> Callable[..., Result]:
     """The method as a function of an output (`Explainable`), sequences and the output's further arguments."""
     explain = {"deeplift": deeplift, "interior_gradients": interior_gradients, "mutagenesis": mutagenesis}[method]
     settings = {_ARGUMENTS.get(name, name): value for name, value in settings.items()}
