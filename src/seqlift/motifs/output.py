@@ -158,15 +158,31 @@ def write_meme(patterns: Sequence[NamedPattern], background: np.ndarray, path: s
         Shares of A C G T in the regions searched, both strands taken together.
     path : path-like
     """
+    entries = [
+        (one.pattern.name, one.match.match_name if one.match.named else "", one.frequencies, len(one.pattern.rows))
+        for one in patterns
+    ]
+    write_meme_entries(entries, background, path)
+
+
+def write_meme_entries(
+    entries: Sequence[tuple[str, str, np.ndarray, int]], background: np.ndarray, path: str | os.PathLike
+) -> None:
+    """Write motifs of any kind in minimal MEME format, version 4; a valid file also without motifs.
+
+    Parameters
+    ----------
+    entries : sequence of (identifier, second name or "", base frequencies of shape (4, w), number of sites)
+    background : numpy.ndarray, shape (4,)
+        Shares of A C G T.
+    path : path-like
+    """
     lines = ["MEME version 4", "", "ALPHABET= ACGT", "", "strands: + -", "", "Background letter frequencies"]
     lines += [" ".join(f"{base} {share:.5f}" for base, share in zip("ACGT", background, strict=True)), ""]
-    for one in patterns:
-        name = "_".join(one.match.match_name.split()) if one.match.named else ""
-        lines.append(f"MOTIF {one.pattern.name} {name}".rstrip())
-        lines.append(
-            f"letter-probability matrix: alength= 4 w= {one.end - one.start} nsites= {len(one.pattern.rows)} E= 0"
-        )
-        lines += [" ".join(f"{share:.6f}" for share in column) for column in one.frequencies.T]
+    for identifier, name, frequencies, sites in entries:
+        lines.append(f"MOTIF {identifier} {'_'.join(name.split())}".rstrip())
+        lines.append(f"letter-probability matrix: alength= 4 w= {frequencies.shape[1]} nsites= {sites} E= 0")
+        lines += [" ".join(f"{share:.6f}" for share in column) for column in frequencies.T]
         lines.append("")
     with replacing(path) as temporary:
         temporary.write_text("\n".join(lines) + "\n", encoding="utf-8")
