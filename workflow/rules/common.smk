@@ -78,7 +78,7 @@ RESULTS_VERSION = {
     "evaluate": 1,
     "attribute": 3,
     "mutagenesis": 2,
-    "tracks": 1,
+    "tracks": 2,
     "motifs": 1,
     "truth": 2,
     "report": 3,

@@ -1,31 +1,67 @@
-"""`seqlift tracks`: a score file as bigWig."""
+"""`seqlift tracks`: scores and predictions as bigWig, held against their source, and opened in IGV."""
 
 import argparse
 
+VALUES = ["contribution", "standard-error"]
+
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
-    """Declare the flags."""
+    """Declare the flags of each task."""
+    tasks = parser.add_subparsers(dest="task", metavar="TASK", required=True)
+
+    def task(name: str, text: str) -> argparse.ArgumentParser:
+        return tasks.add_parser(name, help=text, description=text)
+
+    write = task("write", "lay a score file on the genome")
+    _add_scores(write)
+    write.add_argument("--value", choices=VALUES, default=VALUES[0], help="what to show (default: %(default)s)")
+    write.add_argument("--genome-sizes", required=True, metavar="FILE", help="regions.json, or the FASTA, for sizes")
+    _add_overlap(write)
+    write.add_argument("--output", required=True, metavar="BW", help="bigWig to write; <BW>.json is written beside it")
+
+    verify = task("verify", "hold a track against its score file, base by base")
+    _add_scores(verify)
+    verify.add_argument("--track", required=True, metavar="BW", help="bigWig of `seqlift tracks write`")
+
+
+def _add_scores(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--scores", required=True, metavar="H5", help="score file of `seqlift attribute`")
-    parser.add_argument(
-        "--genome-sizes", required=True, metavar="FILE", help="regions.json, or the FASTA, for the chromosome sizes"
-    )
-    parser.add_argument(
-        "--overlap",
-        choices=["nearest-summit", "mean"],
-        default="nearest-summit",
-        help="which score a base takes where regions overlap: that of the region with the nearest centre, or the mean "
-        "(default: %(default)s)",
-    )
-    parser.add_argument("--output", required=True, metavar="BW", help="bigWig to write; <BW>.json is written beside it")
+    parser.add_argument("--minus", metavar="H5", help="score file of another method, whose contributions to take away")
+
+
+def _add_overlap(parser: argparse.ArgumentParser) -> None:
+    text = "where regions overlap: that of the region with the nearest centre, or the mean (default: %(default)s)"
+    parser.add_argument("--overlap", choices=["nearest-summit", "mean"], default="nearest-summit", help=text)
 
 
 def run(arguments: argparse.Namespace) -> None:
-    """Write the track and say what it holds."""
+    """Do what is asked and say what came out."""
+    {"write": _write, "verify": _verify}[arguments.task](arguments)
+
+
+def _write(arguments: argparse.Namespace) -> None:
     from seqlift.tracks import read_sizes, write_track
 
-    sizes = read_sizes(arguments.genome_sizes)
-    summary = write_track(arguments.scores, arguments.output, chromosome_sizes=sizes, overlap=arguments.overlap)
+    summary = write_track(
+        arguments.scores,
+        arguments.output,
+        chromosome_sizes=read_sizes(arguments.genome_sizes),
+        overlap=arguments.overlap,
+        minus=arguments.minus,
+        value=arguments.value,
+    )
+    _print(arguments.output, summary)
+
+
+def _verify(arguments: argparse.Namespace) -> None:
+    from seqlift.tracks import verify_track
+
+    bases = verify_track(arguments.scores, arguments.track, minus=arguments.minus)
+    print(f"{arguments.track}: all {bases:,} bp are those of {arguments.scores}, and no other base has a value")
+
+
+def _print(path: str, summary) -> None:
     print(
-        f"{arguments.output}: {summary.bases:,} bp of {summary.regions:,} regions on {len(summary.chromosomes)} "
-        f"chromosomes; {summary.bases_in_several_regions:,} bp lay in several regions ({summary.overlap})"
+        f"{path}: {summary.bases:,} bp of {summary.regions:,} regions on {len(summary.chromosomes)} chromosomes; "
+        f"{summary.bases_in_several_regions:,} bp lay in several regions ({summary.overlap})"
     )

@@ -280,6 +280,9 @@ def _check_without_effect(config: dict, targets: Targets) -> Problems:
             "attribution.spread",
             "(=True) needs several models that can differ; take regions.folds, or model.replicates of 2 and more",
         )
+    methods = _list(_dict(config.get("attribution")).get("methods"))
+    if _dict(config.get("tracks")).get("difference") is True and len(set(methods)) < 2:
+        yield "tracks.difference", "(=True) needs two methods; take attribution.methods: [deeplift, interior_gradients]"
     if _dict(config.get("signal")).get("window") and targets and not any(t.get("signal") for _, t in targets):
         yield (
             "signal.window",
