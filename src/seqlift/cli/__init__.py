@@ -24,6 +24,7 @@ STAGES = {
     "convert": "change scores between our format and those of TF-MoDISco, chrombpnet, BPReveal, bpnet-lite and bedGraph",
     "motifs": "find, name and draw the patterns in the scores",
     "faithfulness": "hold the scores against the model that they explain: faithfulness.tsv",
+    "compendium": "merge the patterns of all targets, methods and folds that are one motif",
     "truth": "hold a run on simulated data against the planted truth: truth.json",
     "report": "write the self-contained report.html",
     "summary": "print where the results of a run are and its main numbers",
