@@ -1,0 +1,315 @@
+"""The compendium: one entry for each motif of a run, whichever targets, methods and folds found it.
+
+`compendium_merging` says which patterns are one motif and makes the consensus, `compendium_sites` turns the hits of
+patterns into sites of motifs. Here that becomes the files of `motifs/compendium/`:
+
+========================  ==========================================================================================
+file                      what
+========================  ==========================================================================================
+compendium.tsv            one row a motif, see `compendium_tables`
+members.tsv               one row a pattern, see there
+usage.tsv                 one row for each motif, output and method that it was found in
+positions.tsv             how many sites lie at which distance from the region's centre
+compendium.meme           minimal MEME 4: consensus PFMs of the motifs that raise the output
+compendium_negative.meme  of those that lower it
+compendium.json           settings, counts, and each motif's consensus matrices; written last
+logos/                    of the consensus
+========================  ==========================================================================================
+"""
+
+import itertools
+import json
+import os
+import shutil
+from collections.abc import Iterable, Sequence
+from dataclasses import asdict, dataclass
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+
+from seqlift.errors import SeqliftError
+from seqlift.files import replacing
+from seqlift.motifs.compendium_merging import Found, Motif, merge
+from seqlift.motifs.compendium_sites import Placement, motif_sites, read_hits
+from seqlift.motifs.compendium_tables import (
+    MEMBER_COLUMNS,
+    MOTIF_COLUMNS,
+    Usage,
+    member_table,
+    motif_table,
+    position_table,
+    usage_table,
+)
+from seqlift.motifs.database import Database, load_database
+from seqlift.motifs.folder import MotifFolder, read_motifs
+from seqlift.motifs.logos import information_content, pattern_figure, save_figure
+from seqlift.motifs.output import write_meme_entries
+
+FORMAT = "seqlift compendium 1"
+
+
+@dataclass(frozen=True)
+class CompendiumSettings:
+    """What decides whether patterns are one motif, and its name.
+
+    Attributes
+    ----------
+    threshold : float
+        Largest TOMTOM p-value of two patterns of a motif, times the number of other patterns of that sign.
+    similarity : float
+        Smallest cosine of their CWMs.
+    naming_threshold : float
+        Largest q that gives a name.
+    seed : int
+        Of the null of the names.
+    """
+
+    threshold: float = 0.01
+    similarity: float = 0.9
+    naming_threshold: float = 0.01
+    seed: int = 1
+
+    def __post_init__(self):
+        for key in ("threshold", "naming_threshold", "similarity"):
+            value = getattr(self, key)
+            if not 0 < value <= 1:
+                raise SeqliftError(f"`{key}` (={value}) must be above 0 and at most 1")
+
+
+def build_compendium(
+    folders: Iterable[str | os.PathLike],
+    output_dir: str | os.PathLike,
+    *,
+    database: str | os.PathLike | Database,
+    settings: CompendiumSettings = CompendiumSettings(),
+    palette: str = "classic",
+) -> list[Motif]:
+    """Merge the patterns of all folders into motifs and write the compendium.
+
+    Parameters
+    ----------
+    folders : iterable of path-like
+        Folders of motifs with their hits, of different outputs, methods and folds; their order does not matter.
+    output_dir : path-like
+    database : str, path-like or Database
+        `jaspar:<group>`, the path of a MEME file, or one already loaded.
+    settings : CompendiumSettings
+    palette : str
+        Colours of the logos.
+
+    Returns
+    -------
+    list of Motif, by falling number of seqlets
+
+    Raises
+    ------
+    SeqliftError
+        If a folder is missing, unfinished or without hits, or two are of the same output, method and fold.
+    """
+    known = database if isinstance(database, Database) else load_database(database)
+    read = sorted((read_motifs(folder) for folder in folders), key=_place)
+    _check_different(read)
+    patterns = [Found(*_source(one), pattern) for one in read for pattern in one.patterns]
+    motifs = merge(
+        patterns,
+        known,
+        threshold=settings.threshold,
+        similarity=settings.similarity,
+        naming_threshold=settings.naming_threshold,
+        seed=settings.seed,
+    )
+    numbers: dict[str, int] = {}
+    usage = [_use(one, motifs, numbers) for one in read]
+    _write(Path(output_dir), read, motifs, usage, settings, known, palette)
+    return motifs
+
+
+def _source(one: MotifFolder) -> tuple[str, str, int | None]:
+    """Output, method and fold of a folder."""
+    return one.summary["target"], one.summary["method"], one.summary.get("fold")
+
+
+def _place(one: MotifFolder) -> tuple[str, str, int]:
+    output, method, fold = _source(one)
+    return output, method, -1 if fold is None else fold
+
+
+def _check_different(folders: Sequence[MotifFolder]) -> None:
+    for first, second in itertools.pairwise(folders):
+        if _place(first) == _place(second):
+            output, method, fold = _source(first)
+            raise SeqliftError(
+                f"{first.folder} and {second.folder} both hold the motifs of {output!r} by {method}"
+                f"{'' if fold is None else f', fold {fold}'}; name one of them, so that nothing counts twice"
+            )
+
+
+def _use(folder: MotifFolder, motifs: list[Motif], numbers: dict[str, int]) -> Usage:
+    """Read the hits of one folder and lay them on the motifs; `numbers` of regions grow with new names."""
+    source = _source(folder)
+    hits, regions = read_hits(folder.folder)
+    placements = {}
+    for number, motif in enumerate(motifs):
+        for member in motif.members:
+            if (member.found.output, member.found.method, member.found.fold) == source:
+                place = Placement(number, member.reverse, member.offset, motif.width)
+                placements[member.found.pattern.name] = place
+    sites = motif_sites(hits, placements, folder.folder / "hits.bed.gz")
+    of_region = np.array([numbers.setdefault(name, len(numbers)) for name in sites["region"].cat.categories], np.int32)
+    compact = pd.DataFrame(
+        {
+            "motif": sites["motif"].astype(np.int32),
+            "region": of_region[sites["region"].cat.codes],
+            "contribution": sites["contribution"],
+            "distance": sites["distance"].astype(np.float32),
+        }
+    )
+    members = hits.groupby("pattern", observed=True).agg(hits=("region", "size"), regions=("region", "nunique"))
+    return Usage(*source, compact, members, regions)
+
+
+def _write(
+    folder: Path,
+    read: list[MotifFolder],
+    motifs: list[Motif],
+    usage: list[Usage],
+    settings: CompendiumSettings,
+    database: Database,
+    palette: str,
+) -> None:
+    """All files; compendium.json last, so that a folder with it is whole."""
+    tables = {
+        "compendium.tsv": motif_table(motifs, usage),
+        "members.tsv": member_table(motifs, usage),
+        "usage.tsv": usage_table(motifs, usage),
+        "positions.tsv": position_table(motifs, usage),
+    }
+    folder.mkdir(parents=True, exist_ok=True)
+    (folder / "compendium.json").unlink(missing_ok=True)
+    for name, table in tables.items():
+        with replacing(folder / name) as temporary:
+            table.to_csv(temporary, sep="\t", index=False, lineterminator="\n")
+    for sign, name in (("positive", "compendium.meme"), ("negative", "compendium_negative.meme")):
+        entries = [
+            (one.name, one.match.match_name if one.match.named else "", one.frequencies, one.seqlets)
+            for one in motifs
+            if one.sign == sign
+        ]
+        write_meme_entries(entries, _background(read), folder / name)
+    _draw(folder / "logos", motifs, palette)
+    summary = {
+        "format": FORMAT,
+        "settings": asdict(settings),
+        "database": {"name": database.name, "release": database.release, "motifs": len(database.ids)},
+        "folders": [
+            {
+                "output": used.output,
+                "method": used.method,
+                "fold": used.fold,
+                "patterns": len(one.patterns),
+                "sites": len(used.sites),
+                "regions_searched": used.regions_searched,
+            }
+            for one, used in zip(read, usage, strict=True)
+        ],
+        "patterns": sum(len(one.patterns) for one in read),
+        "named": sum(one.match.named for one in motifs),
+        "message": "" if motifs else "No motifs: no output and method has a pattern; their motifs.json say why.",
+        # Rows A C G T; trimmed and turned as in the logos and MEME files.
+        "motifs": {
+            one.name: {
+                kind: [[float(f"{value:.6g}") for value in row] for row in matrix]
+                for kind, matrix in (("pfm", one.frequencies), ("cwm", one.contributions), ("hcwm", one.hypothetical))
+            }
+            for one in motifs
+        },
+    }
+    with replacing(folder / "compendium.json") as temporary:
+        temporary.write_text(json.dumps(summary) + "\n", encoding="utf-8")
+
+
+def _background(folders: list[MotifFolder]) -> np.ndarray:
+    """Shares of A C G T, mean over all regions in which motifs were sought."""
+    regions = np.array([one.summary["regions"] for one in folders], float)
+    shares = np.array([one.summary.get("background", [0.25] * 4) for one in folders])
+    return regions @ shares / regions.sum() if regions.any() else np.full(4, 0.25)
+
+
+def _draw(folder: Path, motifs: list[Motif], palette: str) -> None:
+    """Logos of the consensus: CWM, hCWM and PFM."""
+    shutil.rmtree(folder, ignore_errors=True)  # of motifs that an earlier run had
+    folder.mkdir()
+    for motif in motifs:
+        for kind, matrix, ylabel, limits in (
+            ("cwm", motif.contributions, "contribution", None),
+            ("hcwm", motif.hypothetical, "hypothetical contribution", None),
+            ("pfm", information_content(motif.frequencies), "bits", (0, 2)),
+        ):
+            save_figure(pattern_figure(matrix, ylabel=ylabel, limits=limits), folder / f"{motif.name}.{kind}")
+
+
+@dataclass(frozen=True)
+class Compendium:
+    """A compendium as other stages read it.
+
+    Attributes
+    ----------
+    folder : pathlib.Path
+    summary : dict
+        compendium.json.
+    motifs, members : pandas.DataFrame
+        compendium.tsv and members.tsv; text is text, empty where there is nothing.
+    """
+
+    folder: Path
+    summary: dict
+    motifs: pd.DataFrame
+    members: pd.DataFrame
+
+    def placements(self, output: str, method: str, fold: int | None) -> dict[str, Placement]:
+        """How the patterns of one folder lie on the motifs."""
+        width = dict(zip(self.motifs["motif"], self.motifs["width"], strict=True))
+        number = {motif: i for i, motif in enumerate(self.motifs["motif"])}
+        own = self.members[
+            (self.members["output"] == output)
+            & (self.members["method"] == method)
+            & (self.members["fold"] == ("" if fold is None else str(fold)))
+        ]
+        return {
+            row.pattern: Placement(number[row.motif], row.strand == "-", row.offset, width[row.motif])
+            for row in own.itertuples()
+        }
+
+
+def read_compendium(folder: str | os.PathLike) -> Compendium:
+    """Read a folder that `build_compendium` wrote.
+
+    Raises
+    ------
+    SeqliftError
+        If a file is missing, cannot be read or is of another format.
+    """
+    folder = Path(folder)
+    path = folder / "compendium.json"
+    try:
+        summary = json.loads(path.read_text(encoding="utf-8"))
+        if not isinstance(summary, dict) or summary.get("format") != FORMAT:
+            raise ValueError(f"its `format` is not {FORMAT!r}")
+        path = folder / "compendium.tsv"
+        motifs = _read_table(path, MOTIF_COLUMNS, {"members", "width", "seqlets", "hits", "regions"})
+        path = folder / "members.tsv"
+        members = _read_table(path, MEMBER_COLUMNS, {"offset", "seqlets", "hits", "regions"})
+        if not set(members["motif"]) <= set(motifs["motif"]):
+            raise ValueError("it names motifs that are not in compendium.tsv")
+    except FileNotFoundError:
+        raise SeqliftError(f"{path}: no such file; make the folder again with `seqlift compendium`") from None
+    except (OSError, ValueError) as error:
+        raise SeqliftError(f"{path}: cannot be read ({error}); make it again with `seqlift compendium`") from None
+    return Compendium(folder, summary, motifs, members)
+
+
+def _read_table(path: Path, columns: list[str], numbers: set[str]) -> pd.DataFrame:
+    """Whole numbers are numbers, everything else stays text."""
+    types = {column: np.int64 if column in numbers else str for column in columns}
+    return pd.read_csv(path, sep="\t", usecols=columns, dtype=types, keep_default_na=False)
