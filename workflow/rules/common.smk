@@ -80,6 +80,7 @@ RESULTS_VERSION = {
     "mutagenesis": 2,
     "tracks": 2,
     "motifs": 1,
+    "aggregate": 1,
     "truth": 2,
     "report": 3,
 }

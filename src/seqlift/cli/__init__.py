@@ -25,6 +25,7 @@ STAGES = {
     "motifs": "find, name and draw the patterns in the scores",
     "faithfulness": "hold the scores against the model that they explain: faithfulness.tsv",
     "compendium": "merge the patterns of all targets, methods and folds that are one motif",
+    "aggregate": "average the scores around any sites: heat map, profile and logo",
     "truth": "hold a run on simulated data against the planted truth: truth.json",
     "report": "write the self-contained report.html",
     "summary": "print where the results of a run are and its main numbers",

@@ -15,6 +15,7 @@ from seqlift.targets import Target, check_target
 
 SIMULATED_GENOME = "genome.fa"
 SIMULATED_PEAKS = ("both.bed", "GATA1.bed", "TAL1.bed")
+SIMULATED_SITES = (*SIMULATED_PEAKS, "truth.bed")
 """Files that `seqlift simulate` makes, relative to the config's `data_dir`."""
 
 SIGNAL_KEYS = ("signal", "signal_minus", "control", "control_minus")
@@ -361,9 +362,17 @@ def _check_files(config: dict, targets: Targets, directory: Path) -> Problems:
     checksums = [key for key in ("sha256", "md5", "md5_list") if key in _dict(genome.get("download"))]
     if len(checksums) > 1:
         yield "genome.download", f"has {' and '.join(checksums)}; keep one checksum"
+    yield from _check_sites(_dict(_dict(config.get("aggregate")).get("sites")), folder, data_dir, simulated)
     database = _dict(config.get("motifs")).get("database")
     if isinstance(database, str) and database.endswith(".meme") and not database.startswith("jaspar:"):
         yield from _check_file("motifs.database", database, directory / database, "")
+
+
+def _check_sites(sites: dict, folder: Path, data_dir: str, simulated: bool) -> Problems:
+    """The files to average around; those that `simulate` makes are not there yet."""
+    for name, path in sites.items():
+        if isinstance(path, str) and not (simulated and path in SIMULATED_SITES):
+            yield from _check_file(f"aggregate.sites.{name}", path, folder / path, f"data_dir is {data_dir!r}; ")
 
 
 def _check_other_files(config: dict, targets: Targets, folder: Path) -> Problems:

@@ -1,0 +1,13 @@
+"""What the bases around a set of sites contribute on average, without any motif discovery.
+
+Sites are any BED file of the user's: hits of a motif scan, transcription start sites, variants. Their scores are laid
+one above the other, each turned to its strand, and averaged: where the factor reads its motif the average stands out,
+as a profile along the positions, as a logo of the mean contribution of each base, and as a heat map that shows whether
+a few sites carry it or all. It is the aggregate plot of genomics (deepTools' reference-point profiles and the averaged
+contributions of BPNet, doi 10.1038/s41588-021-00782-6) with base resolution.
+"""
+
+from seqlift.aggregates.averaging import Aggregate, aggregate
+from seqlift.aggregates.writing import write_aggregate
+
+__all__ = ["Aggregate", "aggregate", "write_aggregate"]

@@ -1,0 +1,30 @@
+"""`seqlift aggregate`: the mean contribution around any sites."""
+
+import argparse
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Declare the flags."""
+    parser.add_argument("--scores", required=True, metavar="H5", help="score file of `seqlift attribute`")
+    parser.add_argument(
+        "--sites", required=True, metavar="BED", help="motif hits, transcription start sites, or any others"
+    )
+    parser.add_argument(
+        "--flank", type=int, default=50, metavar="BP", help="how far to look on either side (default: %(default)s)"
+    )
+    parser.add_argument("--output-prefix", required=True, metavar="P", help="writes P.tsv, P.json, P.svg and P.png")
+
+
+def run(arguments: argparse.Namespace) -> None:
+    """Average, write and say over how many sites."""
+    from seqlift.aggregates import aggregate, write_aggregate
+
+    result = aggregate(arguments.scores, arguments.sites, flank=arguments.flank)
+    files = write_aggregate(result, arguments.output_prefix)
+    summary = result.summary
+    print(
+        f"{files[0]}: {summary.used:,} of {summary.total:,} sites; {summary.outside:,} lie outside the scored regions"
+        + (f", {summary.cut:,} reach beyond one or hold N" if summary.cut else "")
+    )
+    if summary.message:
+        print(summary.message)
