@@ -23,6 +23,21 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     _add_scores(verify)
     verify.add_argument("--track", required=True, metavar="BW", help="bigWig of `seqlift tracks write`")
 
+    predicted = task("predicted", "lay the signal that a profile model expects in its peaks on the genome")
+    predicted.add_argument("--model", required=True, nargs="+", metavar="CKPT", help="model.ckpt, or one of each fold")
+    predicted.add_argument("--regions", required=True, metavar="TSV", help="regions.tsv.gz of `seqlift regions`")
+    predicted.add_argument("--summary", required=True, metavar="JSON", help="regions.json of `seqlift regions`")
+    predicted.add_argument("--genome", required=True, metavar="FASTA", help="the genome the regions lie on")
+    predicted.add_argument("--target", required=True, metavar="NAME", help="target of the model")
+    _add_overlap(predicted)
+    predicted.add_argument(
+        "--device", default="auto", choices=["auto", "cpu", "cuda"], help="auto: a GPU if there is one"
+    )
+    predicted.add_argument(
+        "--output", required=True, metavar="BW", help="bigWig to write, of the plus strand if of two"
+    )
+    predicted.add_argument("--output-minus", metavar="BW", help="that of the minus strand, if the model has both")
+
 
 def _add_scores(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--scores", required=True, metavar="H5", help="score file of `seqlift attribute`")
@@ -36,7 +51,7 @@ def _add_overlap(parser: argparse.ArgumentParser) -> None:
 
 def run(arguments: argparse.Namespace) -> None:
     """Do what is asked and say what came out."""
-    {"write": _write, "verify": _verify}[arguments.task](arguments)
+    {"write": _write, "verify": _verify, "predicted": _predict}[arguments.task](arguments)
 
 
 def _write(arguments: argparse.Namespace) -> None:
@@ -58,6 +73,24 @@ def _verify(arguments: argparse.Namespace) -> None:
 
     bases = verify_track(arguments.scores, arguments.track, minus=arguments.minus)
     print(f"{arguments.track}: all {bases:,} bp are those of {arguments.scores}, and no other base has a value")
+
+
+def _predict(arguments: argparse.Namespace) -> None:
+    from seqlift.tracks.predicted import write_predicted
+
+    summaries = write_predicted(
+        arguments.model,
+        arguments.regions,
+        arguments.summary,
+        arguments.genome,
+        target=arguments.target,
+        output=arguments.output,
+        output_minus=arguments.output_minus,
+        overlap=arguments.overlap,
+        device=arguments.device,
+    )
+    for path, summary in zip([arguments.output, arguments.output_minus], summaries, strict=False):
+        _print(path, summary)
 
 
 def _print(path: str, summary) -> None:

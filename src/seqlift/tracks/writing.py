@@ -44,6 +44,8 @@ class TrackSummary:
     bases_in_several_regions : int, bp where the policy decided
     chromosomes : dict of str to int, bp with a value on each chromosome that has any
     minimum, maximum : float, of the values
+    strand : str
+        Of a prediction of both strands: + or -.
     """
 
     format: str
@@ -60,6 +62,7 @@ class TrackSummary:
     chromosomes: dict[str, int]
     minimum: float
     maximum: float
+    strand: str = "."
 
 
 def write_track(
