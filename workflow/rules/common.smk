@@ -81,6 +81,7 @@ RESULTS_VERSION = {
     "tracks": 2,
     "motifs": 1,
     "aggregate": 1,
+    "faithfulness": 1,
     "truth": 2,
     "report": 3,
 }
@@ -202,6 +203,14 @@ def reference_file(wildcards):
     """The user's own references are an input, so that a changed file explains anew."""
     kind, _, path = config["attribution"][wildcards.method]["references"].partition(":")
     return path if kind == "fasta" else []
+
+
+def faithfulness_references(wildcards):
+    """The files of the user's own references of all methods, as bases are replaced by theirs."""
+    kinds = [config["attribution"][method]["references"] for method in METHODS]
+    return sorted(
+        {kind.partition(":")[2] for kind in kinds if kind.startswith("fasta:")}
+    )
 
 
 def download_flags(wildcards):

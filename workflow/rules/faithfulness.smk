@@ -1,3 +1,69 @@
 # Whether the explanations say what the model does.
 
-FAITHFULNESS_FILES = []
+FAITHFULNESS = f"{RUN}/faithfulness"
+
+
+rule judge_explanations:
+    input:
+        models=MODELS,
+        regions=f"{RUN}/regions.tsv.gz",
+        genome=GENOME,
+        references=faithfulness_references,
+        scores=expand(
+            f"{RUN}/scores/{{target}}.{{method}}.h5",
+            target=OUTPUTS,
+            method=METHODS,
+            allow_missing=True,
+        ),
+        truth=data_path(config, "truth.bed") if SIMULATED else [],
+    output:
+        table=report(
+            f"{FAITHFULNESS}/faithfulness.tsv",
+            caption="../report/faithfulness.rst",
+            category="Faithfulness",
+            labels={"length": "{length} bp", "what": "table"},
+        ),
+        curves=f"{FAITHFULNESS}/curves.tsv",
+        figure=report(
+            f"{FAITHFULNESS}/faithfulness.svg",
+            caption="../report/faithfulness.rst",
+            category="Faithfulness",
+            labels={"length": "{length} bp", "what": "curves"},
+        ),
+        png=f"{FAITHFULNESS}/faithfulness.png",
+        summary=f"{FAITHFULNESS}/faithfulness.json",
+    log:
+        f"{RUN}/logs/judge_explanations.log",
+    benchmark:
+        f"{RUN}/benchmarks/judge_explanations.tsv"
+    conda:
+        "../../environment.yml"
+    threads: 1
+    resources:
+        mem_mb=8000,
+        runtime=240,
+        gpu=GPUS,
+    params:
+        folder=subpath(output.table, parent=True),
+        truth=lambda wildcards, input: as_flags({"truth": input.truth or None}),
+        settings=as_flags(config["faithfulness"]),
+        version=RESULTS_VERSION["faithfulness"],
+    message:
+        "Holding the explanations against the model"
+    shell:
+        "seqlift faithfulness --model {input.models:q} --regions {input.regions:q} --genome {input.genome:q}"
+        " --scores {input.scores:q} {params.truth:q} {params.settings:q} --output-dir {params.folder:q}"
+        " 2>&1 | tee -i {log:q}"
+
+
+FAITHFULNESS_FILES = [
+    f"{FAITHFULNESS}/{name}"
+    for name in (
+        "faithfulness.tsv",
+        "curves.tsv",
+        "faithfulness.svg",
+        "faithfulness.png",
+        "faithfulness.json",
+    )
+    if config["faithfulness"]["max_regions"] > 0
+]
