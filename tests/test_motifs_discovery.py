@@ -2,7 +2,7 @@
 
 import gzip
 import json
-import shutil
+from dataclasses import asdict
 
 import h5py
 import numpy as np
@@ -14,8 +14,9 @@ from seqlift.cli import main
 from seqlift.errors import SeqliftError
 from seqlift.motifs.database import Database, read_meme
 from seqlift.motifs.discovery import discover
-from seqlift.motifs.modisco import SETTINGS, find_patterns
+from seqlift.motifs.folder import read_motifs
 from seqlift.motifs.output import PATTERN_COLUMNS, consensus
+from seqlift.motifs.settings import ModiscoSettings
 
 
 def known_motifs():
@@ -128,33 +129,30 @@ def test_a_seqlets_contribution_is_the_sum_over_its_bases(run):
         )
 
 
-def test_every_pattern_has_its_four_logos_and_the_summary_its_settings(run):
+def test_the_summary_says_what_was_searched_and_how(run):
     folder, *_ = run
     table = read_table(folder / "out")
-    logos = {path.name for path in (folder / "out/logos").iterdir()}
-    assert logos == {
-        f"{p}.{kind}.{form}" for p in table["pattern"] for kind in ("cwm", "pfm") for form in ("svg", "png")
-    }
     summary = json.loads((folder / "out/motifs.json").read_text())
-    assert summary["format"] == "seqlift motifs 2" and summary["target"] == "factor"
+    assert summary["format"] == "seqlift motifs 2" and summary["target"] == "factor" and summary["fold"] is None
     assert summary["seqlets"]["positive"] == table["seqlets"].sum() and summary["seqlets"]["negative"] == 0
     assert summary["settings"]["window"] == 120 and summary["settings"]["seed"] == 1  # regions are not longer
+    assert summary["settings"]["tfmodisco"] == asdict(ModiscoSettings())
     assert summary["database"] == {"name": "known", "release": "", "motifs": 62}
+    shares = summary["background"]
+    assert list(shares) == list("ACGT") and sum(shares.values()) == pytest.approx(1) and shares["A"] == shares["T"]
 
 
-def test_a_second_run_gives_the_same_files_and_clears_old_logos(run):
+def test_a_second_run_and_other_blocks_give_the_same_files(run, tmp_path, monkeypatch):
     folder, scores, *_ = run
-    shutil.copytree(folder / "out", folder / "again")
-    (folder / "again/logos/pos_77.cwm.svg").write_text("of an earlier run")
-    discover(scores, folder / "again", database=known_motifs())
+    monkeypatch.setattr("seqlift.motifs.discovery._ROWS", 7)
+    discover(scores, tmp_path / "again", database=known_motifs())
     first, second = (
-        {path.relative_to(folder / name): path.read_bytes() for path in (folder / name).rglob("*") if path.is_file()}
-        for name in ("out", "again")
+        {path.name: path.read_bytes() for path in place.iterdir()} for place in (folder / "out", tmp_path / "again")
     )
     assert first.keys() == second.keys()
-    for path, content in first.items():
-        if path.suffix != ".h5":  # HDF5 stores the time
-            assert content == second[path], path
+    for name, content in first.items():
+        if name != "modisco.h5":  # HDF5 stores the time
+            assert content == second[name], name
 
 
 def test_rows_of_tf_modiscos_file_are_rows_of_the_score_file(run):
@@ -177,7 +175,13 @@ def test_negative_patterns_and_the_middle_of_longer_regions(tmp_path):
     scores = rng.normal(0, 0.02, (300, 4, 200))
     scores[:, :, 40:160] = -hypothetical
     path = write_scores(tmp_path / "s.h5", place(300, 200), wide, scores)
+    with h5py.File(path, "r+") as file:
+        file.attrs["fold"] = 2
     summary = discover(path, tmp_path / "out", database=known_motifs(), window=120)
+    assert json.loads((tmp_path / "out/motifs.json").read_text())["fold"] == 2
+    # What lowers the output stands in a MEME file of its own.
+    assert list(read_meme(tmp_path / "out/patterns_negative.meme")) == list(read_table(tmp_path / "out")["pattern"])
+    assert "MOTIF" not in (tmp_path / "out/patterns.meme").read_text()
     table = read_table(tmp_path / "out")
     assert table["pattern"][0] == "neg_0" and table["name"][0] == "first" and table["mean_contribution"][0] < 0
     assert summary.seqlets["negative"] == table["seqlets"].sum() and summary.settings["window"] == 120
@@ -198,7 +202,7 @@ def nothing(tmp_path, sequences, hypothetical):
     assert list(read_table(tmp_path / "out").columns) == PATTERN_COLUMNS
     text = (tmp_path / "out/patterns.meme").read_text()
     assert text.startswith("MEME version 4") and "MOTIF" not in text
-    assert list((tmp_path / "out/logos").iterdir()) == []
+    assert (tmp_path / "out/patterns_negative.meme").read_text() == text
     with gzip.open(tmp_path / "out/seqlets.bed.gz", "rt") as handle:
         assert handle.read().startswith("#chrom\tstart\tend")
     with h5py.File(tmp_path / "out/modisco.h5") as file:
@@ -212,7 +216,7 @@ def test_where_nothing_is_found_the_message_says_why(tmp_path):
     sequences = one_hot(rng.integers(0, 4, (40, 100)))
     assert "all scores are zero" in nothing(tmp_path, sequences, np.zeros((40, 4, 100)))
     message = nothing(tmp_path, sequences, rng.normal(size=(40, 4, 100)))
-    assert "too few regions" in message and f"more than {SETTINGS['min_metacluster_size']} of a sign" in message
+    assert "too few regions" in message and f"more than {ModiscoSettings().min_metacluster_size} of a sign" in message
     assert "stand out" in nothing(tmp_path, sequences, np.full((40, 4, 100), 0.5))
     assert "stand out" in nothing(tmp_path, sequences, np.abs(rng.normal(size=(40, 4, 100))))
     assert "all scores are zero" in nothing(tmp_path, one_hot(np.full((5, 100), 4)), np.zeros((5, 4, 100)))
@@ -222,16 +226,6 @@ def test_seqlets_that_are_all_different_make_no_pattern_and_a_message(tmp_path):
     rng = np.random.default_rng(0)
     sequences = one_hot(rng.integers(0, 4, (600, 100)))
     assert "too unlike each other" in nothing(tmp_path, sequences, rng.normal(size=(600, 4, 100)))
-
-
-def test_the_order_of_regions_is_a_sample_not_the_order_of_the_file():
-    """With room for few seqlets, those used come from all over the file."""
-    sequences, hypothetical, _ = planted(300, 100, motifs=(FIRST,), noise=0.01)
-    found = find_patterns(sequences, hypothetical.astype(np.float32), max_seqlets=120, seed=1)
-    rows = np.concatenate([pattern.rows for pattern in found.patterns])
-    assert len(rows) <= 120 and np.histogram(rows, bins=3, range=(0, 300))[0].min() > 0.2 * len(rows)
-    other = find_patterns(sequences, hypothetical.astype(np.float32), max_seqlets=120, seed=2)
-    assert set(rows) != set(np.concatenate([pattern.rows for pattern in other.patterns]))
 
 
 def test_what_cannot_be_searched_is_refused(tmp_path):
@@ -249,9 +243,39 @@ def test_what_cannot_be_searched_is_refused(tmp_path):
     refuse(r"`max_seqlets` \(=20\) must be more than 100", max_seqlets=20)
     refuse(r"`threshold` \(=0\) must be above 0", threshold=0)
     refuse(r"'jaspar:fish' does not exist", database="jaspar:fish")
+
+    sequences, hypothetical = one_hot(rng.integers(0, 4, (3, 60))), rng.normal(size=(3, 4, 60))
+    path = write_scores(tmp_path / "long.h5", place(3, 60), sequences, hypothetical)
     with h5py.File(path, "r+") as file:
-        file["shap/seq"][2, 0, 0] = np.nan
-    refuse(r"1 regions have scores that are not finite, the first is 'region_2'")
+        file["shap/seq"][2, 0, 30] = np.nan
+    refuse(r"long.h5: the hypothetical contributions of row 2 are not finite")
+    path = write_scores(tmp_path / "actual.h5", place(3, 60), sequences, sequences * hypothetical)
+    refuse(r"actual.h5: `shap/seq` is zero at all bases that are not in the sequence: these are contributions, not hyp")
+    path = write_scores(tmp_path / "unknown.h5", place(3, 60), sequences, hypothetical)
+    with h5py.File(path, "r+") as file:
+        file.attrs["hypothetical"] = "unknown"
+    refuse(r"unknown.h5: its hypothetical contributions are unknown")
+
+
+def test_settings_of_tf_modisco_are_checked_by_name_and_used(run, tmp_path, capsys):
+    _, scores, *_ = run
+    command = ["motifs", "--scores", str(scores), "--database", "jaspar:fungi", "--output-dir", str(tmp_path / "out")]
+
+    def refuse(message, *pairs):
+        assert main([*command, "--tfmodisco", *pairs]) == 1
+        assert message in capsys.readouterr().err and not (tmp_path / "out").exists()
+
+    refuse("'core' is no setting of TF-MoDISco; there are sliding_window_size", "core=3")
+    refuse("`n_leiden_runs` (='many') must be a whole number", "n_leiden_runs=many")
+    refuse("`flank_size` (=0) must be at least 1", "flank_size=0")
+    refuse("`target_seqlet_fdr` (=1.0) must be between 0 and 1", "target_seqlet_fdr=1")
+    refuse("`min_metacluster_size` (=5) must be at least 20", "min_metacluster_size=5")
+    refuse("`min_passing_windows_frac` (=0.5) must not be larger", "min_passing_windows_frac=0.5")
+    refuse("`window` (=200) must be at least 220", "trim_to_window_size=200", "initial_flank_to_add=0")
+    refuse("need 130 bp, but only 120 bp of each region", "sliding_window_size=100")
+    assert main([*command, "--tfmodisco", "trim_to_window_size=16", "initial_flank_to_add=1"]) == 0
+    patterns = read_motifs(tmp_path / "out").patterns
+    assert patterns and all(pattern.frequencies.shape == (4, 18) for pattern in patterns)
 
 
 def test_the_command_prints_what_it_found_and_what_is_wrong(run, tmp_path, capsys):

@@ -1,4 +1,4 @@
-"""`seqlift motifs`: find, name and draw the patterns in a score file."""
+"""`seqlift motifs`: find and name the patterns in a score file."""
 
 import argparse
 
@@ -17,7 +17,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         type=int,
         default=2000,
         metavar="N",
-        help="most seqlets of each sign that are clustered; more find rarer motifs, slower (default: %(default)s)",
+        help="most seqlets of each sign that are clustered, the strongest; more find rarer motifs, slower "
+        "(default: %(default)s)",
     )
     parser.add_argument(
         "--window",
@@ -34,9 +35,19 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         help="largest p-value, calibrated and corrected for many patterns, that gives a name (default: %(default)s)",
     )
     parser.add_argument(
-        "--seed", type=int, default=1, help="of the order of regions and of the null (default: %(default)s)"
+        "--seed",
+        type=int,
+        default=1,
+        help="of shuffled patterns, and of the regions from which thresholds are learnt (default: %(default)s)",
     )
-    parser.add_argument("--output-dir", required=True, metavar="DIR", help="folder for patterns, logos and motifs.json")
+    parser.add_argument(
+        "--tfmodisco",
+        nargs="+",
+        default=[],
+        metavar="NAME=VALUE",
+        help="settings of TF-MoDISco by its own names, such as n_leiden_runs=50 (docs/motifs.md)",
+    )
+    parser.add_argument("--output-dir", required=True, metavar="DIR", help="folder for the patterns and motifs.json")
 
 
 def run(arguments: argparse.Namespace) -> None:
@@ -44,6 +55,7 @@ def run(arguments: argparse.Namespace) -> None:
     import pandas as pd
 
     from seqlift.motifs.discovery import discover
+    from seqlift.motifs.settings import parse_settings
 
     summary = discover(
         arguments.scores,
@@ -53,6 +65,7 @@ def run(arguments: argparse.Namespace) -> None:
         window=arguments.window,
         threshold=arguments.threshold,
         seed=arguments.seed,
+        tfmodisco=parse_settings(arguments.tfmodisco),
     )
     print(f"{summary.target} {summary.method}: {summary.patterns} patterns in {summary.regions} regions")
     if summary.message:

@@ -1,13 +1,13 @@
-"""From a score file to named patterns with logos: the whole stage.
+"""From a score file to named patterns: the whole stage.
 
-The hypothetical contributions in the middle of the regions go to TF-MoDISco (`modisco`); its patterns are cut to their
-informative part, compared with known motifs and named where the likeness means something (`naming`), turned the way
-their motif reads, drawn (`logos`) and written (`output`).
+The strongest seqlets in the middle of the regions (`seqlets`) go to TF-MoDISco (`modisco`); its patterns are cut to
+their informative part, compared with known motifs and named where the likeness means something (`naming`), turned the
+way their motif reads, and written (`output`). Their logos are a stage of their own (`drawing`).
 """
 
 import json
 import os
-import shutil
+from collections.abc import Iterator
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
@@ -18,12 +18,13 @@ from seqlift.files import replacing
 from seqlift.motifs import modisco
 from seqlift.motifs.database import Database, load_database
 from seqlift.motifs.folder import FORMAT
-from seqlift.motifs.logos import information_content, pattern_figure, save_figure
 from seqlift.motifs.naming import SHUFFLES, name_patterns
 from seqlift.motifs.output import NamedPattern, orient, trimmed, write_meme, write_seqlets, write_table
+from seqlift.motifs.seqlets import Seqlets, choose_seqlets
+from seqlift.motifs.settings import ModiscoSettings
 from seqlift.scores import Scores, open_scores
 
-_ROWS = 4096  # rows of a score file read at once
+_ROWS = 2048  # rows of a score file in memory at once
 
 
 @dataclass(frozen=True)
@@ -42,6 +43,8 @@ class MotifSummary:
         How many there are, and how many got a name.
     message : str
         Why nothing was found and what to try; "" if something was.
+    background : dict of str to float
+        Shares of A C G T in the parts that were searched, both strands taken together.
     settings : dict
         Of this stage and of TF-MoDISco. `window` is the number of bp searched, `offset` how far from the start of
         each region they begin: modisco.h5 counts from there.
@@ -58,6 +61,7 @@ class MotifSummary:
     patterns: int
     named: int
     message: str
+    background: dict[str, float]
     settings: dict
     database: dict
 
@@ -71,8 +75,9 @@ def discover(
     window: int = 200,
     threshold: float = 0.01,
     seed: int = 1,
+    tfmodisco: ModiscoSettings | None = None,
 ) -> MotifSummary:
-    """Find, name and draw the patterns in a score file; all files of `output` are written to `output_dir`.
+    """Find and name the patterns in a score file; all files of `output` are written to `output_dir`.
 
     Parameters
     ----------
@@ -80,12 +85,13 @@ def discover(
     database : str, path-like or Database
         `jaspar:<group>`, the path of a MEME file, or one already loaded.
     max_seqlets : int
-        Most positive, and most negative, seqlets clustered.
+        Most positive, and most negative, seqlets clustered: the strongest of all regions.
     window : int, bp
         So many bp in the middle of each region are searched; all of a region that is not longer.
     threshold : float
         Largest q that gives a pattern a name.
     seed : int
+    tfmodisco : ModiscoSettings, optional
 
     Returns
     -------
@@ -94,18 +100,25 @@ def discover(
     Raises
     ------
     SeqliftError
-        If a file is missing or wrong, a setting is out of range, scores are not finite, or regions are too short.
+        If a file is missing or wrong, a setting is out of range, scores are not finite or not hypothetical, or regions
+        are too short.
     """
-    _check_settings(max_seqlets, window, threshold)
+    settings = tfmodisco or ModiscoSettings()
+    _check_settings(max_seqlets, window, threshold, settings)
     known = database if isinstance(database, Database) else load_database(database)
-    folder = Path(output_dir)
     with open_scores(score_path) as scores:
-        target, method = str(scores.attributes["target"]), str(scores.attributes["method"])
-        fold = int(scores.attributes["fold"]) if "fold" in scores.attributes else None
-        sequences, hypothetical, offset = _read_middle(scores, window)
-        contributions = _read_contributions(scores)
-        coords = scores.coords
-    found = modisco.find_patterns(sequences, hypothetical, max_seqlets=max_seqlets, seed=seed, offset=offset)
+        attributes, coords = scores.attributes, scores.coords
+        if attributes.get("hypothetical") == "unknown":
+            raise SeqliftError(
+                f"{score_path}: its hypothetical contributions are unknown (attribute `hypothetical`), and TF-MoDISco "
+                "clusters by them; explain the model with `seqlift attribute`, or convert a file that has them"
+            )
+        middle = _Middle(scores, window, settings)
+        try:
+            seqlets = choose_seqlets(middle, len(coords), settings=settings, max_seqlets=max_seqlets, seed=seed)
+        except SeqliftError as error:
+            raise SeqliftError(f"{score_path}: {error}") from None
+    found = modisco.find_patterns(seqlets, settings=settings, offset=middle.offset)
     matches = name_patterns([trimmed(one) for one in found.patterns], known, threshold=threshold, seed=seed)
     patterns = [orient(one, match) for one, match in zip(found.patterns, matches, strict=True)]
     used = {
@@ -114,78 +127,88 @@ def discover(
     }
     summary = MotifSummary(
         format=FORMAT,
-        target=target,
-        method=method,
-        fold=fold,
+        target=str(attributes["target"]),
+        method=str(attributes["method"]),
+        fold=int(attributes["fold"]) if "fold" in attributes else None,
         regions=len(coords),
-        seqlets={**used, "found_positive": found.positive, "found_negative": found.negative},
+        seqlets={**used, "found_positive": seqlets.positive, "found_negative": seqlets.negative},
         patterns=len(patterns),
         named=sum(one.match.named for one in patterns),
-        message="" if patterns else _why_nothing(hypothetical, found),
+        message="" if patterns else _why_nothing(len(coords), seqlets, settings),
+        background=dict(zip("ACGT", _background(seqlets.composition), strict=True)),
         settings={
             "max_seqlets": max_seqlets,
-            "window": sequences.shape[2],
-            "offset": offset,
+            "window": middle.width,
+            "offset": middle.offset,
             "threshold": threshold,
             "seed": seed,
             "shuffles": SHUFFLES,
-            "tfmodisco": modisco.SETTINGS,
+            "tfmodisco": asdict(settings),
         },
         database={"name": known.name, "release": known.release, "motifs": len(known.ids)},
     )
-    _write(folder, summary, patterns, found, sequences, coords, contributions)
+    _write(Path(output_dir), summary, patterns, found, seqlets, coords)
     return summary
 
 
-def _check_settings(max_seqlets: int, window: int, threshold: float) -> None:
-    least = modisco.SETTINGS["min_metacluster_size"]
+def _check_settings(max_seqlets: int, window: int, threshold: float, settings: ModiscoSettings) -> None:
+    least = settings.min_metacluster_size
     if max_seqlets <= least:
         raise SeqliftError(
-            f"`max_seqlets` (={max_seqlets}) must be more than {least}: TF-MoDISco does not cluster fewer seqlets"
+            f"`max_seqlets` (={max_seqlets}) must be more than {least}: TF-MoDISco does not cluster fewer seqlets "
+            "(its `min_metacluster_size`)"
         )
-    if window < modisco.SHORTEST:
-        raise SeqliftError(f"`window` (={window}) must be at least {modisco.SHORTEST} bp, the room TF-MoDISco needs")
+    if window < settings.shortest:
+        raise SeqliftError(f"`window` (={window}) must be at least {settings.shortest} bp, the room TF-MoDISco needs")
     if not 0 < threshold <= 1:
         raise SeqliftError(f"`threshold` (={threshold}) must be above 0 and at most 1: it is a corrected p-value")
 
 
-def _read_middle(scores: Scores, window: int) -> tuple[np.ndarray, np.ndarray, int]:
-    """Sequences (N, 4, W) int8 and hypothetical contributions (N, 4, W) float32 of the middle, and where it starts."""
-    n, _, length = scores.sequences.shape
-    if n == 0:
-        raise SeqliftError(f"{scores.path}: holds no regions, so there are no motifs to find")
-    width = min(window, length)
-    start = (length - width) // 2
-    sequences, hypothetical = np.empty((n, 4, width), np.int8), np.empty((n, 4, width), np.float32)
-    for row in range(0, n, _ROWS):
-        rows = slice(row, row + _ROWS)
-        sequences[rows] = scores.sequences[rows, :, start : start + width]
-        hypothetical[rows] = scores.hypothetical[rows, :, start : start + width]
-    bad = np.flatnonzero(~np.isfinite(hypothetical).all(axis=(1, 2)))
-    if len(bad):
-        raise SeqliftError(
-            f"{scores.path}: {len(bad)} regions have scores that are not finite, the first is "
-            f"{scores.coords['name'].iloc[bad[0]]!r} (row {bad[0]}); make the file again with `seqlift attribute`"
-        )
-    return sequences, hypothetical, start
+class _Middle:
+    """The middle of all regions of a score file, block by block, as often as it is gone through.
+
+    Attributes
+    ----------
+    offset, width : int, bp
+        Where it starts, from the start of the region, and how wide it is.
+    """
+
+    def __init__(self, scores: Scores, window: int, settings: ModiscoSettings):
+        n, _, length = scores.sequences.shape
+        if n == 0:
+            raise SeqliftError(f"{scores.path}: holds no regions, so there are no motifs to find")
+        self.width = min(window, length)
+        self.offset = (length - self.width) // 2
+        self._scores = scores
+        if self.width < settings.shortest:
+            raise SeqliftError(
+                f"TF-MoDISco's windows need {settings.shortest} bp, but only {length} bp of each region are there; "
+                "make longer regions (`lengths`), or narrower patterns (`motifs: tfmodisco`)"
+            )
+
+    def __iter__(self) -> Iterator[tuple[np.ndarray, np.ndarray]]:
+        part = slice(self.offset, self.offset + self.width)
+        for row in range(0, len(self._scores.sequences), _ROWS):
+            rows = slice(row, row + _ROWS)
+            yield self._scores.sequences[rows, :, part], self._scores.hypothetical[rows, :, part]
 
 
-def _read_contributions(scores: Scores) -> np.ndarray:
-    """Contribution of the base that is there, (N, L) float32."""
-    n = len(scores.contributions)
-    return np.concatenate([scores.contributions[row : row + _ROWS].sum(axis=1) for row in range(0, n, _ROWS)])
+def _background(composition: np.ndarray) -> list[float]:
+    """Shares of A C G T on both strands, from counts on one; 1/4 each where there are only N."""
+    both = composition + composition[::-1]
+    return (both / both.sum()).round(6).tolist() if both.any() else [0.25] * 4
 
 
-def _why_nothing(hypothetical: np.ndarray, found: modisco.Discovery) -> str:
+def _why_nothing(n: int, seqlets: Seqlets, settings: ModiscoSettings) -> str:
     """What the person who finds no logos needs to know."""
-    n, least = len(hypothetical), modisco.SETTINGS["min_metacluster_size"]
-    if not hypothetical.any():
+    least = settings.min_metacluster_size
+    if seqlets.silent:
         return (
             "No patterns: all scores are zero, so the model's output does not depend on the sequence. "
             "Look at its AUROC and training curve, and train it again."
         )
-    counts = f"{found.positive} positive and {found.negative} negative"
-    if max(found.positive, found.negative) <= least:
+    counts = f"{seqlets.positive} positive and {seqlets.negative} negative"
+    if max(seqlets.positive, seqlets.negative) <= least:
         return (
             f"No patterns: in {n} regions {counts} stretches stand out from the background of the scores, and "
             f"TF-MoDISco clusters only more than {least} of a sign. Either there are too few regions (raise "
@@ -194,34 +217,25 @@ def _why_nothing(hypothetical: np.ndarray, found: modisco.Discovery) -> str:
         )
     return (
         f"No patterns: in {n} regions {counts} stretches stand out, but they are too unlike each other to form a "
-        "cluster of 20. The scores may be noisy (look at the AUROC; use more references), the regions too few (raise "
-        "`attribution: max_regions`), or each motif too rare among the seqlets used (raise `motifs: max_seqlets`)."
+        f"cluster of {settings.final_min_cluster_size}. The scores may be noisy (look at the AUROC; use more "
+        "references), the regions too few (raise `attribution: max_regions`), or each motif too rare among the seqlets "
+        "used (raise `motifs: max_seqlets`)."
     )
 
 
-def _write(folder, summary, patterns: list[NamedPattern], found, sequences, coords, contributions) -> None:
+def _write(folder: Path, summary: MotifSummary, patterns: list[NamedPattern], found, seqlets: Seqlets, coords) -> None:
     """All files; motifs.json last, so that a folder with it is whole."""
     from modiscolite.io import save_hdf5
 
     folder.mkdir(parents=True, exist_ok=True)
     (folder / "motifs.json").unlink(missing_ok=True)
-    shutil.rmtree(folder / "logos", ignore_errors=True)  # of patterns that an earlier run had
-    (folder / "logos").mkdir()
     with replacing(folder / "modisco.h5") as temporary:
         save_hdf5(temporary, *found.results, summary.settings["window"])
-    background = sequences.sum(axis=(0, 2), dtype=float)
-    background += background[::-1]
-    write_meme(
-        patterns, background / background.sum() if background.any() else np.full(4, 0.25), folder / "patterns.meme"
-    )
+    background = np.array(list(summary.background.values()))
+    for name, sign in (("patterns.meme", "pos"), ("patterns_negative.meme", "neg")):
+        write_meme([one for one in patterns if one.pattern.name.startswith(sign)], background, folder / name)
     write_table(patterns, folder / "patterns.tsv")
-    write_seqlets(patterns, coords, contributions, folder / "seqlets.bed.gz")
-    for one in patterns:
-        logos = {
-            "cwm": pattern_figure(one.contributions, ylabel="contribution"),
-            "pfm": pattern_figure(information_content(one.frequencies), ylabel="bits", limits=(0, 2)),
-        }
-        for kind, figure in logos.items():
-            save_figure(figure, folder / "logos" / f"{one.pattern.name}.{kind}")
+    contributions = (seqlets.sequences * seqlets.hypothetical).sum(axis=1) if patterns else np.empty((0, 0))
+    write_seqlets(patterns, coords, seqlets.rows, contributions, summary.settings["offset"], folder / "seqlets.bed.gz")
     with replacing(folder / "motifs.json") as temporary:
         temporary.write_text(json.dumps(asdict(summary), indent=2) + "\n", encoding="utf-8")

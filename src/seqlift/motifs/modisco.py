@@ -4,9 +4,10 @@ Seqlets are short stretches whose contributions stand out from the rest of the r
 their hypothetical contributions and clusters those that look alike; a pattern is the mean of a cluster. Positive
 patterns raise the model's output, negative ones lower it.
 
-The package reports nothing when it finds nothing, and takes the first seqlets of the file when there are more than it
-may use. Here the regions are put in a seeded random order first, so that the seqlets used are a sample of all regions
-and not those of the first chromosomes; numbers of rows in the results are those of the score file again.
+Its command takes seqlets in file order where there are more than it may use, and reports nothing when it finds nothing.
+Here it is given seqlets that were chosen by their strength (`seqlets`) and only the regions that hold them, so that its
+memory and time depend on the number of seqlets and not on that of the regions; numbers of rows in the results are
+those of the score file again.
 """
 
 import contextlib
@@ -18,28 +19,9 @@ import numba
 import numpy as np
 from numba.core.dispatcher import Dispatcher
 
-from seqlift.errors import SeqliftError
 from seqlift.motifs.folder import base_frequencies
-
-# TF-MoDISco's settings: those of its own command line, but for those with a reason.
-CORE = 20  # bp, the part of a seqlet that is scored
-FLANK = 5  # bp on either side of the core
-SETTINGS = {
-    "sliding_window_size": CORE,
-    "flank_size": FLANK,
-    "target_seqlet_fdr": 0.05,
-    "min_metacluster_size": 100,
-    # Its patterns of 30 + 2 × 10 bp lose seqlets near the ends of a region, half of them in regions of 200 bp.
-    # 24 + 2 × 3 bp hold nearly all known motifs.
-    "trim_to_window_size": 24,
-    "initial_flank_to_add": 3,
-    "final_flank_to_add": 0,
-    # Its 500 neighbours are meant for 20,000 seqlets; of 2,000 a quarter of all would count as neighbours. Clustering
-    # runs to convergence; the better of two runs rarely differs. Both together halve the time.
-    "nearest_neighbors_to_compute": 250,
-    "n_leiden_runs": 1,
-}
-SHORTEST = 50  # bp; a pattern takes 30 bp and needs room to lie in different places
+from seqlift.motifs.seqlets import Seqlets
+from seqlift.motifs.settings import ModiscoSettings
 
 
 @dataclass(frozen=True)
@@ -81,69 +63,73 @@ class Discovery:
     ----------
     patterns : tuple of Pattern
         Positive ones, then negative ones, each by falling number of seqlets.
-    positive, negative : int
-        Seqlets that stood out, before `max_seqlets` cut them.
     results : tuple
         The package's own two lists of patterns, for its own file format.
     """
 
     patterns: tuple[Pattern, ...]
-    positive: int
-    negative: int
     results: tuple
 
 
-def find_patterns(
-    sequences: np.ndarray, hypothetical: np.ndarray, *, max_seqlets: int, seed: int, offset: int = 0
-) -> Discovery:
-    """Run TF-MoDISco on one thread; the same input and seed give the same patterns.
+def find_patterns(seqlets: Seqlets, *, settings: ModiscoSettings, offset: int = 0) -> Discovery:
+    """Cluster seqlets by TF-MoDISco on one thread; the same input gives the same patterns.
 
     Parameters
     ----------
-    sequences : numpy.ndarray, shape (N, 4, W), one-hot
-    hypothetical : numpy.ndarray, shape (N, 4, W), float32, finite
-    max_seqlets : int
-        Most positive, and most negative, seqlets used.
-    seed : int
-        Of the order of the regions; TF-MoDISco fixes its own seeds.
+    seqlets : Seqlets
+    settings : ModiscoSettings
     offset : int, bp
-        What to add to positions to count from the start of the region, if only its middle is given.
+        What to add to positions to count from the start of the region, if only its middle was searched.
 
     Returns
     -------
     Discovery
-
-    Raises
-    ------
-    SeqliftError
-        If the sequences are too short for TF-MoDISco's windows.
     """
-    length = sequences.shape[2]
-    if length < SHORTEST:
-        raise SeqliftError(
-            f"TF-MoDISco's windows need {SHORTEST} bp, but only {length} bp of each region are searched; "
-            "make longer regions (`lengths`), or raise `motifs: window` (--window)"
-        )
-    order = np.random.default_rng(seed).permutation(len(sequences))
-    tracks = sequences[order].transpose(0, 2, 1), hypothetical[order].transpose(0, 2, 1)  # (N, W, 4)
-    one_hot, scores = (np.ascontiguousarray(track, np.float32) for track in tracks)
+    if len(seqlets.rows) == 0:
+        return Discovery((), (None, None))
+    from modiscolite.core import TrackSet
+
+    one_hot, scores = (
+        np.ascontiguousarray(values.transpose(0, 2, 1), np.float32)  # (K, W, 4)
+        for values in (seqlets.sequences, seqlets.hypothetical)
+    )
+    tracks = TrackSet(one_hot=one_hot, contrib_scores=one_hot * scores, hypothetical_contribs=scores)
     _keep_compiled()
     with _one_thread():
-        positive, negative = _count_seqlets(one_hot, scores)
-        if max(positive, negative) <= SETTINGS["min_metacluster_size"]:
-            return Discovery((), positive, negative, (None, None))
-        from modiscolite.tfmodisco import TFMoDISco
-
-        results = TFMoDISco(one_hot, scores, max_seqlets_per_metacluster=max_seqlets, **SETTINGS)
-    results = tuple(sorted(found, key=lambda one: -len(one.seqlets)) if found else None for found in results)
+        results = tuple(_cluster(seqlets, tracks, sign, settings) for sign in (1, -1))
     for seqlet in {id(seqlet): seqlet for seqlet in _all_seqlets(results)}.values():
-        seqlet.example_idx = int(order[seqlet.example_idx])
+        seqlet.example_idx = int(seqlets.rows[seqlet.example_idx])
     patterns = [
         _pattern(f"{sign}_{i}", found, offset)
         for sign, several in zip(("pos", "neg"), results, strict=True)
         for i, found in enumerate(several or ())
     ]
-    return Discovery(tuple(patterns), positive, negative, results)
+    return Discovery(tuple(patterns), results)
+
+
+def _cluster(seqlets: Seqlets, tracks, sign: int, settings: ModiscoSettings) -> list | None:
+    """TF-MoDISco's patterns of one sign, most seqlets first; None if there are too few seqlets."""
+    from modiscolite.core import Seqlet
+    from modiscolite.tfmodisco import seqlets_to_patterns
+
+    chosen = np.flatnonzero(np.sign(seqlets.sums) == sign)
+    if len(chosen) <= settings.min_metacluster_size:
+        return None
+    length = settings.sliding_window_size + 2 * settings.flank_size
+    places = zip(seqlets.regions[chosen].tolist(), seqlets.starts[chosen].tolist(), strict=True)
+    found = seqlets_to_patterns(
+        tracks.create_seqlets([Seqlet(region, start, start + length, False) for region, start in places]),
+        track_set=tracks,
+        track_signs=sign,
+        min_overlap_while_sliding=0.7,
+        nearest_neighbors_to_compute=settings.nearest_neighbors_to_compute,
+        n_leiden_runs=settings.n_leiden_runs,
+        trim_to_window_size=settings.trim_to_window_size,
+        initial_flank_to_add=settings.initial_flank_to_add,
+        final_flank_to_add=settings.final_flank_to_add,
+        final_min_cluster_size=settings.final_min_cluster_size,
+    )
+    return sorted(found, key=lambda pattern: -len(pattern.seqlets)) if found else None
 
 
 @functools.cache
@@ -170,31 +156,6 @@ def _one_thread() -> Iterator[None]:
         yield
     finally:
         numba.set_num_threads(threads)
-
-
-def _count_seqlets(one_hot: np.ndarray, scores: np.ndarray) -> tuple[int, int]:
-    """How many stretches stand out, positive and negative, by TF-MoDISco's own first step."""
-    from modiscolite.extract_seqlets import extract_seqlets
-
-    contributions = (one_hot * scores).sum(axis=2)
-    windows = np.lib.stride_tricks.sliding_window_view(contributions, CORE, axis=1).sum(axis=2)
-    if np.ptp(windows) == 0:
-        return 0, 0
-    if windows.min() >= 0 or windows.max() <= 0:
-        # It needs both signs to tell signal from background, and divides by zero without.
-        return 0, 0
-    seqlets, threshold = extract_seqlets(
-        attribution_scores=contributions,
-        window_size=CORE,
-        flank=FLANK,
-        suppress=CORE // 2 + FLANK,
-        target_fdr=SETTINGS["target_seqlet_fdr"],
-        min_passing_windows_frac=0.03,
-        max_passing_windows_frac=0.2,
-        weak_threshold_for_counting_sign=0.8,
-    )
-    sums = np.array([contributions[s.example_idx, s.start + FLANK : s.end - FLANK].sum() for s in seqlets], dtype=float)
-    return int((sums > threshold).sum()), int((sums < -threshold).sum())
 
 
 def _all_seqlets(results: tuple) -> Iterator:

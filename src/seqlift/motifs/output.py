@@ -5,11 +5,11 @@ file                what
 ==================  ================================================================================================
 modisco.h5          TF-MoDISco's own file, readable by `modisco report`, Fi-NeMo and their like
 patterns.tsv        one row a pattern, see `PATTERN_COLUMNS`
-patterns.meme       minimal MEME 4: the PFMs, trimmed and oriented, in the order of the table, nsites = seqlets,
-                    background = base composition of the regions searched
+patterns.meme       minimal MEME 4: the PFMs of the positive patterns, trimmed and oriented, in the order of the table,
+                    nsites = seqlets, background = base composition of the regions searched
+patterns_negative.meme  the same of the negative patterns: a sequence that lowers the output is no motif of the target
 seqlets.bed.gz      one line a seqlet: the bases that lie under the trimmed pattern, see `write_seqlets`
 motifs.json         what was searched and how, and why nothing was found if so
-logos/<pattern>.*   {cwm,pfm}.{svg,png}
 ==================  ================================================================================================
 """
 
@@ -189,7 +189,12 @@ def write_meme_entries(
 
 
 def write_seqlets(
-    patterns: Sequence[NamedPattern], coords: pd.DataFrame, contributions, path: str | os.PathLike
+    patterns: Sequence[NamedPattern],
+    coords: pd.DataFrame,
+    searched: np.ndarray,
+    contributions: np.ndarray,
+    offset: int,
+    path: str | os.PathLike,
 ) -> None:
     """Write seqlets.bed.gz, sorted by chromosome, start, end and pattern.
 
@@ -202,8 +207,12 @@ def write_seqlets(
     patterns : sequence of NamedPattern
     coords : pandas.DataFrame
         Of the score file.
-    contributions : array, shape (N, L)
-        Contribution of the base that is there, for the rows of `coords`.
+    searched : numpy.ndarray, shape (K,), int
+        Rows of `coords` that hold seqlets, rising.
+    contributions : numpy.ndarray, shape (K, W)
+        Contribution of the base that is there, in the part of these regions that was searched.
+    offset : int, bp
+        Where that part starts, from the start of the region.
     path : path-like
     """
     totals = np.concatenate([np.zeros((len(contributions), 1)), np.cumsum(contributions, axis=1, dtype=float)], axis=1)
@@ -213,6 +222,7 @@ def write_seqlets(
         width = one.pattern.contributions.shape[1]
         start = one.pattern.starts + np.where(reverse, width - one.end, one.start)
         region = coords.iloc[rows]
+        held, begin = np.searchsorted(searched, rows), start - offset
         tables.append(
             pd.DataFrame(
                 {
@@ -222,7 +232,7 @@ def write_seqlets(
                     "pattern": one.pattern.name,
                     "score": 0,
                     "strand": np.where(reverse ^ one.flipped, "-", "+"),
-                    "contribution": totals[rows, start + one.end - one.start] - totals[rows, start],
+                    "contribution": totals[held, begin + one.end - one.start] - totals[held, begin],
                     "region": region["name"].to_numpy(),
                 }
             )

@@ -11,6 +11,8 @@ from seqlift.motifs.database import Database
 from seqlift.motifs.modisco import find_patterns
 from seqlift.motifs.naming import name_patterns
 from seqlift.motifs.output import trimmed
+from seqlift.motifs.seqlets import choose_seqlets
+from seqlift.motifs.settings import ModiscoSettings
 
 
 def compile_kernels() -> int:
@@ -23,8 +25,10 @@ def compile_kernels() -> int:
     for row, start in enumerate(rng.integers(20, length - width - 20, n)):
         codes[row, start : start + width] = motif
         hypothetical[row, motif, start + np.arange(width)] += 1
-    sequences = codes[:, None, :] == np.arange(4)[None, :, None]
-    patterns = find_patterns(sequences, hypothetical, max_seqlets=1000, seed=0).patterns
+    sequences = (codes[:, None, :] == np.arange(4)[None, :, None]).astype(np.int8)
+    settings = ModiscoSettings()
+    seqlets = choose_seqlets([(sequences, hypothetical)], n, settings=settings, max_seqlets=1000, seed=0)
+    patterns = find_patterns(seqlets, settings=settings).patterns
     ids = tuple(str(i) for i in range(40))
     known = Database("", "", ids, ids, tuple(rng.dirichlet([0.3] * 4, 8).T for _ in ids))
     name_patterns([trimmed(pattern) for pattern in patterns], known, shuffles=50)

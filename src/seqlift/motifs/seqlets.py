@@ -1,0 +1,219 @@
+"""Seqlets: the short stretches whose contributions stand out, chosen by their strength over all regions.
+
+TF-MoDISco (Shrikumar et al., arXiv 1811.00416) slides a window over the contributions, learns from the sums what
+background looks like (a Laplace distribution around their mode), and keeps the windows beyond it at a false discovery
+rate. Its implementation holds all regions in memory and, where there are more seqlets than it may cluster, takes the
+first of the file. Here the rule is the same and the regions go by in blocks, twice: once to learn the thresholds, from
+all windows or a random million of them, once to keep the strongest seqlets of either sign. What stays in memory is one
+block and the regions of the seqlets kept, at most two for each of `max_seqlets`, however many regions there are.
+"""
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+
+import numpy as np
+
+from seqlift.errors import SeqliftError
+from seqlift.motifs.settings import ModiscoSettings
+
+WINDOWS = 1_000_000  # from so many, at most, thresholds are learnt: TF-MoDISco's own number
+_WEAK = 0.8  # TF-MoDISco's `weak_threshold_for_counting_sign`
+
+
+@dataclass(frozen=True)
+class Seqlets:
+    """The strongest seqlets, and the regions that hold them; W bp are searched in each region.
+
+    Attributes
+    ----------
+    rows : numpy.ndarray, shape (K,), int
+        Rows of the score file that hold a chosen seqlet, rising.
+    sequences : numpy.ndarray, shape (K, 4, W), int8, one-hot
+    hypothetical : numpy.ndarray, shape (K, 4, W), float32
+    regions : numpy.ndarray, shape (S,), int
+        Index into `rows` of each seqlet. The strongest come first.
+    starts : numpy.ndarray, shape (S,), int
+        Where the seqlet, its core with flanks, starts: bp from the start of the part that was searched.
+    sums : numpy.ndarray, shape (S,)
+        Contribution summed over the core; the sign says to which patterns it goes.
+    positive, negative : int
+        Stretches that stood out, before `max_seqlets` cut them.
+    composition : numpy.ndarray, shape (4,), int
+        Bases A C G T in the parts of all regions that were searched.
+    silent : bool
+        All scores are zero.
+    """
+
+    rows: np.ndarray
+    sequences: np.ndarray
+    hypothetical: np.ndarray
+    regions: np.ndarray
+    starts: np.ndarray
+    sums: np.ndarray
+    positive: int
+    negative: int
+    composition: np.ndarray
+    silent: bool
+
+
+@dataclass(frozen=True)
+class _Survey:
+    """What the first pass learns: window sums of a sample of regions, and what all regions have together."""
+
+    sums: np.ndarray  # (n, windows)
+    composition: np.ndarray
+    silent: bool
+
+
+def choose_seqlets(
+    blocks: Iterable[tuple[np.ndarray, np.ndarray]],
+    n_regions: int,
+    *,
+    settings: ModiscoSettings,
+    max_seqlets: int,
+    seed: int,
+) -> Seqlets:
+    """The `max_seqlets` strongest positive, and as many negative, seqlets.
+
+    Parameters
+    ----------
+    blocks : iterable that can be gone through twice
+        Sequences, shape (n, 4, W) one-hot, and hypothetical contributions, shape (n, 4, W), of the regions in turn.
+        How they are cut into blocks makes no difference.
+    n_regions : int
+    settings : ModiscoSettings
+    max_seqlets : int
+    seed : int
+        Of the sample from which the thresholds are learnt, where there are more than `WINDOWS` windows.
+
+    Raises
+    ------
+    SeqliftError
+        If hypothetical contributions are not finite, or are zero wherever a base is not there.
+    """
+    survey = _survey(blocks, n_regions, settings.sliding_window_size, seed)
+    kept = _Strongest(max_seqlets)
+    thresholds = _thresholds(survey.sums, settings)
+    if thresholds is not None:
+        first = 0
+        for sequences, hypothetical in blocks:
+            found = _extract((sequences * hypothetical).sum(axis=1), thresholds, settings)
+            kept.add(first, sequences, hypothetical, *found)
+            first += len(sequences)
+    return kept.result(survey)
+
+
+def _survey(blocks, n_regions: int, core: int, seed: int) -> _Survey:
+    order = np.random.default_rng(seed).permutation(n_regions)
+    sampled, sums, first = np.zeros(n_regions, bool), [], 0
+    composition, silent, hypothetical_given = np.zeros(4, int), True, False
+    for sequences, hypothetical in blocks:
+        bad = np.flatnonzero(~np.isfinite(hypothetical).all(axis=(1, 2)))
+        if len(bad):
+            raise SeqliftError(
+                f"the hypothetical contributions of row {first + bad[0]} are not finite numbers; make the score file "
+                "again with `seqlift attribute`"
+            )
+        if first == 0:
+            windows = sequences.shape[2] - core + 1
+            sampled[order[: max(1, WINDOWS // windows)]] = True
+        contributions = sequences * hypothetical
+        silent &= not hypothetical.any()
+        hypothetical_given |= bool((hypothetical != contributions).any())
+        composition += sequences.sum(axis=(0, 2), dtype=int)
+        sums.append(_window_sums(contributions.sum(axis=1)[sampled[first : first + len(sequences)]], core))
+        first += len(sequences)
+    if not (silent or hypothetical_given):
+        raise SeqliftError(
+            "`shap/seq` is zero at all bases that are not in the sequence: these are contributions, not hypothetical "
+            "contributions, and TF-MoDISco needs what the other bases would contribute; store those in `shap/seq`"
+        )
+    return _Survey(np.concatenate(sums), composition, silent)
+
+
+def _window_sums(contributions: np.ndarray, core: int) -> np.ndarray:
+    """Contribution (n, W) summed over each window of `core` bp, (n, W - core + 1)."""
+    totals = np.pad(np.cumsum(contributions, axis=1, dtype=float), ((0, 0), (1, 0)))
+    return totals[:, core:] - totals[:, :-core]
+
+
+def _thresholds(sums: np.ndarray, settings: ModiscoSettings) -> tuple[float, float, float] | None:
+    """Least sum of a positive seqlet, largest of a negative one, and the least |sum| that gives a seqlet its sign.
+
+    By TF-MoDISco's own functions. None where the windows do not have both signs: signal cannot be told from background.
+    """
+    from modiscolite.extract_seqlets import _isotonic_thresholds, _laplacian_null, _refine_thresholds
+
+    if sums.min() >= 0 or sums.max() <= 0:
+        return None
+    values = sums.ravel()
+    upper, lower = np.sort(values[values >= 0]), np.sort(values[values < 0])[::-1]
+    above, below = _laplacian_null(track=sums, window_size=settings.sliding_window_size, num_to_samp=10_000)
+    fdr = settings.target_seqlet_fdr
+    positive, negative = _refine_thresholds(
+        vals=np.concatenate([upper, lower]),
+        pos_threshold=_isotonic_thresholds(upper, above, increasing=True, target_fdr=fdr),
+        neg_threshold=_isotonic_thresholds(lower, below, increasing=False, target_fdr=fdr),
+        min_passing_windows_frac=settings.min_passing_windows_frac,
+        max_passing_windows_frac=settings.max_passing_windows_frac,
+    )
+    sizes = np.sort(np.abs(values))
+    rank = min(np.searchsorted(sizes, abs(positive)), np.searchsorted(sizes, abs(negative))) / len(sizes)
+    return float(positive), float(negative), float(sizes[int(min(rank - 0.0001, _WEAK) * len(sizes))])
+
+
+def _extract(contributions: np.ndarray, thresholds, settings: ModiscoSettings) -> tuple[np.ndarray, ...]:
+    """Rows, starts and sums of all seqlets of a block: in each region the strongest window, then the next apart."""
+    from modiscolite.extract_seqlets import _iterative_extract_seqlets
+
+    positive, negative, weak = thresholds
+    core, flank = settings.sliding_window_size, settings.flank_size
+    sums = _window_sums(contributions, core)
+    passing = np.where((sums >= positive) | (sums <= negative), np.abs(sums), -np.inf)
+    passing[:, :flank] = passing[:, passing.shape[1] - flank :] = -np.inf  # a seqlet has flanks inside the region
+    found = _iterative_extract_seqlets(passing, window_size=core, flank=flank, suppress=core // 2 + flank)
+    rows = np.array([seqlet.example_idx for seqlet in found], int)
+    starts = np.array([seqlet.start for seqlet in found], int)
+    size = sums[rows, starts + flank]
+    signed = np.abs(size) > weak
+    return rows[signed], starts[signed], size[signed]
+
+
+class _Strongest:
+    """The strongest seqlets of the regions that went by, and the regions that hold them."""
+
+    def __init__(self, most: int):
+        self._most, self._found = most, [0, 0]  # of positive, of negative ones
+        self._seqlets = np.empty((3, 0))  # row of the score file, start, sum
+        self._regions: dict[int, tuple[np.ndarray, np.ndarray]] = {}
+
+    def add(self, first: int, sequences, hypothetical, rows, starts, sums) -> None:
+        """Take in the seqlets of a block whose first region is row `first` of the score file."""
+        together = np.hstack([self._seqlets, [rows + first, starts, sums]])
+        row, start, size = together
+        order = np.lexsort((start, row, -np.abs(size)))
+        signs = order[size[order] > 0], order[size[order] < 0]
+        self._found = [old + int((sums * sign > 0).sum()) for old, sign in zip(self._found, (1, -1), strict=True)]
+        self._seqlets = together[:, np.concatenate([several[: self._most] for several in signs])]
+        held = set(self._seqlets[0].astype(int).tolist())
+        self._regions = {row: region for row, region in self._regions.items() if row in held}
+        for i in range(len(sequences)):
+            if first + i in held:
+                self._regions[first + i] = sequences[i].copy(), hypothetical[i].copy()
+
+    def result(self, survey: _Survey) -> Seqlets:
+        row, start, size = self._seqlets
+        rows = np.array(sorted(self._regions), int)
+        pairs = [self._regions[row] for row in rows.tolist()]
+        return Seqlets(
+            rows=rows,
+            sequences=np.array([sequence for sequence, _ in pairs], np.int8),
+            hypothetical=np.array([scores for _, scores in pairs], np.float32),
+            regions=np.searchsorted(rows, row.astype(int)),
+            starts=start.astype(int),
+            sums=size,
+            positive=self._found[0],
+            negative=self._found[1],
+            composition=survey.composition,
+            silent=survey.silent,
+        )
