@@ -26,6 +26,7 @@ STAGES = {
     "faithfulness": "hold the scores against the model that they explain: faithfulness.tsv",
     "compendium": "merge the patterns of all targets, methods and folds that are one motif",
     "aggregate": "average the scores around any sites: heat map, profile and logo",
+    "grammar": "find which motifs stand together, in which order and how far apart: grammar.tsv",
     "truth": "hold a run on simulated data against the planted truth: truth.json",
     "report": "write the self-contained report.html",
     "summary": "print where the results of a run are and its main numbers",

@@ -1,0 +1,41 @@
+"""`seqlift grammar`: which motifs stand together in a region, in which order and how far apart."""
+
+import argparse
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Declare the flags."""
+    parser.add_argument("--compendium", required=True, metavar="DIR", help="folder of `seqlift compendium`")
+    parser.add_argument(
+        "--motifs", nargs="+", required=True, metavar="DIR", help="folders of motifs that it was made of, with hits"
+    )
+    parser.add_argument(
+        "--scores", nargs="+", required=True, metavar="H5", help="their score files: which regions there are"
+    )
+    parser.add_argument(
+        "--max-spacing",
+        type=int,
+        default=150,
+        metavar="BP",
+        help="distances of two motifs up to this are tried one by one (default: %(default)s)",
+    )
+    parser.add_argument("--output-dir", required=True, metavar="DIR", help="folder for grammar.tsv and its picture")
+
+
+def run(arguments: argparse.Namespace) -> None:
+    """Find the grammar and print the pairs that stand out."""
+    from seqlift.motifs.grammar import find_grammar
+
+    table = find_grammar(
+        arguments.compendium,
+        arguments.motifs,
+        arguments.scores,
+        arguments.output_dir,
+        max_spacing=arguments.max_spacing,
+    )
+    out = table[(table["q"] <= 0.05) | (table["orientation_q"] <= 0.05) | (table["spacing_q"] <= 0.05)]
+    print(f"{len(table)} pairs of motifs (by output and method), {len(out)} with a q of at most 0.05")
+    if len(out):
+        columns = ["output", "method", "motif_a", "motif_b", "name_a", "name_b", "together", "enrichment", "q"]
+        columns += ["orientation", "orientation_q", "spacing", "spacing_orientation", "spacing_q"]
+        print(out.sort_values("q")[columns].head(30).to_string(index=False, float_format="{:.3g}".format, na_rep="-"))

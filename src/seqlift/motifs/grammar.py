@@ -1,0 +1,228 @@
+"""The grammar of motifs: which ones stand together in a region more often than chance, in which order, how far apart.
+
+The sites come from the hits of each output and method, through the compendium, so that a motif is the same one
+everywhere. `grammar_pairs` says what is counted and against which null, `grammar_figure` draws it. What it shows is how
+the model reads its regions, which were chosen for their peaks: no proof that proteins meet.
+
+Written to `motifs/compendium/`: grammar.tsv (one row for each output, method and pair of motifs, see `COLUMNS`),
+grammar.svg and grammar.png.
+"""
+
+import os
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+from scipy import stats
+
+from seqlift.errors import SeqliftError
+from seqlift.files import replacing
+from seqlift.motifs.compendium import Compendium, read_compendium
+from seqlift.motifs.compendium_sites import motif_sites, read_hits
+from seqlift.motifs.folder import MotifFolder, read_motifs
+from seqlift.motifs.grammar_figure import LeadingPair, draw_grammar
+from seqlift.motifs.grammar_pairs import (
+    MotifSites,
+    arrangement,
+    count_together,
+    pairs_apart,
+    spacing_of_pairs,
+)
+from seqlift.motifs.logos import save_figure
+from seqlift.scores import open_scores
+
+LEAST_REGIONS = 20  # with each of two motifs, below which a pair is not looked at
+
+# Columns of grammar.tsv. Of `regions` that were searched, `regions_a` and `regions_b` have a site of each motif and
+# `together` both, apart from each other; `expected` by chance, `enrichment` their quotient. Orientation and spacing
+# (bp, from the middle of motif_a to that of motif_b in the direction of motif_a) are those that stand out most, empty
+# below 20 pairs; `spacing_count` regions have motif_b at exactly that distance and in `spacing_orientation`,
+# `spacing_expected` by chance. Each p is corrected for the orientations and distances tried within the row, each q for
+# all rows (Benjamini & Hochberg 1995). motif_a and motif_b may be the same: two sites of one motif.
+COLUMNS = [
+    "output",
+    "method",
+    "motif_a",
+    "motif_b",
+    "name_a",
+    "name_b",
+    "regions",
+    "regions_a",
+    "regions_b",
+    "together",
+    "expected",
+    "enrichment",
+    "p",
+    "q",
+    "orientation",
+    "orientation_p",
+    "orientation_q",
+    "spacing",
+    "spacing_orientation",
+    "spacing_count",
+    "spacing_expected",
+    "spacing_p",
+    "spacing_q",
+]
+
+
+@dataclass(frozen=True)
+class SearchedRegions:
+    """Regions of one score file: where each starts, by name."""
+
+    output: str
+    method: str
+    fold: int | None
+    start: pd.Series
+
+
+def find_grammar(
+    compendium_dir: str | os.PathLike,
+    folders: Iterable[str | os.PathLike],
+    score_paths: Iterable[str | os.PathLike],
+    output_dir: str | os.PathLike,
+    *,
+    max_spacing: int = 150,
+) -> pd.DataFrame:
+    """Count pairs of motifs in the regions of every output and method, test them, and write table and figure.
+
+    Parameters
+    ----------
+    compendium_dir : path-like
+        Of `build_compendium`.
+    folders : iterable of path-like
+        The folders of motifs that it was made of, with their hits.
+    score_paths : iterable of path-like
+        Their score files: which regions there are, also those without hits.
+    output_dir : path-like
+    max_spacing : int, bp
+        Distances up to this are tried one by one.
+
+    Returns
+    -------
+    pandas.DataFrame
+        grammar.tsv, numbers as numbers.
+
+    Raises
+    ------
+    SeqliftError
+        If a file is missing or wrong, a folder has no score file, or hits are of other regions than the scores.
+    """
+    if max_spacing < 1:
+        raise SeqliftError(f"`max_spacing` (={max_spacing}) must be at least 1 bp")
+    compendium = read_compendium(compendium_dir)
+    searched = {(one.output, one.method, one.fold): one for one in map(_read_regions, score_paths)}
+    read = [read_motifs(folder) for folder in folders]
+    rows, leading = [], []
+    for source in sorted({_source(one)[:2] for one in read}):
+        folds = [one for one in read if _source(one)[:2] == source]
+        sites, regions = _sites(folds, compendium, searched)
+        own_rows, own_leading = _pairs(sites, regions, max_spacing)
+        rows += [{"output": source[0], "method": source[1], **row} for row in own_rows]
+        leading += [LeadingPair(*source, **one) for one in own_leading]
+    table = _table(rows, compendium)
+    figure = draw_grammar(table, leading, max_spacing)
+    with replacing(Path(output_dir) / "grammar.tsv") as temporary:
+        table.to_csv(temporary, sep="\t", index=False, lineterminator="\n", float_format="%.6g")
+    save_figure(figure, Path(output_dir) / "grammar")
+    return table
+
+
+def _source(one: MotifFolder) -> tuple[str, str, int | None]:
+    return one.summary["target"], one.summary["method"], one.summary.get("fold")
+
+
+def _read_regions(path: str | os.PathLike) -> SearchedRegions:
+    with open_scores(path) as scores:
+        attributes, coords = scores.attributes, scores.coords
+    fold = attributes.get("fold")
+    start = pd.Series(coords["start"].to_numpy(), index=coords["name"].astype(str))
+    return SearchedRegions(
+        str(attributes["target"]), str(attributes["method"]), None if fold is None else int(fold), start
+    )
+
+
+def _sites(
+    folders: Sequence[MotifFolder], compendium: Compendium, searched: dict[tuple, SearchedRegions]
+) -> tuple[dict[str, MotifSites], int]:
+    """Sites of each motif by one output and method, over all folds, and how many regions were searched."""
+    parts, n_regions = [], 0
+    for one in sorted(folders, key=lambda one: -1 if _source(one)[2] is None else _source(one)[2]):
+        source = _source(one)
+        if source not in searched:
+            raise SeqliftError(
+                f"{one.folder}: there is no score file of {source[0]!r} by {source[1]}"
+                f"{'' if source[2] is None else f', fold {source[2]}'} among --scores; name the one that the motifs "
+                "were found in"
+            )
+        start = searched[source].start
+        path = one.folder / "hits.bed.gz"
+        sites = motif_sites(read_hits(one.folder)[0], compendium.placements(*source), path)
+        number = start.index.get_indexer(sites["region"].cat.categories)
+        if (number < 0).any():
+            name = sites["region"].cat.categories[number < 0][0]
+            raise SeqliftError(
+                f"{path}: has hits in the region {name!r}, which is not among those of the score file; "
+                "make the hits anew with `seqlift hits`"
+            )
+        row = number[sites["region"].cat.codes]
+        sites["start"] -= start.to_numpy()[row]
+        parts.append(sites.assign(region=row + n_regions))
+        n_regions += len(start)
+    sites = pd.concat(parts).sort_values(["motif", "region", "start"], kind="stable")
+    names, widths = compendium.motifs["motif"], compendium.motifs["width"]
+    return {
+        names[motif]: MotifSites(
+            width=int(widths[motif]),
+            region=own["region"].to_numpy(int),
+            start=own["start"].to_numpy(int),
+            forward=(own["strand"] == "+").to_numpy(),
+            size=own["contribution"].abs().to_numpy(),
+        )
+        for motif, own in sites.groupby("motif")
+    }, n_regions
+
+
+_LEADING = 6  # pairs whose distances are drawn
+
+
+def _pairs(sites: dict[str, MotifSites], n_regions: int, max_spacing: int) -> tuple[list[dict], list[dict]]:
+    """One row for each pair of motifs that enough regions have, and the pairs whose distances stand out most."""
+    frequent = [name for name, one in sites.items() if len(np.unique(one.region)) >= LEAST_REGIONS]
+    rows, leading = [], []
+    for i, first in enumerate(frequent):
+        for second in frequent[i:]:
+            a, b = sites[first], sites[second]
+            of_a, of_b = pairs_apart(a, b)
+            counts = count_together(a, b, of_a, n_regions)
+            row = {
+                "motif_a": first,
+                "motif_b": second,
+                "regions": n_regions,
+                **vars(counts),
+                "enrichment": counts.together / counts.expected,
+            }
+            spacing = spacing_of_pairs(a, b, of_a, of_b) if len(of_a) else None
+            found = arrangement(spacing, max_spacing) if spacing else None
+            if found:
+                row |= vars(found)
+                leading.append({"motif_a": first, "motif_b": second, "p": found.spacing_p, "spacing": spacing})
+                leading = sorted(leading, key=lambda one: one["p"])[:_LEADING]
+            rows.append(row)
+    return rows, leading
+
+
+def _table(rows: list[dict], compendium: Compendium) -> pd.DataFrame:
+    """All rows with names and q-values."""
+    table = pd.DataFrame(rows).reindex(columns=COLUMNS)
+    name = dict(zip(compendium.motifs["motif"], compendium.motifs["name"], strict=True))
+    for side in ("a", "b"):
+        table[f"name_{side}"] = table[f"motif_{side}"].map(name)
+    for key in ("", "orientation_", "spacing_"):
+        tested = table[f"{key}p"].notna()
+        p = table.loc[tested, f"{key}p"].to_numpy(float)
+        table[f"{key}q"] = np.nan
+        table.loc[tested, f"{key}q"] = stats.false_discovery_control(p) if len(p) else p
+    return table.astype({"spacing_count": "Int64"})
