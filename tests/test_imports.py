@@ -25,7 +25,7 @@ ORDER = [
     {"training"},
     {"scores"},
     {"attribution"},
-    {"tracks"},
+    {"save", "tracks"},
     {"interchange"},
     {"motifs"},
     {"aggregates"},

@@ -16,6 +16,9 @@ _PUBLIC = {
     "InteriorGradients": "seqlift.attribution.interior_gradients",
     "mutagenesis": "seqlift.attribution.mutagenesis",
     "Mutagenesis": "seqlift.attribution.mutagenesis",
+    "save_scores": "seqlift.save",
+    "write_track": "seqlift.tracks",
+    "find_motifs": "seqlift.motifs.discovery",
     "SeqliftError": "seqlift.errors",
 }
 __all__ = ["__version__", *_PUBLIC]
