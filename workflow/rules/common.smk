@@ -80,6 +80,8 @@ RESULTS_VERSION = {
     "mutagenesis": 2,
     "tracks": 2,
     "motifs": 1,
+    "compendium": 1,
+    "grammar": 1,
     "aggregate": 1,
     "faithfulness": 1,
     "truth": 2,
@@ -211,6 +213,18 @@ def faithfulness_references(wildcards):
     return sorted(
         {kind.partition(":")[2] for kind in kinds if kind.startswith("fasta:")}
     )
+
+
+def hit_beds(wildcards):
+    """Hits to show in a genome browser; their rules come after those of the tracks."""
+    beds = [file for file in HIT_FILES if file.endswith(".bed.gz")]
+    return expand(beds, length=wildcards.length)
+
+
+def gene_file(wildcards):
+    """The user's genes, where there are any."""
+    genes = config["report"].get("genes")
+    return data_path(config, genes) if genes else []
 
 
 def download_flags(wildcards):

@@ -1,3 +1,98 @@
 # One entry for each motif of all targets and methods, and which motifs stand together.
 
+COMPENDIUM = f"{RUN}/motifs/compendium"
+SOUGHT = expand(MOTIFS, target=OUTPUTS, method=METHODS, allow_missing=True)
+
+
+rule build_compendium:
+    input:
+        motifs=[f"{folder}/motifs.json" for folder in SOUGHT],
+        hits=[f"{folder}/hits.json" for folder in SOUGHT],
+        database=motif_database,
+    output:
+        table=report(
+            f"{COMPENDIUM}/compendium.tsv",
+            caption="../report/compendium.rst",
+            category="Motifs",
+            subcategory="Compendium",
+            labels={"length": "{length} bp"},
+        ),
+        members=f"{COMPENDIUM}/members.tsv",
+        usage=f"{COMPENDIUM}/usage.tsv",
+        positions=f"{COMPENDIUM}/positions.tsv",
+        meme=f"{COMPENDIUM}/compendium.meme",
+        negative=f"{COMPENDIUM}/compendium_negative.meme",
+        summary=f"{COMPENDIUM}/compendium.json",
+        logos=directory(f"{COMPENDIUM}/logos"),
+    log:
+        f"{RUN}/logs/build_compendium.log",
+    benchmark:
+        f"{RUN}/benchmarks/build_compendium.tsv"
+    conda:
+        "../../environment.yml"
+    threads: 1
+    resources:
+        mem_mb=4000,
+        runtime=120,
+    params:
+        motifs=SOUGHT,
+        folder=subpath(output.table, parent=True),
+        naming=as_flags(
+            {
+                "database": config["motifs"]["database"],
+                "naming_threshold": config["motifs"]["threshold"],
+                "seed": config["motifs"]["seed"],
+            }
+        ),
+        settings=as_flags(config["compendium"]),
+        version=RESULTS_VERSION["compendium"],
+    message:
+        "Merging the patterns of all targets and methods"
+    shell:
+        "seqlift compendium --motifs {params.motifs:q} {params.naming:q} {params.settings:q}"
+        " --output-dir {params.folder:q} > {log:q} 2>&1"
+
+
+rule find_grammar:
+    input:
+        compendium=rules.build_compendium.output.summary,
+        hits=rules.build_compendium.input.hits,
+        scores=expand(
+            f"{RUN}/scores/{{target}}.{{method}}.h5",
+            target=OUTPUTS,
+            method=METHODS,
+            allow_missing=True,
+        ),
+    output:
+        table=f"{COMPENDIUM}/grammar.tsv",
+        figure=report(
+            f"{COMPENDIUM}/grammar.svg",
+            caption="../report/grammar.rst",
+            category="Motifs",
+            subcategory="Grammar",
+            labels={"length": "{length} bp"},
+        ),
+        png=f"{COMPENDIUM}/grammar.png",
+    log:
+        f"{RUN}/logs/find_grammar.log",
+    benchmark:
+        f"{RUN}/benchmarks/find_grammar.tsv"
+    conda:
+        "../../environment.yml"
+    threads: 1
+    resources:
+        mem_mb=4000,
+        runtime=60,
+    params:
+        motifs=SOUGHT,
+        folder=subpath(output.table, parent=True),
+        settings=as_flags(config["grammar"]),
+        version=RESULTS_VERSION["grammar"],
+    message:
+        "Looking for motifs that stand together"
+    shell:
+        "seqlift grammar --compendium {params.folder:q} --motifs {params.motifs:q} --scores {input.scores:q}"
+        " {params.settings:q} --output-dir {params.folder:q} > {log:q} 2>&1"
+
+
 COMPENDIUM_FILES = []

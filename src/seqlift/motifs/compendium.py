@@ -232,7 +232,7 @@ def _write(
 def _background(folders: list[MotifFolder]) -> np.ndarray:
     """Shares of A C G T, mean over all regions in which motifs were sought."""
     regions = np.array([one.summary["regions"] for one in folders], float)
-    shares = np.array([one.summary.get("background", [0.25] * 4) for one in folders])
+    shares = np.array([[one.summary["background"][base] for base in "ACGT"] for one in folders])
     return regions @ shares / regions.sum() if regions.any() else np.full(4, 0.25)
 
 
