@@ -7,6 +7,8 @@ WITH_ERRORS = [
     not in ("uniform", "background", "zeros")
 ]
 
+STRANDED = HEAD == "profile" and any(target["signal_minus"] for target in TARGETS)
+
 CONTRIBUTION_TRACKS = expand(
     f"{RUN}/tracks/{{target}}.{{method}}.bw",
     target=OUTPUTS,
@@ -24,7 +26,24 @@ DIFFERENCE_TRACKS = (
     if config["tracks"]["difference"]
     else []
 )
-TRACK_FILES = [*CONTRIBUTION_TRACKS, *ERROR_TRACKS, *DIFFERENCE_TRACKS]
+PREDICTED_TRACKS = (
+    expand(
+        f"{RUN}/tracks/{{experiment}}.predicted{{strand}}.bw",
+        experiment=[target["name"] for target in TARGETS],
+        strand=["", ".minus"] if STRANDED else [""],
+        allow_missing=True,
+    )
+    if HEAD == "profile"
+    else []
+)
+BIGWIGS = [
+    *CONTRIBUTION_TRACKS,
+    *ERROR_TRACKS,
+    *DIFFERENCE_TRACKS,
+    *PREDICTED_TRACKS,
+]
+SESSION = f"{RUN}/tracks/igv_session.xml"
+TRACK_FILES = [*BIGWIGS, SESSION]
 
 
 rule write_track:
@@ -107,3 +126,75 @@ rule write_difference_track:
     shell:
         "seqlift tracks write --scores {input.scores:q} --minus {input.minus:q} --genome-sizes {input.summary:q}"
         " --overlap {params.overlap:q} --output {output.track:q} 2> {log:q}"
+
+
+rule predict_track:
+    input:
+        models=MODELS,
+        regions=f"{RUN}/regions.tsv.gz",
+        summary=f"{RUN}/regions.json",
+        genome=GENOME,
+    output:
+        track=f"{RUN}/tracks/{{experiment}}.predicted.bw",
+        note=f"{RUN}/tracks/{{experiment}}.predicted.bw.json",
+        minus=[f"{RUN}/tracks/{{experiment}}.predicted.minus.bw"] if STRANDED else [],
+        minus_note=(
+            [f"{RUN}/tracks/{{experiment}}.predicted.minus.bw.json"]
+            if STRANDED
+            else []
+        ),
+    log:
+        f"{RUN}/logs/predict_track/{{experiment}}.log",
+    benchmark:
+        f"{RUN}/benchmarks/predict_track/{{experiment}}.tsv"
+    wildcard_constraints:
+        experiment="|".join(re.escape(target["name"]) for target in TARGETS),
+    conda:
+        "../../environment.yml"
+    threads: 1
+    resources:
+        mem_mb=8000,
+        runtime=60,
+        gpu=GPUS,
+    params:
+        minus=lambda wildcards, output: (
+            ["--output-minus", *output.minus] if STRANDED else []
+        ),
+        overlap=config["tracks"]["overlap"],
+        version=RESULTS_VERSION["tracks"],
+    message:
+        "Laying the predicted signal of {wildcards.experiment} on the genome"
+    shell:
+        "seqlift tracks predicted --model {input.models:q} --regions {input.regions:q} --summary {input.summary:q}"
+        " --genome {input.genome:q} --target {wildcards.experiment:q} --overlap {params.overlap:q}"
+        " --output {output.track:q} {params.minus:q} 2> {log:q}"
+
+
+rule write_session:
+    input:
+        genome=GENOME,
+        tracks=BIGWIGS,
+        peaks=[target["peaks"] for target in TARGETS],
+        hits=hit_beds,
+        genes=gene_file,
+    output:
+        session=SESSION,
+        genome=[f"{RUN}/tracks/genome.2bit"] if GENOME.endswith((".gz", ".bgz")) else [],
+    log:
+        f"{RUN}/logs/write_session.log",
+    benchmark:
+        f"{RUN}/benchmarks/write_session.tsv"
+    conda:
+        "../../environment.yml"
+    threads: 1
+    resources:
+        mem_mb=4000,
+        runtime=30,
+    params:
+        genes=lambda wildcards, input: ["--genes", input.genes] if input.genes else [],
+        version=RESULTS_VERSION["tracks"],
+    message:
+        "Writing a session of IGV"
+    shell:
+        "seqlift tracks session --genome {input.genome:q} --tracks {input.tracks:q} --peaks {input.peaks:q}"
+        " --hits {input.hits:q} {params.genes:q} --output {output.session:q} 2> {log:q}"

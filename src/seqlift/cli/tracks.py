@@ -9,34 +9,40 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Declare the flags of each task."""
     tasks = parser.add_subparsers(dest="task", metavar="TASK", required=True)
 
-    def task(name: str, text: str) -> argparse.ArgumentParser:
-        return tasks.add_parser(name, help=text, description=text)
+    def task(name: str, text: str, function) -> argparse.ArgumentParser:
+        command = tasks.add_parser(name, help=text, description=text)
+        command.set_defaults(function=function)
+        return command
 
-    write = task("write", "lay a score file on the genome")
+    write = task("write", "lay a score file on the genome", _write)
     _add_scores(write)
     write.add_argument("--value", choices=VALUES, default=VALUES[0], help="what to show (default: %(default)s)")
     write.add_argument("--genome-sizes", required=True, metavar="FILE", help="regions.json, or the FASTA, for sizes")
     _add_overlap(write)
     write.add_argument("--output", required=True, metavar="BW", help="bigWig to write; <BW>.json is written beside it")
 
-    verify = task("verify", "hold a track against its score file, base by base")
+    verify = task("verify", "hold a track against its score file, base by base", _verify)
     _add_scores(verify)
     verify.add_argument("--track", required=True, metavar="BW", help="bigWig of `seqlift tracks write`")
 
-    predicted = task("predicted", "lay the signal that a profile model expects in its peaks on the genome")
+    predicted = task("predicted", "lay the signal that a profile model expects in its peaks on the genome", _predict)
     predicted.add_argument("--model", required=True, nargs="+", metavar="CKPT", help="model.ckpt, or one of each fold")
     predicted.add_argument("--regions", required=True, metavar="TSV", help="regions.tsv.gz of `seqlift regions`")
     predicted.add_argument("--summary", required=True, metavar="JSON", help="regions.json of `seqlift regions`")
     predicted.add_argument("--genome", required=True, metavar="FASTA", help="the genome the regions lie on")
     predicted.add_argument("--target", required=True, metavar="NAME", help="target of the model")
     _add_overlap(predicted)
-    predicted.add_argument(
-        "--device", default="auto", choices=["auto", "cpu", "cuda"], help="auto: a GPU if there is one"
-    )
-    predicted.add_argument(
-        "--output", required=True, metavar="BW", help="bigWig to write, of the plus strand if of two"
-    )
+    predicted.add_argument("--device", default="auto", choices=["auto", "cpu", "cuda"], help="auto: a GPU if any")
+    predicted.add_argument("--output", required=True, metavar="BW", help="bigWig to write; of two strands, the plus")
     predicted.add_argument("--output-minus", metavar="BW", help="that of the minus strand, if the model has both")
+
+    session = task("session", "write a session of IGV, which opens tracks, peaks and hits over the genome", _session)
+    session.add_argument("--genome", required=True, metavar="FASTA", help="the genome the tracks lie on")
+    session.add_argument("--tracks", required=True, nargs="+", metavar="BW", help="bigWigs of this command")
+    session.add_argument("--peaks", nargs="*", default=[], metavar="BED", help="peak files")
+    session.add_argument("--hits", nargs="*", default=[], metavar="BED", help="hits.bed.gz of `seqlift hits`")
+    session.add_argument("--genes", metavar="FILE", help="genes as BED, GFF3 or GTF")
+    session.add_argument("--output", required=True, metavar="XML", help="session to write; paths are relative to it")
 
 
 def _add_scores(parser: argparse.ArgumentParser) -> None:
@@ -51,50 +57,33 @@ def _add_overlap(parser: argparse.ArgumentParser) -> None:
 
 def run(arguments: argparse.Namespace) -> None:
     """Do what is asked and say what came out."""
-    {"write": _write, "verify": _verify, "predicted": _predict}[arguments.task](arguments)
+    settings = {key: value for key, value in vars(arguments).items() if key not in ("stage", "task", "function")}
+    print(arguments.function(**settings))
 
 
-def _write(arguments: argparse.Namespace) -> None:
-    from seqlift.tracks import read_sizes, write_track
+def _write(scores: str, output: str, genome_sizes: str, **settings) -> str:
+    from seqlift.tracks import write_track
 
-    summary = write_track(
-        arguments.scores,
-        arguments.output,
-        chromosome_sizes=read_sizes(arguments.genome_sizes),
-        overlap=arguments.overlap,
-        minus=arguments.minus,
-        value=arguments.value,
-    )
-    _print(arguments.output, summary)
+    return write_track(scores, output, chromosome_sizes=genome_sizes, **settings).sentence(output)
 
 
-def _verify(arguments: argparse.Namespace) -> None:
+def _verify(scores: str, track: str, minus: str | None) -> str:
     from seqlift.tracks import verify_track
 
-    bases = verify_track(arguments.scores, arguments.track, minus=arguments.minus)
-    print(f"{arguments.track}: all {bases:,} bp are those of {arguments.scores}, and no other base has a value")
+    bases = verify_track(scores, track, minus=minus)
+    return f"{track}: all {bases:,} bp are those of {scores}, and no other base has a value"
 
 
-def _predict(arguments: argparse.Namespace) -> None:
+def _predict(model: list[str], regions: str, summary: str, genome: str, **settings) -> str:
     from seqlift.tracks.predicted import write_predicted
 
-    summaries = write_predicted(
-        arguments.model,
-        arguments.regions,
-        arguments.summary,
-        arguments.genome,
-        target=arguments.target,
-        output=arguments.output,
-        output_minus=arguments.output_minus,
-        overlap=arguments.overlap,
-        device=arguments.device,
+    written = write_predicted(model, regions, summary, genome, **settings)
+    return "\n".join(
+        each.sentence(path) for path, each in zip([settings["output"], settings["output_minus"]], written, strict=False)
     )
-    for path, summary in zip([arguments.output, arguments.output_minus], summaries, strict=False):
-        _print(path, summary)
 
 
-def _print(path: str, summary) -> None:
-    print(
-        f"{path}: {summary.bases:,} bp of {summary.regions:,} regions on {len(summary.chromosomes)} chromosomes; "
-        f"{summary.bases_in_several_regions:,} bp lay in several regions ({summary.overlap})"
-    )
+def _session(output: str, genome: str, **files) -> str:
+    from seqlift.tracks.session import write_session
+
+    return f"{output}: opens in IGV, over the genome {write_session(output, genome, **files)}"

@@ -64,6 +64,13 @@ class TrackSummary:
     maximum: float
     strand: str = "."
 
+    def sentence(self, path: str | os.PathLike) -> str:
+        """What to tell the user."""
+        return (
+            f"{path}: {self.bases:,} bp of {self.regions:,} regions on {len(self.chromosomes)} chromosomes; "
+            f"{self.bases_in_several_regions:,} bp lay in several regions ({self.overlap})"
+        )
+
 
 def write_track(
     score_path: str | os.PathLike,
