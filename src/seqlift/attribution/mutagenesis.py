@@ -5,7 +5,6 @@ the other methods. What one change at a time cannot show is redundancy: of two s
 seems to matter little, because the other is still there.
 """
 
-import functools
 from collections.abc import Callable
 from dataclasses import dataclass
 
@@ -15,7 +14,7 @@ from torch import Tensor
 from seqlift.attribution.batches import check_inputs
 from seqlift.attribution.borrow import borrowed
 from seqlift.attribution.output import Explained, select
-from seqlift.attribution.pace import Pace
+from seqlift.attribution.pace import Pace, in_batches
 from seqlift.attribution.trial import check_independence, default_batch_size
 from seqlift.errors import SeqliftError
 
@@ -134,20 +133,8 @@ def _effects(predict: Callable[..., Tensor], x: Tensor, args: tuple[Tensor, ...]
     def unchanged(row: Tensor) -> Tensor:
         return predict(x[row], *(arg[row] for arg in args))
 
-    f = _in_batches(unchanged, torch.arange(len(x), device=x.device), pace)
+    f = in_batches(unchanged, torch.arange(len(x), device=x.device), pace)
     changes = (x == 0).nonzero()  # (M, 3): row, base, position
     effects = f.new_zeros(x.shape)
-    effects[tuple(changes.T)] = _in_batches(changed, changes, pace) - f[changes[:, 0]]
+    effects[tuple(changes.T)] = in_batches(changed, changes, pace) - f[changes[:, 0]]
     return effects, f
-
-
-def _in_batches(predict: Callable[[Tensor], Tensor], rows: Tensor, pace: Pace) -> Tensor:
-    """What `predict` says of all rows (M, ...), as many at a time as the memory holds: (M,)."""
-    done, found = 0, []
-    while done < len(rows):
-        some = rows[done : done + pace.rows]
-        f = pace.attempt(functools.partial(predict, some), len(some))
-        if f is not None:
-            found.append(f)
-            done += len(some)
-    return torch.cat(found)

@@ -1,9 +1,11 @@
 """How many rows go through a model at a time, and fewer when the memory does not hold them."""
 
+import functools
 from collections.abc import Callable
 from typing import TypeVar
 
 import torch
+from torch import Tensor
 
 from seqlift.errors import SeqliftError
 
@@ -60,3 +62,15 @@ class Pace:
         if torch.cuda.is_available():
             torch.cuda.empty_cache()
         return None
+
+
+def in_batches(predict: Callable[[Tensor], Tensor], rows: Tensor, pace: Pace) -> Tensor:
+    """What `predict` says of all rows (M, ...), as many at a time as the memory holds: (M,)."""
+    done, found = 0, []
+    while done < len(rows):
+        some = rows[done : done + pace.rows]
+        f = pace.attempt(functools.partial(predict, some), len(some))
+        if f is not None:
+            found.append(f)
+            done += len(some)
+    return torch.cat(found)
