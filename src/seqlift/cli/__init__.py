@@ -22,13 +22,16 @@ STAGES = {
     "attribute": "score every base of the regions of a target with one method: <target>.<method>.h5",
     "tracks": "lay the scores on genome coordinates: <target>.<method>.bw",
     "convert": "change scores between our format and those of TF-MoDISco, chrombpnet, BPReveal, bpnet-lite and bedGraph",
-    "motifs": "find, name and draw the patterns in the scores",
+    "motifs": "find and name the patterns in the scores",
+    "logos": "draw the logos of the patterns, with the known motifs they are like",
+    "hits": "where each pattern is used, over all regions: hits.bed.gz, hits.json",
     "faithfulness": "hold the scores against the model that they explain: faithfulness.tsv",
     "compendium": "merge the patterns of all targets, methods and folds that are one motif",
     "aggregate": "average the scores around any sites: heat map, profile and logo",
     "grammar": "find which motifs stand together, in which order and how far apart: grammar.tsv",
     "truth": "hold a run on simulated data against the planted truth: truth.json",
     "report": "write the self-contained report.html",
+    "browse": "show the whole genome of a run in the web browser, on this machine alone",
     "summary": "print where the results of a run are and its main numbers",
 }
 

@@ -154,20 +154,47 @@ def calibrated_p(
     return p
 
 
+def align(pattern: np.ndarray, database: Database, index: int) -> tuple[int, bool]:
+    """How a known motif lies to a pattern, by TOMTOM's best alignment of the two.
+
+    Parameters
+    ----------
+    pattern : numpy.ndarray, shape (4, w)
+        Base frequencies.
+    database : Database
+    index : int
+        Of the known motif.
+
+    Returns
+    -------
+    offset : int
+        Position of the pattern (0-based) at which the known motif begins; negative where it begins before the pattern.
+    reverse : bool
+        The known motif's reverse complement lies there.
+    """
+    result = _tomtom([(1 - FLAT_SHARE) * pattern + FLAT_SHARE / 4], database, None)
+    return -int(result[2][0, index]), bool(result[4][0, index] == 1)
+
+
 def _compare(patterns: Sequence[np.ndarray], database: Database, nearest: bool = False):
     """TOMTOM's p-values, scores and strands (n, motifs); or with `nearest` only the smallest p-value (n,)."""
+    result = _tomtom(patterns, database, 1 if nearest else None)
+    if nearest:
+        return result[0][:, 0]
+    p_values, scores, _offsets, _overlaps, strands = result
+    return p_values, scores, strands == 1
+
+
+def _tomtom(patterns: Sequence[np.ndarray], database: Database, nearest: int | None):
+    """memelite's arrays, all of shape (n, motifs or `nearest`)."""
     import memelite
 
     with warnings.catch_warnings():
         # It warns of p-values that depend on few targets; ours are calibrated against the same targets.
         warnings.filterwarnings("ignore", message="tomtom was given", category=UserWarning)
-        result = memelite.tomtom(
+        return memelite.tomtom(
             [np.ascontiguousarray(pattern, float) for pattern in patterns],
             list(database.matrices),
-            n_nearest=1 if nearest else None,
+            n_nearest=nearest,
             n_jobs=1,
         )
-    if nearest:
-        return result[0][:, 0]
-    p_values, scores, _offsets, _overlaps, strands = result
-    return p_values, scores, strands == 1

@@ -1,0 +1,268 @@
+"""Draw the logos of a folder of motifs: each pattern alone, beside the known motif it is named after, and all at once.
+
+===========================  =======================================================================================
+file                         what
+===========================  =======================================================================================
+<pattern>.cwm.*              mean contributions; <pattern>.hcwm.* mean hypothetical contributions, of all four bases;
+                             <pattern>.pfm.* base frequencies in bits
+<pattern>.<kind>.reverse.*   the same on the opposite strand
+<pattern>.match.*            of named patterns: CWM, PFM and, aligned under them, the known motif
+overview.svg, .png           all patterns on one sheet
+logos.json                   what was drawn, from what, in which colours and to which scale
+===========================  =======================================================================================
+
+Patterns are cut and turned as in patterns.meme. All logos of a kind share one y axis: a low logo is a weak motif.
+"""
+
+import json
+import os
+import re
+import textwrap
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+from matplotlib.backends.backend_agg import FigureCanvasAgg
+from matplotlib.figure import Figure
+
+from seqlift.errors import SeqliftError
+from seqlift.files import replacing
+from seqlift.motifs.database import Database, load_database
+from seqlift.motifs.folder import MotifFolder, StoredPattern, read_motifs
+from seqlift.motifs.logos import (
+    FORMATS,
+    KINDS,
+    choose_palette,
+    common_limits,
+    draw_logo,
+    information_content,
+    letter_heights,
+    save_figure,
+    save_logos,
+)
+from seqlift.motifs.naming import align
+
+FORMAT = "seqlift logos 1"
+_OURS = re.compile(r"((pos|neg)_\d+\.(cwm|hcwm|pfm|match)(\.reverse)?|overview)\.(svg|png|pdf)")
+_INCH, _SMALL = 0.24, 0.17  # width of a letter, also on the sheet of all patterns
+_LABEL, _HEAD, _ROW = 2.0, 0.7, 1.65  # inches of that sheet
+
+
+@dataclass(frozen=True)
+class KnownMotif:
+    """The known motif that a pattern is named after.
+
+    Attributes
+    ----------
+    match_id, name : str
+    matrix : numpy.ndarray, shape (4, v)
+        Its base frequencies.
+    offset : int
+        Position of the pattern as shown (0-based) at which the known motif begins; negative where it begins before.
+    """
+
+    match_id: str
+    name: str
+    matrix: np.ndarray
+    offset: int
+
+
+def draw_logos(
+    motifs: str | os.PathLike,
+    output_dir: str | os.PathLike,
+    *,
+    database: str | os.PathLike | Database,
+    colours: str = "classic",
+) -> dict:
+    """Draw all logos of a folder that `seqlift motifs` wrote.
+
+    Parameters
+    ----------
+    motifs : path-like
+    output_dir : path-like
+        Logos of an earlier run in it are taken away; other files stay.
+    database : str, path-like or Database
+        The known motifs by which the patterns were named.
+    colours : str
+        `classic` or `colour-blind`.
+
+    Returns
+    -------
+    dict, what stands in logos.json
+
+    Raises
+    ------
+    SeqliftError
+        If the folder is broken, the database lacks a motif that names a pattern, or there are no such colours.
+    """
+    palette = choose_palette(colours)
+    folder = read_motifs(motifs)
+    known = _known_motifs(folder, database if isinstance(database, Database) else load_database(database))
+    shown = [{kind: pattern.shown(kind) for kind in KINDS} for pattern in folder.patterns]
+    limits = {kind: common_limits(kind, [one[kind] for one in shown]) for kind in KINDS}
+    place = Path(output_dir)
+    place.mkdir(parents=True, exist_ok=True)
+    (place / "logos.json").unlink(missing_ok=True)  # it is written last: a folder with it is whole
+    for path in place.iterdir():
+        if _OURS.fullmatch(path.name):
+            path.unlink()
+    entries = []
+    for pattern, matrices, match in zip(folder.patterns, shown, known, strict=True):
+        files = save_logos(place, pattern.name, matrices, limits, palette)
+        if match is not None:
+            save_figure(
+                _match_figure(matrices, match, limits, palette), place / f"{pattern.name}.match", formats=FORMATS
+            )
+            files += [f"{pattern.name}.match.{form}" for form in FORMATS]
+        entries.append(_entry(pattern, match, files))
+    save_figure(_overview(folder, shown, known, limits, palette), place / "overview", dpi=100)
+    manifest = {
+        "format": FORMAT,
+        "target": folder.summary["target"],
+        "method": folder.summary["method"],
+        "colours": colours,
+        "palette": palette,
+        "limits": limits,
+        "overview": ["overview.svg", "overview.png"],
+        "patterns": entries,
+    }
+    with replacing(place / "logos.json") as temporary:
+        temporary.write_text(json.dumps(manifest, indent=2) + "\n", encoding="utf-8")
+    return manifest
+
+
+def find_motifs(
+    score_path: str | os.PathLike,
+    folder: str | os.PathLike,
+    *,
+    database: str | os.PathLike | Database = "jaspar:vertebrates",
+    colours: str = "classic",
+    **settings,
+):
+    """From a score file to logos: `discovery.discover` with its settings, then `draw_logos` into `<folder>/logos`.
+
+    Returns
+    -------
+    discovery.MotifSummary
+    """
+    from seqlift.motifs.discovery import discover
+
+    choose_palette(colours)  # wrong colours are told before the long work
+    known = database if isinstance(database, Database) else load_database(database)
+    summary = discover(score_path, folder, database=known, **settings)
+    draw_logos(folder, Path(folder) / "logos", database=known, colours=colours)
+    return summary
+
+
+def _known_motifs(folder: MotifFolder, database: Database) -> list[KnownMotif | None]:
+    """Of each pattern the known motif it is named after, turned and aligned; None for one without a name."""
+    index = {identifier: i for i, identifier in enumerate(database.ids)}
+    found: list[KnownMotif | None] = []
+    for pattern, match_id in zip(folder.patterns, folder.table["match_id"], strict=True):
+        if not match_id:
+            found.append(None)
+        elif match_id not in index:
+            raise SeqliftError(
+                f"{folder.folder / 'patterns.tsv'}: {pattern.name} is named after {match_id!r}, which {database.name} "
+                f"does not hold; the patterns were named by {folder.summary['database']['name']}: give that --database"
+            )
+        else:
+            i = index[match_id]
+            offset, reverse = align(pattern.shown("pfm"), database, i)
+            matrix = database.matrices[i][::-1, ::-1] if reverse else database.matrices[i]
+            found.append(KnownMotif(match_id, database.names[i], matrix, offset))
+    return found
+
+
+def _entry(pattern: StoredPattern, match: KnownMotif | None, files: list[str]) -> dict:
+    named = {"match_id": match.match_id, "name": match.name, "offset": match.offset} if match else None
+    return {"pattern": pattern.name, "width": pattern.end - pattern.start, "match": named, "files": files}
+
+
+def _match_figure(matrices: dict[str, np.ndarray], match: KnownMotif, limits: dict, palette: dict[str, str]) -> Figure:
+    """CWM, PFM and the known motif, one above the other, position under position."""
+    width = matrices["pfm"].shape[1]
+    first, last = _span(width, match)
+    inches = 0.95 + _INCH * max(last - first, 8)
+    figure = Figure(figsize=(inches, 3.9))
+    FigureCanvasAgg(figure)
+    axes = figure.subplots(3, 1)
+    heights = [letter_heights(kind, matrices[kind]) for kind in ("cwm", "pfm")] + [information_content(match.matrix)]
+    starts, labels = (0, 0, match.offset), (KINDS["cwm"], KINDS["pfm"], KINDS["pfm"])
+    ranges = (limits["cwm"], limits["pfm"], limits["pfm"])
+    titles = ("contributions (CWM)", "frequencies (PFM)", f"{match.name} ({match.match_id})")
+    for ax, height, start, label, limit, title in zip(axes, heights, starts, labels, ranges, titles, strict=True):
+        draw_logo(ax, height, first=start + 1, ylabel=label, limits=limit, palette=palette)
+        ax.set_xlim(first + 0.5, last + 0.5)
+        ax.set_title(title, fontsize=8, loc="left", pad=3)
+        ax.locator_params(axis="y", nbins=3)
+        ax.set_xticks([])
+    ticks = [1, *range(5, width + 1, 5)]
+    axes[1].set_xticks(ticks, [str(tick) for tick in ticks], fontsize=7)
+    figure.subplots_adjust(left=0.7 / inches, right=1 - 0.1 / inches, bottom=0.03, top=0.93, hspace=0.42)
+    return figure
+
+
+def _overview(folder: MotifFolder, shown: list[dict], known: list, limits: dict, palette: dict[str, str]) -> Figure:
+    """All patterns on one sheet, a line each: what it is, its CWM, and its PFM above the known motif."""
+    title = f"{folder.summary['target']}, {folder.summary['method'].replace('_', ' ')}"
+    if not shown:
+        return _nothing(title, folder.summary["message"])
+    spans = [_span(one["pfm"].shape[1], match) for one, match in zip(shown, known, strict=True)]
+    panel = 0.75 + _SMALL * max(last - first for first, last in spans)
+    sheet = _Sheet(_LABEL + 2 * panel, _HEAD + _ROW * len(shown))
+    sheet.write(0.15, 0.12, title, fontsize=12, weight="bold")
+    for x, text in ((_LABEL, "contributions (CWM)"), (_LABEL + panel, "bits (PFM), under it the known motif")):
+        sheet.write(x + 0.35, 0.46, text, fontsize=8, color="#555555")
+    lines = folder.table.to_dict("records")
+    for i, (line, one, match, span) in enumerate(zip(lines, shown, known, spans, strict=True)):
+        top = _HEAD + _ROW * i
+        sheet.write(0.15, top + 0.1, line["name"] or "no name", fontsize=10, color="black" if match else "#777777")
+        facts = f"{line['pattern']}, {line['seqlets']} seqlets\nq = {float(line['q']):.1e}\n{line['match_id']}"
+        sheet.write(0.15, top + 0.34, facts, fontsize=7.5, color="#444444", linespacing=1.35)
+        logos = [
+            (_LABEL, 0, _ROW - 0.25, one["cwm"], 0, limits["cwm"]),
+            (_LABEL + panel, 0, 0.85 if match else _ROW - 0.25, information_content(one["pfm"]), 0, limits["pfm"]),
+        ]
+        if match:
+            motif = information_content(match.matrix)
+            logos.append((_LABEL + panel, 1.02, 0.48, motif, match.offset, limits["pfm"]))
+        for x, y, height, letters, start, limit in logos:
+            ax = sheet.place(x + 0.35, top + 0.08 + y, _SMALL * (span[1] - span[0]), height)
+            draw_logo(ax, letters, first=start, limits=limit, palette=palette)
+            ax.set_xlim(span[0] - 0.5, span[1] - 0.5)
+            ax.set_xticks([])
+            ax.locator_params(axis="y", nbins=3)
+            ax.tick_params(axis="y", labelsize=6)
+    return sheet.figure
+
+
+def _span(width: int, match: KnownMotif | None) -> tuple[int, int]:
+    """First and last (exclusive) position that a pattern and the known motif under it take."""
+    if match is None:
+        return 0, width
+    return min(0, match.offset), max(width, match.offset + match.matrix.shape[1])
+
+
+class _Sheet:
+    """A figure on which things are placed in inches from the left and the top."""
+
+    def __init__(self, width: float, height: float):
+        self.figure = Figure(figsize=(width, height))
+        FigureCanvasAgg(self.figure)
+        self._width, self._height = width, height
+
+    def write(self, x: float, y: float, text: str, **style) -> None:
+        self.figure.text(x / self._width, 1 - y / self._height, text, va="top", **style)
+
+    def place(self, x: float, y: float, width: float, height: float):
+        bottom = 1 - (y + height) / self._height
+        return self.figure.add_axes((x / self._width, bottom, width / self._width, height / self._height))
+
+
+def _nothing(title: str, message: str) -> Figure:
+    """The sheet of a folder without patterns says why."""
+    sheet = _Sheet(8, 1.7)
+    sheet.write(0.15, 0.12, title, fontsize=12, weight="bold")
+    sheet.write(0.15, 0.5, "\n".join(textwrap.wrap(message, 110)), fontsize=8, linespacing=1.35)
+    return sheet.figure
