@@ -1,0 +1,34 @@
+"""`seqlift hits`: where each pattern is used."""
+
+import argparse
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Flags of the stage."""
+    parser.add_argument("--scores", required=True, metavar="H5", help="score file of `seqlift attribute`")
+    parser.add_argument("--motifs", required=True, metavar="DIR", help="what `seqlift motifs` made of it")
+    parser.add_argument(
+        "--min-similarity",
+        type=float,
+        default=0.7,
+        metavar="COSINE",
+        help="how like a pattern the contributions must be; more is stricter (default: %(default)s)",
+    )
+    parser.add_argument("--output-dir", required=True, metavar="DIR", help="folder for hits.bed.gz and hits.json")
+
+
+def run(arguments: argparse.Namespace) -> None:
+    """Call the hits and print how many there are."""
+    from seqlift.motifs.hits import call_hits
+
+    found = call_hits(arguments.scores, arguments.motifs, arguments.output_dir, min_similarity=arguments.min_similarity)
+    print(f"{found.target} {found.method}: {found.hits} hits in {found.regions_with_hits} of {found.regions} regions")
+    if found.message:
+        print(found.message)
+    if found.hits:
+        print(f"{found.explained:.1%} of the total |contribution| lies under hits")
+    for one in found.patterns:
+        print(
+            f"  {one['pattern']} {one['name'] or 'no name'}: {one['hits']} hits in {one['regions']} regions, "
+            f"{one['seqlet_recall']:.1%} of {one['seqlets']} seqlets"
+        )
