@@ -1,4 +1,13 @@
+# Patterns in the scores, and their logos.
+
 MOTIFS = f"{RUN}/motifs/{{method}}/{{target}}"
+MOTIF_FOLDERS = expand(MOTIFS, target=OUTPUTS, method=METHODS, allow_missing=True)
+MOTIF_SUMMARIES = [f"{folder}/motifs.json" for folder in MOTIF_FOLDERS]
+LOGO_FILES = [
+    f"{folder}/logos/{name}"
+    for folder in MOTIF_FOLDERS
+    for name in ("logos.json", "overview.svg", "overview.png")
+]
 
 
 rule find_motifs:
@@ -8,10 +17,12 @@ rule find_motifs:
     output:
         modisco=f"{MOTIFS}/modisco.h5",
         meme=f"{MOTIFS}/patterns.meme",
+        negative=f"{MOTIFS}/patterns_negative.meme",
         table=report(
             f"{MOTIFS}/patterns.tsv",
             caption="../report/patterns.rst",
             category="Motifs",
+            subcategory="Patterns",
             labels={
                 "target": "{target}",
                 "method": "{method}",
@@ -20,7 +31,6 @@ rule find_motifs:
         ),
         summary=f"{MOTIFS}/motifs.json",
         seqlets=f"{MOTIFS}/seqlets.bed.gz",
-        logos=directory(f"{MOTIFS}/logos"),
     log:
         f"{RUN}/logs/find_motifs/{{target}}.{{method}}.log",
     benchmark:
@@ -39,3 +49,45 @@ rule find_motifs:
         "Finding motifs in the {wildcards.method} scores of {wildcards.target}"
     shell:
         "seqlift motifs --scores {input.scores:q} {params.settings:q} --output-dir {params.folder:q} 2>&1 | tee -i {log:q}"
+
+
+# Apart from finding them, so that other colours draw and search nothing
+rule draw_logos:
+    input:
+        modisco=rules.find_motifs.output.modisco,
+        table=rules.find_motifs.output.table,
+        summary=rules.find_motifs.output.summary,
+        database=motif_database,
+    output:
+        manifest=f"{MOTIFS}/logos/logos.json",
+        overview=report(
+            f"{MOTIFS}/logos/overview.svg",
+            caption="../report/logos.rst",
+            category="Motifs",
+            subcategory="Patterns",
+            labels={
+                "target": "{target}",
+                "method": "{method}",
+                "length": "{length} bp",
+            },
+        ),
+        picture=f"{MOTIFS}/logos/overview.png",
+    log:
+        f"{RUN}/logs/draw_logos/{{target}}.{{method}}.log",
+    benchmark:
+        f"{RUN}/benchmarks/draw_logos/{{target}}.{{method}}.tsv"
+    conda:
+        "../../environment.yml"
+    threads: 1
+    resources:
+        mem_mb=2000,
+        runtime=60,
+    params:
+        motifs=subpath(input.summary, parent=True),
+        folder=subpath(output.manifest, parent=True),
+        settings=as_flags({"database": config["motifs"]["database"], **config["logos"]}),
+        version=RESULTS_VERSION["logos"],
+    message:
+        "Drawing the motifs in the {wildcards.method} scores of {wildcards.target}"
+    shell:
+        "seqlift logos --motifs {params.motifs:q} {params.settings:q} --output-dir {params.folder:q} > {log:q} 2>&1"
