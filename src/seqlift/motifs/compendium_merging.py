@@ -178,7 +178,7 @@ def merge(
     groups = [
         sorted(group, key=lambda one: (-one.seqlets, one.key))
         for sign in ("positive", "negative")
-        for group in _groups([one for one in patterns if one.sign == sign], database, threshold, similarity)
+        for group in cluster([one for one in patterns if one.sign == sign], database, threshold, similarity)
     ]
     groups.sort(key=lambda group: (-sum(one.seqlets for one in group), group[0].key))
     drafts = [_consensus(group) for group in groups]
@@ -201,8 +201,8 @@ def merge(
     ]
 
 
-def _groups(patterns: list[Found], database: Database, threshold: float, similarity: float) -> list[list[Found]]:
-    """Clusters of patterns of one sign, by complete linkage."""
+def cluster(patterns: Sequence[Found], database: Database, threshold: float, similarity: float) -> list[list[Found]]:
+    """Patterns of one sign, in the order of their keys, that are the same motif; parameters as of `merge`."""
     if len(patterns) < 2:
         return [[one] for one in patterns]
     p_values = tomtom([one.pattern.shown("pfm") for one in patterns], database)

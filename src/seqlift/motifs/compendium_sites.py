@@ -41,6 +41,8 @@ _COLUMNS = {
     "region": "category",
     "distance": np.float64,
 }
+# A region may be called NA, a number may not.
+_MISSING = {key: ["", "nan", "NaN", "NA"] for key in ("contribution", "distance")}
 
 
 @dataclass(frozen=True)
@@ -92,7 +94,9 @@ def read_hits(folder: str | os.PathLike) -> tuple[pd.DataFrame, int]:
     except (OSError, ValueError, KeyError, TypeError) as error:
         raise _broken(summary, f"cannot be read, or does not say how many `regions` were searched ({error})") from None
     try:
-        hits = pd.read_csv(path, sep="\t", usecols=list(_COLUMNS), dtype=_COLUMNS, keep_default_na=False)
+        hits = pd.read_csv(
+            path, sep="\t", usecols=list(_COLUMNS), dtype=_COLUMNS, keep_default_na=False, na_values=_MISSING
+        )
     except FileNotFoundError:
         raise _broken(path, "no such file") from None
     except (OSError, EOFError, ValueError, zlib.error) as error:
