@@ -81,6 +81,7 @@ RESULTS_VERSION = {
     "tracks": 2,
     "motifs": 2,
     "logos": 1,
+    "hits": 1,
     "compendium": 1,
     "grammar": 1,
     "aggregate": 1,

@@ -1,3 +1,46 @@
-# Where each pattern is used.
+# Where each pattern is used, in all regions.
 
-HIT_FILES = []
+HITS = f"{MOTIFS}/hits.bed.gz"
+HIT_FILES = expand(
+    [HITS, f"{MOTIFS}/hits.json"], target=OUTPUTS, method=METHODS, allow_missing=True
+)
+
+
+rule call_hits:
+    input:
+        scores=f"{RUN}/scores/{{target}}.{{method}}.h5",
+        motifs=f"{MOTIFS}/motifs.json",
+        patterns=f"{MOTIFS}/modisco.h5",
+        table=f"{MOTIFS}/patterns.tsv",
+    output:
+        hits=HITS,
+        summary=report(
+            f"{MOTIFS}/hits.json",
+            caption="../report/hits.rst",
+            category="Motifs",
+            subcategory="Hits",
+            labels={
+                "target": "{target}",
+                "method": "{method}",
+                "length": "{length} bp",
+            },
+        ),
+    log:
+        f"{RUN}/logs/call_hits/{{target}}.{{method}}.log",
+    benchmark:
+        f"{RUN}/benchmarks/call_hits/{{target}}.{{method}}.tsv"
+    conda:
+        "../../environment.yml"
+    threads: 1
+    resources:
+        mem_mb=4000,
+        runtime=120,
+    params:
+        folder=subpath(output.hits, parent=True),
+        settings=as_flags(config["hits"]),
+        version=RESULTS_VERSION["hits"],
+    message:
+        "Calling hits in the {wildcards.method} scores of {wildcards.target}"
+    shell:
+        "seqlift hits --scores {input.scores:q} --motifs {params.folder:q} {params.settings:q}"
+        " --output-dir {params.folder:q} > {log:q} 2>&1"
