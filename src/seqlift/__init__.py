@@ -18,7 +18,7 @@ _PUBLIC = {
     "Mutagenesis": "seqlift.attribution.mutagenesis",
     "save_scores": "seqlift.save",
     "write_track": "seqlift.tracks",
-    "find_motifs": "seqlift.motifs.discovery",
+    "find_motifs": "seqlift.motifs.drawing",
     "SeqliftError": "seqlift.errors",
 }
 __all__ = ["__version__", *_PUBLIC]
