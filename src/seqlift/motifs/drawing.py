@@ -111,11 +111,14 @@ def draw_logos(
         files = save_logos(place, pattern.name, matrices, limits, palette)
         if match is not None:
             save_figure(
-                _match_figure(matrices, match, limits, palette), place / f"{pattern.name}.match", formats=FORMATS
+                match_figure(matrices, match, limits, palette), place / f"{pattern.name}.match", formats=FORMATS
             )
             files += [f"{pattern.name}.match.{form}" for form in FORMATS]
         entries.append(_entry(pattern, match, files))
-    save_figure(_overview(folder, shown, known, limits, palette), place / "overview", dpi=100)
+    title = f"{folder.summary['target']}, {folder.summary['method'].replace('_', ' ')}"
+    lines = folder.table.to_dict("records")
+    sheet = overview_figure(title, folder.summary["message"], lines, shown, known, limits, palette)
+    save_figure(sheet, place / "overview", dpi=100)
     manifest = {
         "format": FORMAT,
         "target": folder.summary["target"],
@@ -179,7 +182,7 @@ def _entry(pattern: StoredPattern, match: KnownMotif | None, files: list[str]) -
     return {"pattern": pattern.name, "width": pattern.end - pattern.start, "match": named, "files": files}
 
 
-def _match_figure(matrices: dict[str, np.ndarray], match: KnownMotif, limits: dict, palette: dict[str, str]) -> Figure:
+def match_figure(matrices: dict[str, np.ndarray], match: KnownMotif, limits: dict, palette: dict[str, str]) -> Figure:
     """CWM, PFM and the known motif, one above the other, position under position."""
     width = matrices["pfm"].shape[1]
     first, last = _span(width, match)
@@ -203,18 +206,33 @@ def _match_figure(matrices: dict[str, np.ndarray], match: KnownMotif, limits: di
     return figure
 
 
-def _overview(folder: MotifFolder, shown: list[dict], known: list, limits: dict, palette: dict[str, str]) -> Figure:
-    """All patterns on one sheet, a line each: what it is, its CWM, and its PFM above the known motif."""
-    title = f"{folder.summary['target']}, {folder.summary['method'].replace('_', ' ')}"
+def overview_figure(
+    title: str, message: str, lines: list[dict], shown: list[dict], known: list, limits: dict, palette: dict[str, str]
+) -> Figure:
+    """All motifs on one sheet, a line each: what it is, its CWM, and its PFM above the known motif.
+
+    Parameters
+    ----------
+    title : str
+    message : str
+        What the sheet says if there are no motifs.
+    lines : list of dict
+        Of each motif `pattern` (what it is called here), `name`, `match_id`, `q` and `seqlets`.
+    shown : list of dict
+        Of each motif its `cwm` and `pfm`, shape (4, w).
+    known : list of KnownMotif or None
+    limits : dict
+        By kind, the range of the y axis.
+    palette : dict of str to str
+    """
     if not shown:
-        return _nothing(title, folder.summary["message"])
+        return _nothing(title, message)
     spans = [_span(one["pfm"].shape[1], match) for one, match in zip(shown, known, strict=True)]
     panel = 0.75 + _SMALL * max(last - first for first, last in spans)
     sheet = _Sheet(_LABEL + 2 * panel, _HEAD + _ROW * len(shown))
     sheet.write(0.15, 0.12, title, fontsize=12, weight="bold")
     for x, text in ((_LABEL, "contributions (CWM)"), (_LABEL + panel, "bits (PFM), under it the known motif")):
         sheet.write(x + 0.35, 0.46, text, fontsize=8, color="#555555")
-    lines = folder.table.to_dict("records")
     for i, (line, one, match, span) in enumerate(zip(lines, shown, known, spans, strict=True)):
         top = _HEAD + _ROW * i
         sheet.write(0.15, top + 0.1, line["name"] or "no name", fontsize=10, color="black" if match else "#777777")
