@@ -1,5 +1,9 @@
 """Logos show the heights they are given, as logomaker would, in small files that come out the same each time."""
 
+import itertools
+import json
+import shutil
+
 import logomaker
 import matplotlib
 import numpy as np
@@ -8,16 +12,30 @@ import pytest
 from matplotlib.figure import Figure
 from matplotlib.image import imread
 
+from motif_fixture import FIRST, SECOND, frequencies, place, planted, reverse_complement, write_scores
+from seqlift.cli import main
+from seqlift.errors import SeqliftError
+from seqlift.motifs.database import Database
+from seqlift.motifs.drawing import draw_logos, find_motifs
+from seqlift.motifs.folder import read_motifs
 from seqlift.motifs.logos import (
+    COLOUR_BLIND,
     COLOURS,
     FONT,
+    FORMATS,
+    KINDS,
+    PALETTES,
+    choose_palette,
+    common_limits,
     draw_logo,
     information_content,
     informative_range,
     pattern_figure,
     save_figure,
+    save_logos,
     svg_text,
 )
+from seqlift.motifs.naming import align
 
 
 def letters(ax):
@@ -108,3 +126,186 @@ def test_global_plotting_state_stays_untouched():
     before = pyplot.get_fignums(), dict(matplotlib.rcParams)
     svg_text(pattern_figure(np.eye(4), ylabel="bits"))
     assert (pyplot.get_fignums(), dict(matplotlib.rcParams)) == before
+
+
+def test_common_limits_hold_the_letters_of_all():
+    one, other = np.zeros((4, 3)), np.zeros((4, 5))
+    one[0, 1], one[1, 1], other[2, 4] = 0.5, 0.5, -2.0
+    low, high = common_limits("cwm", [one, other])
+    assert -2.1 < low < -2.0 and 1.0 < high < 1.1
+    assert common_limits("cwm", [one])[0] == 0 and common_limits("cwm", [other])[1] == 0
+    assert common_limits("pfm", [one]) == (0, 2) and common_limits("hcwm", []) == (0, 1)
+
+
+def test_the_reverse_logo_is_the_other_strand_on_the_same_scale(tmp_path):
+    matrix = np.abs(np.random.default_rng(0).normal(size=(4, 6)))
+    matrices = {"cwm": matrix, "hcwm": -matrix, "pfm": matrix / matrix.sum(axis=0)}
+    limits = {"cwm": (0, 5), "hcwm": (-5, 0), "pfm": (0, 2)}
+    files = save_logos(tmp_path, "m", matrices, limits, COLOUR_BLIND)
+    assert set(files) == {path.name for path in tmp_path.iterdir()} and len(files) == 18
+    for kind, heights in {**matrices, "pfm": information_content(matrices["pfm"])}.items():
+        for name, strand in ((f"m.{kind}", heights), (f"m.{kind}.reverse", heights[::-1, ::-1])):
+            wanted = pattern_figure(strand, ylabel=KINDS[kind], limits=limits[kind], palette=COLOUR_BLIND)
+            assert (tmp_path / f"{name}.svg").read_text() == svg_text(wanted)
+    assert (tmp_path / "m.pfm.pdf").read_bytes().startswith(b"%PDF")
+    save_logos(tmp_path / "again", "m", matrices, limits, COLOUR_BLIND)
+    for name in files:
+        assert (tmp_path / name).read_bytes() == (tmp_path / "again" / name).read_bytes(), name
+
+
+# Machado, Oliveira & Fernandes, IEEE Trans. Vis. Comput. Graph. 15:1291 (2009), full severity, on linear RGB
+SIMULATED = {
+    "normal": np.eye(3),
+    "protanopia": [[0.152286, 1.052583, -0.204868], [0.114503, 0.786281, 0.099216], [-0.003882, -0.048116, 1.051998]],
+    "deuteranopia": [[0.367322, 0.860646, -0.227968], [0.280085, 0.672501, 0.047413], [-0.011820, 0.042940, 0.968881]],
+    "tritanopia": [[1.255528, -0.076749, -0.178779], [-0.078411, 0.930809, 0.147602], [0.004733, 0.691367, 0.303900]],
+}
+
+
+def lab(colour, sight):
+    """CIELAB (D65) of a colour as someone with that sight sees it."""
+    rgb = np.array(matplotlib.colors.to_rgb(colour))
+    linear = np.where(rgb <= 0.04045, rgb / 12.92, ((rgb + 0.055) / 1.055) ** 2.4)
+    seen = np.clip(np.array(SIMULATED[sight]) @ linear, 0, 1)
+    to_xyz = [[0.4124564, 0.3575761, 0.1804375], [0.2126729, 0.7151522, 0.0721750], [0.0193339, 0.1191920, 0.9503041]]
+    xyz = np.array(to_xyz) @ seen / [0.95047, 1, 1.08883]
+    x, y, z = np.where(xyz > 0.008856, np.cbrt(xyz), 7.787 * xyz + 16 / 116)
+    return np.array([116 * y - 16, 500 * (x - y), 200 * (y - z)])
+
+
+def nearest(palette):
+    pairs = itertools.combinations(palette.values(), 2)
+    return min(np.linalg.norm(lab(a, sight) - lab(b, sight)) for a, b in pairs for sight in SIMULATED)
+
+
+def test_colour_blind_people_can_tell_these_letters_apart():
+    assert nearest(COLOUR_BLIND) > 45 and nearest(COLOURS) < 14.5
+    assert all(lab(colour, "normal")[0] < 75 for colour in COLOUR_BLIND.values())  # and from the white page
+    assert all(list(palette) == list("ACGT") for palette in PALETTES.values())
+    with pytest.raises(SeqliftError, match=r"`colours` \(='loud'\) must be one of classic, colour-blind"):
+        choose_palette("loud")
+
+
+def known_motifs():
+    """The planted motifs: the first with two bases before it, the second cut and on the other strand."""
+    rng = np.random.default_rng(8)
+    others = [rng.dirichlet([0.1] * 4, rng.integers(7, 13)).T for _ in range(40)]
+    wide = np.hstack([np.full((4, 2), 0.25), frequencies(FIRST)])
+    matrices = (wide, reverse_complement(frequencies(SECOND))[:, 1:], *others)
+    ids = ("K1", "K2", *(f"X{i}" for i in range(40)))
+    return Database("known", "", ids, ("first & <b>", "second", *ids[2:]), matrices)
+
+
+@pytest.fixture(scope="module")
+def drawn(tmp_path_factory):
+    """Motifs of 300 regions, found and drawn."""
+    folder = tmp_path_factory.mktemp("drawn")
+    sequences, hypothetical, _ = planted(300, 120)
+    scores = write_scores(folder / "scores.h5", place(300, 120), sequences, hypothetical)
+    find_motifs(scores, folder / "out", database=known_motifs())
+    return folder / "out"
+
+
+def test_every_logo_is_drawn_and_listed(drawn):
+    motifs, manifest = read_motifs(drawn), json.loads((drawn / "logos/logos.json").read_text())
+    assert manifest["format"] == "seqlift logos 1" and manifest["target"] == "factor"
+    listed = {name for entry in manifest["patterns"] for name in entry["files"]} | set(manifest["overview"])
+    assert {path.name for path in (drawn / "logos").iterdir()} == listed | {"logos.json"}
+    parts = [*KINDS, *(f"{kind}.reverse" for kind in KINDS), "match"]
+    for entry, pattern in zip(manifest["patterns"], motifs.patterns, strict=True):
+        assert entry["pattern"] == pattern.name and entry["width"] == pattern.end - pattern.start
+        assert set(entry["files"]) == {f"{pattern.name}.{part}.{form}" for part in parts for form in FORMATS}
+    for kind in ("cwm", "hcwm"):
+        assert manifest["limits"][kind] == list(common_limits(kind, [p.shown(kind) for p in motifs.patterns]))
+
+
+def test_logos_show_the_pattern_as_the_meme_file_has_it(drawn):
+    motifs, manifest = read_motifs(drawn), json.loads((drawn / "logos/logos.json").read_text())
+    pattern = motifs.patterns[0]
+    figure = pattern_figure(information_content(pattern.shown("pfm")), ylabel="bits", limits=(0, 2))
+    assert (drawn / f"logos/{pattern.name}.pfm.svg").read_text() == svg_text(figure)
+    figure = pattern_figure(pattern.shown("cwm"), ylabel="contribution", limits=manifest["limits"]["cwm"])
+    assert (drawn / f"logos/{pattern.name}.cwm.svg").read_text() == svg_text(figure)
+
+
+def test_known_motifs_lie_where_they_fit(drawn):
+    """Under each base of the pattern's core stands the same base of the known motif."""
+    known, manifest = known_motifs(), json.loads((drawn / "logos/logos.json").read_text())
+    names = {entry["match"]["match_id"] for entry in manifest["patterns"]}
+    assert names == {"K1", "K2"}
+    for entry, pattern in zip(manifest["patterns"], read_motifs(drawn).patterns, strict=True):
+        index = known.ids.index(entry["match"]["match_id"])
+        shown, motif, offset = pattern.shown("pfm"), known.matrices[index], entry["match"]["offset"]
+        assert align(shown, known, index) == (offset, False)
+        columns = [i for i in range(motif.shape[1]) if 0 <= i + offset < shown.shape[1] and motif[:, i].max() > 0.5]
+        assert len(columns) >= 8
+        assert all(motif[:, i].argmax() == shown[:, i + offset].argmax() for i in columns)
+
+
+def test_the_known_motif_of_an_unturned_pattern_is_turned():
+    known = known_motifs()
+    pattern = np.hstack([np.full((4, 3), 0.25), frequencies(FIRST)])
+    assert align(pattern, known, 0) == (1, False)
+    assert align(reverse_complement(pattern), known, 0) == (0, True)
+
+
+def test_other_colours_draw_again_and_clear_what_is_old(drawn, tmp_path):
+    shutil.copytree(drawn, tmp_path / "out")
+    logos = tmp_path / "out/logos"
+    (logos / "pos_77.cwm.reverse.svg").write_text("of an earlier run")
+    (logos / "my_notes.txt").write_text("the user's")
+    command = ["logos", "--motifs", str(tmp_path / "out"), "--output-dir", str(logos), "--database"]
+    meme = tmp_path / "known.meme"
+    lines = ["MEME version 4", ""]
+    known = known_motifs()
+    for identifier, name, matrix in zip(known.ids, known.names, known.matrices, strict=True):
+        lines += [f"MOTIF {identifier} {name}", f"letter-probability matrix: alength= 4 w= {matrix.shape[1]}"]
+        lines += [" ".join(f"{share:.5f}" for share in column) for column in matrix.T]
+    meme.write_text("\n".join(lines) + "\n")
+    assert main([*command, str(meme), "--colours", "colour-blind"]) == 0
+    before, after = ((folder / "pos_0.cwm.svg").read_text() for folder in (drawn / "logos", logos))
+    assert all(colour in before and colour not in after for colour in COLOURS.values())
+    assert all(colour in after for colour in COLOUR_BLIND.values())
+    assert not (logos / "pos_77.cwm.reverse.svg").exists() and (logos / "my_notes.txt").exists()
+    assert (drawn / "logos/pos_0.pfm.png").read_bytes() != (logos / "pos_0.pfm.png").read_bytes()
+
+
+def test_what_cannot_be_drawn_is_refused_and_the_old_logos_stay(drawn, tmp_path, capsys):
+    shutil.copytree(drawn, tmp_path / "out")
+    before = sorted((tmp_path / "out/logos").iterdir())
+
+    def refuse(message, *flags):
+        assert main(["logos", "--motifs", str(tmp_path / "out"), "--output-dir", str(tmp_path / "out/logos"), *flags])
+        assert message in capsys.readouterr().err and sorted((tmp_path / "out/logos").iterdir()) == before
+
+    refuse("patterns.tsv: pos_0 is named after 'K", "--database", "jaspar:fungi")
+    refuse("patterns were named by known: give that --database", "--database", "jaspar:fungi")
+    refuse("`colours` (='loud') must be one of", "--colours", "loud")
+    (tmp_path / "out/motifs.json").unlink()
+    refuse("motifs.json: no such file")
+
+
+def test_a_folder_without_patterns_has_a_sheet_that_says_why(tmp_path):
+    sequences, hypothetical, _ = planted(30, 60, motifs=(FIRST,))
+    scores = write_scores(tmp_path / "scores.h5", place(30, 60), sequences, hypothetical)
+    summary = find_motifs(scores, tmp_path / "out", database=known_motifs(), colours="colour-blind")
+    assert summary.patterns == 0 and "too few regions" in summary.message
+    manifest = json.loads((tmp_path / "out/logos/logos.json").read_text())
+    assert manifest["patterns"] == [] and manifest["colours"] == "colour-blind"
+    image = imread(tmp_path / "out/logos/overview.png")
+    assert image.shape[1] == 800 and (image[60:, :, :3] < 0.5).any()  # words under the title
+    with pytest.raises(SeqliftError, match="`colours`"):
+        find_motifs(scores, tmp_path / "other", database=known_motifs(), colours="loud")
+    assert not (tmp_path / "other").exists()
+
+
+def test_unnamed_patterns_have_no_known_motif_beside_them(drawn, tmp_path):
+    shutil.copytree(drawn, tmp_path / "out")
+    path = tmp_path / "out/patterns.tsv"
+    lines = [line.split("\t") for line in path.read_text().splitlines()]
+    row = lines[1]
+    row[2], row[3], row[7] = "", "", "+"
+    path.write_text("\n".join("\t".join(line) for line in lines) + "\n")
+    manifest = draw_logos(tmp_path / "out", tmp_path / "logos", database=known_motifs())
+    assert manifest["patterns"][0]["match"] is None and manifest["patterns"][1]["match"] is not None
+    assert not list((tmp_path / "logos").glob("pos_0.match.*")) and list((tmp_path / "logos").glob("pos_1.match.*"))

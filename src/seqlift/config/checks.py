@@ -56,6 +56,7 @@ def cross_checks(config: dict, directory: Path) -> Problems:
     yield from _check_model(model, directory)
     yield from _check_without_effect(config, targets)
     yield from _check_attribution(_dict(config.get("attribution")), directory)
+    yield from _check_motifs(_dict(config.get("motifs")))
     yield from _check_files(config, targets, directory)
 
 
@@ -318,6 +319,25 @@ def _check_attribution(attribution: dict, directory: Path) -> Problems:
                     f"(=True) changes nothing with {references} as references, as they have one base, or shares that "
                     "sum to one, where the sequence has; delete it, or take zeros",
                 )
+
+
+def _check_motifs(motifs: dict) -> Problems:
+    settings = _dict(motifs.get("tfmodisco"))
+
+    def compare(key: str, value: object, least_key: str, least: object, more: bool) -> Problems:
+        numbers = is_finite_number(None, value) and is_finite_number(None, least)
+        if numbers and (value < least or (more and value == least)):
+            rule = "more than" if more else "at least"
+            yield f"motifs.{key}", f"{show(value)} must be {rule} motifs.tfmodisco.{least_key} (={least})"
+
+    most, fewest = motifs.get("max_seqlets"), settings.get("min_metacluster_size")
+    yield from compare("max_seqlets", most, "min_metacluster_size", fewest, more=True)
+    smallest = settings.get("final_min_cluster_size")
+    yield from compare("tfmodisco.min_metacluster_size", fewest, "final_min_cluster_size", smallest, more=False)
+    shares = [settings.get(f"{end}_passing_windows_frac") for end in ("max", "min")]
+    yield from compare(
+        "tfmodisco.max_passing_windows_frac", shares[0], "min_passing_windows_frac", shares[1], more=False
+    )
 
 
 def _numbers(text: str) -> list[float]:
