@@ -1,13 +1,12 @@
 # One entry for each motif of all targets and methods, and which motifs stand together.
 
 COMPENDIUM = f"{RUN}/motifs/compendium"
-SOUGHT = expand(MOTIFS, target=OUTPUTS, method=METHODS, allow_missing=True)
 
 
 rule build_compendium:
     input:
-        motifs=[f"{folder}/motifs.json" for folder in SOUGHT],
-        hits=[f"{folder}/hits.json" for folder in SOUGHT],
+        motifs=[f"{folder}/motifs.json" for folder in MOTIF_FOLDERS],
+        hits=[f"{folder}/hits.json" for folder in MOTIF_FOLDERS],
         database=motif_database,
     output:
         table=report(
@@ -15,7 +14,7 @@ rule build_compendium:
             caption="../report/compendium.rst",
             category="Motifs",
             subcategory="Compendium",
-            labels={"length": "{length} bp"},
+            labels={"length": "{length} bp", "what": "table"},
         ),
         members=f"{COMPENDIUM}/members.tsv",
         usage=f"{COMPENDIUM}/usage.tsv",
@@ -23,7 +22,6 @@ rule build_compendium:
         meme=f"{COMPENDIUM}/compendium.meme",
         negative=f"{COMPENDIUM}/compendium_negative.meme",
         summary=f"{COMPENDIUM}/compendium.json",
-        logos=directory(f"{COMPENDIUM}/logos"),
     log:
         f"{RUN}/logs/build_compendium.log",
     benchmark:
@@ -35,7 +33,7 @@ rule build_compendium:
         mem_mb=4000,
         runtime=120,
     params:
-        motifs=SOUGHT,
+        motifs=MOTIF_FOLDERS,
         folder=subpath(output.table, parent=True),
         naming=as_flags(
             {
@@ -51,6 +49,42 @@ rule build_compendium:
     shell:
         "seqlift compendium --motifs {params.motifs:q} {params.naming:q} {params.settings:q}"
         " --output-dir {params.folder:q} > {log:q} 2>&1"
+
+
+rule draw_compendium:
+    input:
+        table=rules.build_compendium.output.table,
+        summary=rules.build_compendium.output.summary,
+        database=motif_database,
+    output:
+        manifest=f"{COMPENDIUM}/logos/logos.json",
+        overview=report(
+            f"{COMPENDIUM}/logos/overview.svg",
+            caption="../report/compendium.rst",
+            category="Motifs",
+            subcategory="Compendium",
+            labels={"length": "{length} bp", "what": "logos"},
+        ),
+        picture=f"{COMPENDIUM}/logos/overview.png",
+    log:
+        f"{RUN}/logs/draw_compendium.log",
+    benchmark:
+        f"{RUN}/benchmarks/draw_compendium.tsv"
+    conda:
+        "../../environment.yml"
+    threads: 1
+    resources:
+        mem_mb=2000,
+        runtime=60,
+    params:
+        compendium=subpath(input.summary, parent=True),
+        folder=subpath(output.manifest, parent=True),
+        settings=as_flags({"database": config["motifs"]["database"], **config["logos"]}),
+        version=RESULTS_VERSION["logos"],
+    message:
+        "Drawing the motifs of all targets and methods"
+    shell:
+        "seqlift logos --compendium {params.compendium:q} {params.settings:q} --output-dir {params.folder:q} > {log:q} 2>&1"
 
 
 rule find_grammar:
@@ -84,7 +118,7 @@ rule find_grammar:
         mem_mb=4000,
         runtime=60,
     params:
-        motifs=SOUGHT,
+        motifs=MOTIF_FOLDERS,
         folder=subpath(output.table, parent=True),
         settings=as_flags(config["grammar"]),
         version=RESULTS_VERSION["grammar"],
@@ -95,4 +129,8 @@ rule find_grammar:
         " {params.settings:q} --output-dir {params.folder:q} > {log:q} 2>&1"
 
 
-COMPENDIUM_FILES = []
+COMPENDIUM_FILES = [
+    *rules.build_compendium.output,
+    *rules.draw_compendium.output,
+    *rules.find_grammar.output,
+]

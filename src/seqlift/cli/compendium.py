@@ -41,12 +41,6 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         help="largest p-value, calibrated and corrected for many motifs, that gives a name (default: %(default)s)",
     )
     parser.add_argument("--seed", type=int, default=1, help="of the null of the names (default: %(default)s)")
-    parser.add_argument(
-        "--colours",
-        choices=("classic", "colour-blind"),
-        default="classic",
-        help="of the letters of the logos (default: %(default)s)",
-    )
     parser.add_argument("--output-dir", required=True, metavar="DIR", help="folder for the compendium")
 
 
@@ -65,7 +59,6 @@ def run(arguments: argparse.Namespace) -> None:
         arguments.output_dir,
         database=arguments.database,
         settings=settings,
-        palette=arguments.colours,
     )
     written = read_compendium(arguments.output_dir)
     print(f"{written.summary['patterns']} patterns are {len(written.motifs)} motifs, {written.summary['named']} named")

@@ -1,11 +1,13 @@
-"""`seqlift logos`: draw the logos of a folder of motifs."""
+"""`seqlift logos`: draw the logos of a folder of motifs, or of a compendium."""
 
 import argparse
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Declare the flags."""
-    parser.add_argument("--motifs", required=True, metavar="DIR", help="folder of `seqlift motifs`")
+    source = parser.add_mutually_exclusive_group(required=True)
+    source.add_argument("--motifs", metavar="DIR", help="folder of `seqlift motifs`")
+    source.add_argument("--compendium", metavar="DIR", help="or folder of `seqlift compendium`")
     parser.add_argument(
         "--database",
         default="jaspar:vertebrates",
@@ -23,6 +25,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(arguments: argparse.Namespace) -> None:
     """Draw them."""
+    from seqlift.motifs.compendium_drawing import draw_compendium
     from seqlift.motifs.drawing import draw_logos
 
-    draw_logos(arguments.motifs, arguments.output_dir, database=arguments.database, colours=arguments.colours)
+    folder, draw = (arguments.motifs, draw_logos) if arguments.motifs else (arguments.compendium, draw_compendium)
+    draw(folder, arguments.output_dir, database=arguments.database, colours=arguments.colours)

@@ -1,7 +1,7 @@
 """The compendium: one entry for each motif of a run, whichever targets, methods and folds found it.
 
 `compendium_merging` says which patterns are one motif and makes the consensus, `compendium_sites` turns the hits of
-patterns into sites of motifs. Here that becomes the files of `motifs/compendium/`:
+patterns into sites of motifs. Here that becomes the files of `motifs/compendium/` (`compendium_drawing` adds logos):
 
 ========================  ==========================================================================================
 file                      what
@@ -13,14 +13,12 @@ positions.tsv             how many sites lie at which distance from the region's
 compendium.meme           minimal MEME 4: consensus PFMs of the motifs that raise the output
 compendium_negative.meme  of those that lower it
 compendium.json           settings, counts, and each motif's consensus matrices; written last
-logos/                    of the consensus
 ========================  ==========================================================================================
 """
 
 import itertools
 import json
 import os
-import shutil
 from collections.abc import Iterable, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -43,7 +41,6 @@ from seqlift.motifs.compendium_tables import (
 )
 from seqlift.motifs.database import Database, load_database
 from seqlift.motifs.folder import MotifFolder, read_motifs
-from seqlift.motifs.logos import information_content, pattern_figure, save_figure
 from seqlift.motifs.output import write_meme_entries
 
 FORMAT = "seqlift compendium 1"
@@ -83,7 +80,6 @@ def build_compendium(
     *,
     database: str | os.PathLike | Database,
     settings: CompendiumSettings = CompendiumSettings(),
-    palette: str = "classic",
 ) -> list[Motif]:
     """Merge the patterns of all folders into motifs and write the compendium.
 
@@ -95,8 +91,6 @@ def build_compendium(
     database : str, path-like or Database
         `jaspar:<group>`, the path of a MEME file, or one already loaded.
     settings : CompendiumSettings
-    palette : str
-        Colours of the logos.
 
     Returns
     -------
@@ -121,7 +115,7 @@ def build_compendium(
     )
     numbers: dict[str, int] = {}
     usage = [_use(one, motifs, numbers) for one in read]
-    _write(Path(output_dir), read, motifs, usage, settings, known, palette)
+    _write(Path(output_dir), read, motifs, usage, settings, known)
     return motifs
 
 
@@ -176,7 +170,6 @@ def _write(
     usage: list[Usage],
     settings: CompendiumSettings,
     database: Database,
-    palette: str,
 ) -> None:
     """All files; compendium.json last, so that a folder with it is whole."""
     tables = {
@@ -197,7 +190,6 @@ def _write(
             if one.sign == sign
         ]
         write_meme_entries(entries, _background(read), folder / name)
-    _draw(folder / "logos", motifs, palette)
     summary = {
         "format": FORMAT,
         "settings": asdict(settings),
@@ -234,19 +226,6 @@ def _background(folders: list[MotifFolder]) -> np.ndarray:
     regions = np.array([one.summary["regions"] for one in folders], float)
     shares = np.array([[one.summary["background"][base] for base in "ACGT"] for one in folders])
     return regions @ shares / regions.sum() if regions.any() else np.full(4, 0.25)
-
-
-def _draw(folder: Path, motifs: list[Motif], palette: str) -> None:
-    """Logos of the consensus: CWM, hCWM and PFM."""
-    shutil.rmtree(folder, ignore_errors=True)  # of motifs that an earlier run had
-    folder.mkdir()
-    for motif in motifs:
-        for kind, matrix, ylabel, limits in (
-            ("cwm", motif.contributions, "contribution", None),
-            ("hcwm", motif.hypothetical, "hypothetical contribution", None),
-            ("pfm", information_content(motif.frequencies), "bits", (0, 2)),
-        ):
-            save_figure(pattern_figure(matrix, ylabel=ylabel, limits=limits), folder / f"{motif.name}.{kind}")
 
 
 @dataclass(frozen=True)
