@@ -51,8 +51,8 @@ def run(arguments: argparse.Namespace) -> None:
             device=arguments.device,
         )
     for row in result.itertuples():
-        print(
-            f"{row.output}, {row.method}: {row.regions} regions, beyond random order by a deletion area of "
-            f"{row.deletion_area:.3f} and an insertion area of {row.insertion_area:.3f}"
-        )
+        areas = f"beyond random order by {row.deletion_area:.3f} on deletion and {row.insertion_area:.3f} on insertion"
+        if row.deletion_area != row.deletion_area:  # NaN
+            areas = "the output is not clearly above that of the references, so there is nothing to take away"
+        print(f"{row.output}, {row.method}, {row.regions} regions: {areas}")
     print(f"judged: {arguments.output_dir}/faithfulness.tsv")

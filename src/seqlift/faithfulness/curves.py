@@ -189,7 +189,7 @@ def _ablate(
         def predicted(some: Tensor) -> Tensor:
             return predict(make(some), *(arg.expand(len(some), *arg.shape[1:]) for arg in args))
 
-        return in_batches(predicted, torch.arange(n, device=x.device), pace).double().cpu()
+        return in_batches(predicted, torch.arange(n, device=x.device), pace).cpu().double()
 
     ends = ask(lambda some: torch.cat([x[None], references])[some], 1 + len(references))
     whole, gone = ends[:1].expand(len(ranks)), ends[1:][own]  # nothing treated, everything treated
@@ -266,3 +266,16 @@ def normalised(f: np.ndarray, curves: Curves) -> tuple[np.ndarray, np.ndarray]:
         return mean, np.full(f.shape[1], np.nan)
     rest = part - mean * whole
     return mean, np.sqrt((rest**2).sum(0) / (n * (n - 1))) / whole.mean()
+
+
+def half_way(mean: np.ndarray) -> float:
+    """The smallest share at which a normalised curve (S,) has gone half of its way, linearly between the shares.
+
+    NaN where there is no curve.
+    """
+    if not np.isfinite(mean).all():
+        return np.nan
+    gone = np.abs(mean - mean[0])
+    after = int(np.argmax(gone >= 0.5))
+    part = (0.5 - gone[after - 1]) / (gone[after] - gone[after - 1])
+    return float(SHARES[after - 1] + part * (SHARES[after] - SHARES[after - 1]))

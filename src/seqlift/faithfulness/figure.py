@@ -16,13 +16,12 @@ from seqlift.faithfulness.curves import SHUFFLES
 METHODS = {"deeplift": ("DeepLIFT", "#1f5fa8"), "interior_gradients": ("interior gradients", "#b4541a")}
 MORE_COLOURS = ("#7a4fa3", "#8a6d1d", "#1b8a8f", "#a3345c")  # of methods from elsewhere
 MUTAGENESIS, RANDOM, INK, SOFT = "#2f7d4f", "#8b97a3", "#1c2733", "#64707d"
-NUMBERS = {
-    "mutagenesis_spearman": "with mutagenesis",
-    "methods_spearman": "with other methods",
-    "models_spearman": "between models",
-    "references_spearman": "between references",
-    "truth_auroc": "AUROC of true sites",
-    "truth_auprc": "AUPRC of true sites",
+NUMBERS = {  # by the words of the figure: a filled and an open mark
+    "with mutagenesis": ("mutagenesis_spearman", "mutagenesis_pearson"),
+    "with other methods": ("methods_spearman", "methods_pearson"),
+    "between models": ("models_spearman", "models_pearson"),
+    "between references": ("references_spearman", "references_pearson"),
+    "true sites": ("truth_auroc", "truth_auprc"),
 }
 STYLE = {
     "axes.edgecolor": RANDOM,
@@ -55,7 +54,7 @@ def draw_faithfulness(result: pd.DataFrame, points: pd.DataFrame, svg: Path, png
     """
     outputs = list(dict.fromkeys(result["output"]))
     looks = _looks(list(dict.fromkeys(result["method"])))
-    numbers = {name: words for name, words in NUMBERS.items() if result[name].notna().any()}
+    numbers = {words: names for words, names in NUMBERS.items() if result[list(names)].notna().any(axis=None)}
     height = _TOP + _ROW * len(outputs)
     with matplotlib.rc_context(STYLE):
         figure = Figure(figsize=(_WIDTH, height), layout="constrained")
@@ -72,11 +71,12 @@ def draw_faithfulness(result: pd.DataFrame, points: pd.DataFrame, svg: Path, png
             axes[0].set_ylabel(f"{output}\n({int(here['regions'].iloc[0])} regions)\noutput")
             _draw_numbers(axes[2], here, numbers, looks, last=last)
             if i == 0:
-                axes[2].set_title("Agreement (Spearman) and recovery", fontsize=9, loc="left")
+                axes[2].set_title("Who else says so", fontsize=9, loc="left")
         handles, labels = grid[0][0].get_legend_handles_labels()
         if not handles:
             handles, labels = grid[0][2].get_legend_handles_labels()
-        figure.legend(handles, labels, loc="outside upper left", ncols=len(handles))
+        if handles:
+            figure.legend(handles, labels, loc="outside upper left", ncols=len(handles))
         figure.savefig(svg, format="svg", metadata={"Date": None})
         figure.savefig(png, format="png", dpi=150)
 
@@ -116,19 +116,28 @@ def _draw_curves(ax: Axes, curves: pd.DataFrame, looks: dict[str, tuple[str, str
     ax.set_xticks([0, 0.01, 0.05, 0.1, 0.2, 0.4, 0.7, 1], ["0", "1", "5", "10", "20", "40", "70", "100"])
 
 
-def _draw_numbers(ax: Axes, rows: pd.DataFrame, numbers: dict[str, str], looks: dict, *, last: bool) -> None:
-    """A dot for each number and method."""
+def _draw_numbers(
+    ax: Axes, rows: pd.DataFrame, numbers: dict[str, tuple[str, str]], looks: dict, *, last: bool
+) -> None:
+    """Two marks for each row of numbers and method."""
+    if not numbers:
+        ax.set_axis_off()
+        return
+    filled, hollow = (list(names) for names in zip(*numbers.values(), strict=True))
     for j, (method, (label, colour)) in enumerate(looks.items()):
         row = rows[rows["method"] == method]
         if row.empty:
             continue
-        place = np.arange(len(numbers)) + 0.16 * (j - (len(looks) - 1) / 2)
-        values = row[list(numbers)].to_numpy(float)[0] if numbers else []
-        ax.plot(values, place, "o", color=colour, label=label, markersize=4.5)
-    ax.set_yticks(range(len(numbers)), list(numbers.values()))
+        place = np.arange(len(numbers)) + 0.2 * (j - (len(looks) - 1) / 2)
+        ax.plot(row[filled].to_numpy(float)[0], place, "o", color=colour, label=label, markersize=4.5)
+        ax.plot(row[hollow].to_numpy(float)[0], place, "o", color=colour, markersize=4.5, fillstyle="none")
+    ax.set_yticks(range(len(numbers)), list(numbers))
     ax.set_ylim(len(numbers) - 0.5, -0.5)
-    low = min(0.0, float(np.nanmin(rows[list(numbers)].to_numpy(float), initial=0.0)))
-    ax.set_xlim(low - 0.02, 1.02)
+    low = float(np.nanmin(rows[filled + hollow].to_numpy(float), initial=0.0))
+    ax.set_xlim(low - 0.03, 1.03)
     ax.grid(axis="x", color="#d5dbe1", linewidth=0.5)
     ax.set_axisbelow(True)
     ax.tick_params(labelbottom=last)
+    if last:
+        truth = " (sites: AUROC, AUPRC)" if "true sites" in numbers else ""
+        ax.set_xlabel(f"\u25cf Spearman  \u25cb Pearson{truth}")

@@ -43,6 +43,7 @@ from seqlift.faithfulness.curves import (
     areas,
     areas_beyond,
     change,
+    half_way,
     normalised,
     order_ranks,
     random_ranks,
@@ -275,6 +276,10 @@ def _area_columns(by_references: dict[str, dict[str, Curves]], own: str, method:
         ):
             columns |= _estimate(f"{prefix}{kind}_area", area)
     curves = by_references[own]
+    for name, order in (("", method), ("random_", "random order")):
+        for kind in ("deletion", "insertion"):
+            mean, _ = normalised(getattr(curves[order], kind), curves[order])
+            columns[f"{name}{kind}_half"] = half_way(mean)
     by_chance = [share_of(area, change(curves["random order"]), seed).value for area in areas(curves["random order"])]
     yardstick = (np.nan, np.nan)
     if "mutagenesis order" in curves:
