@@ -24,7 +24,7 @@ BLUE, VERMILION, GREEN, ORANGE, PURPLE, SKY = (
 )
 GREY, BLACK = (130, 130, 130), (60, 60, 60)
 _METHODS = {"deeplift": BLUE, "interior_gradients": VERMILION}
-_NAMES = {"deeplift": "DeepLIFT", "interior_gradients": "interior gradients"}
+METHOD_NAMES = {"deeplift": "DeepLIFT", "interior_gradients": "interior gradients"}
 _ORDER = ("contribution", "difference", "standard-error", "predicted")
 _ZOOM_STEPS = 200  # stretches that a chromosome is divided into, looking for its highest value
 _SHOWN = 200  # bp of the place that a browser opens at
@@ -39,6 +39,8 @@ class Appearance:
     path : pathlib.Path
     name : str
     colour : tuple of int, red green blue
+    output : str
+        What it is about: an output, or a target.
     group : str
         Tracks of one group share a scale.
     letters : bool
@@ -47,6 +49,7 @@ class Appearance:
 
     path: Path
     name: str
+    output: str
     colour: tuple[int, int, int]
     group: str
     letters: bool
@@ -67,10 +70,14 @@ def appearances(paths: list[str | os.PathLike]) -> list[Appearance]:
         note = _note(path)
         value = note.get("value", "contribution")
         target, method = str(note.get("target", path.name.removesuffix(".bw"))), str(note.get("method", ""))
-        # Two outputs of one target stand together, after the target's prediction
-        key = (target.removesuffix(".counts").removesuffix(".profile"), value != "predicted", target)
+        key = (target_of(target), value != "predicted", target)
         found.append(((*key, _rank(value), method, path.name), _appearance(path, target, method, value, note)))
     return [appearance for _, appearance in sorted(found, key=lambda pair: pair[0])]
+
+
+def target_of(output: str) -> str:
+    """The target of an output: the outputs of a profile model stand together, after the prediction."""
+    return output.removesuffix(".counts").removesuffix(".profile")
 
 
 def _rank(value: str) -> int:
@@ -86,18 +93,18 @@ def _note(path: Path) -> dict:
 
 
 def _appearance(path: Path, target: str, method: str, value: str, note: dict) -> Appearance:
-    how = _NAMES.get(method, method)
+    how = METHOD_NAMES.get(method, method)
     if value == "predicted":
         strand = {"+": ", plus strand", "-": ", minus strand"}.get(note.get("strand"), "")
         colour = ORANGE if note.get("strand") == "-" else GREEN
-        return Appearance(path, f"{target} predicted signal{strand}", colour, f"{target} predicted", False)
+        return Appearance(path, f"{target} predicted signal{strand}", target, colour, f"{target} predicted", False)
     if value == "difference":
         one, _, other = method.partition(" - ")
-        name = f"{target} {_NAMES.get(one, one)} − {_NAMES.get(other, other)}"
-        return Appearance(path, name, PURPLE, target, True)
+        name = f"{target} {METHOD_NAMES.get(one, one)} − {METHOD_NAMES.get(other, other)}"
+        return Appearance(path, name, target, PURPLE, target, True)
     if value == "standard-error":
-        return Appearance(path, f"{target} standard error, {how}", GREY, target, False)
-    return Appearance(path, f"{target} {how}".strip(), _METHODS.get(method, SKY), target, True)
+        return Appearance(path, f"{target} standard error, {how}", target, GREY, target, False)
+    return Appearance(path, f"{target} {how}".strip(), target, _METHODS.get(method, SKY), target, True)
 
 
 def first_locus(path: Path) -> str | None:

@@ -1,0 +1,11 @@
+"""The whole genome of a run in a web browser: tracks, letters, peaks and hits, served on this machine alone.
+
+`report.html` shows chosen regions and opens anywhere; this shows every base that was scored, beside its neighbours, by
+igv.js over the bigWigs themselves. igv.js is not part of this package: npm installs it where `seqlift.browse.page`
+looks for it.
+"""
+
+from seqlift.browse.server import open_server
+from seqlift.browse.shown import read_shown
+
+__all__ = ["open_server", "read_shown"]
