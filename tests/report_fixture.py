@@ -7,6 +7,7 @@ methods nearly agree, as they do for a real network.
 import json
 from pathlib import Path
 
+import h5py
 import numpy as np
 import pandas as pd
 import yaml
@@ -14,8 +15,9 @@ import yaml
 from seqlift.evaluation.numbers import target_numbers
 from seqlift.metrics import jensen_shannon
 from seqlift.models.outputs import outputs_of
-from seqlift.motifs.logos import information_content, informative_range, pattern_figure, save_figure
-from seqlift.scores import create_scores
+from seqlift.motifs.folder import FORMAT as MOTIFS_FORMAT
+from seqlift.motifs.logos import informative_range
+from seqlift.scores import create_scores, open_scores
 
 MOTIFS = {"GATA1": ("AGATAA", "MA0035.3"), "TAL1": ("ACCATCTG", "MA0091.1"), "": ("TGACTCA", "MA0099.3")}
 METHODS = ("deeplift", "interior_gradients")
@@ -357,59 +359,91 @@ def _write_motifs(run, rng, output, method, patterns):
     target = output.target
     folder = run / "motifs" / method / output.name
     (folder / "logos").mkdir(parents=True)
+    (folder / "logos" / "logos.json").write_text("{}")
     word, match = MOTIFS.get(target, MOTIFS[""])
-    rows = []
-    for i, (pattern, seqlets) in enumerate([("pos_0", 912), ("pos_1", 133), ("neg_0", 41)] if patterns else []):
-        frequencies = rng.dirichlet(np.full(4, 5.0), 14).T
-        for j, base in enumerate(word):
-            frequencies[:, 3 + j] = 0.02
-            frequencies["ACGT".index(base), 3 + j] = 0.94
-        cwm = (frequencies - 0.25) * (0.6 if pattern.startswith("pos") else -0.3)
-        first, last = informative_range(cwm)
-        for kind, matrix in {"cwm": cwm, "pfm": information_content(frequencies)}.items():
-            figure = pattern_figure(matrix[:, first:last], ylabel="bits" if kind == "pfm" else "contribution")
-            save_figure(figure, folder / "logos" / f"{pattern}.{kind}")
-        rows.append(
-            {
-                "pattern": pattern,
-                "seqlets": seqlets,
-                "name": target if i == 0 else "",
-                "match_id": match if i == 0 else "",
-                "p": 10.0 ** -(9 - i * 4),
-                "q": 10.0 ** -(8 - i * 4),
-                "p_tomtom": 10.0 ** -(10 - i * 4),
-                "strand": "+-+"[i],
-                "consensus": word,
-                "width": last - first,
-                "trim_start": first,
-                "trim_end": last,
-                "mean_contribution": [2.31, 0.85, -0.41][i],
-                "information": 9.7,
-                "closest": f"{match} {target}",
-            }
-        )
+    sites = _sites(run / "scores" / f"{output.name}.{method}.h5", word)
+    rows, seqlets = [], []
+    with h5py.File(folder / "modisco.h5", "w") as file:
+        for i, (pattern, n) in enumerate([("pos_0", 912), ("pos_1", 133), ("neg_0", 41)] if patterns else []):
+            frequencies = rng.dirichlet(np.full(4, 5.0), 14).T
+            for j, base in enumerate(word):
+                frequencies[:, 3 + j] = 0.02
+                frequencies["ACGT".index(base), 3 + j] = 0.94
+            cwm = (frequencies - 0.25) * (0.6 if pattern.startswith("pos") else -0.3)
+            first, last = informative_range(cwm)
+            sign, _, number = pattern.partition("_")
+            group = file.create_group(f"{sign}_patterns/pattern_{number}")
+            for name, values in (("sequence", frequencies), ("contrib_scores", cwm), ("hypothetical_contribs", cwm)):
+                group[name] = values.T
+            own = sites[i::3]
+            group["seqlets/example_idx"], group["seqlets/start"] = own[:, 0], own[:, 1] - 3
+            group["seqlets/is_revcomp"] = np.zeros(len(own), bool)
+            seqlets += [(pattern, *site, first - 3, last - 3) for site in own]
+            rows.append(
+                {
+                    "pattern": pattern,
+                    "seqlets": n,
+                    "name": target if i == 0 else "",
+                    "match_id": match if i == 0 else "",
+                    "p": 10.0 ** -(9 - i * 4),
+                    "q": 10.0 ** -(8 - i * 4),
+                    "p_tomtom": 10.0 ** -(10 - i * 4),
+                    "strand": "+-+"[i],
+                    "consensus": word,
+                    "width": last - first,
+                    "trim_start": first,
+                    "trim_end": last,
+                    "mean_contribution": [2.31, 0.85, -0.41][i],
+                    "information": 9.7,
+                    "closest": f"{match} {target}",
+                }
+            )
     pd.DataFrame(rows, columns=PATTERN_COLUMNS).to_csv(folder / "patterns.tsv", sep="\t", index=False)
     (folder / "patterns.meme").write_text("MEME version 4\n")
-    for file in ("modisco.h5", "seqlets.bed.gz"):
-        (folder / file).write_bytes(b"")
+    _write_seqlets(run / "scores" / f"{output.name}.{method}.h5", folder, seqlets)
     message = (
         "" if patterns else "TF-MoDISco found no pattern among 87 seqlets: try more regions (attribution.max_regions)"
     )
     (folder / "motifs.json").write_text(
         json.dumps(
             {
-                "format": "seqlift motifs 1",
+                "format": MOTIFS_FORMAT,
                 "target": output.name,
                 "method": method,
+                "fold": None,
                 "regions": 200,
                 "seqlets": {"positive": 1045, "negative": 41} if patterns else {"positive": 87, "negative": 0},
                 "patterns": len(rows),
                 "message": message,
-                "settings": {"max_seqlets": 2000, "window": 200, "seed": 4},
+                "settings": {"max_seqlets": 2000, "window": 200, "seed": 4, "offset": 0},
                 "database": {"name": "JASPAR CORE vertebrates", "version": "2026", "motifs": 879},
             }
         )
     )
+
+
+def _sites(scores: Path, word: str) -> np.ndarray:
+    """Where `word` stands in the sequences of a score file: (row, start) pairs, shape (S, 2)."""
+    with open_scores(scores) as file:
+        codes = file.sequences[:].argmax(axis=1)
+    wanted = np.array(["ACGT".index(base) for base in word])
+    windows = np.lib.stride_tricks.sliding_window_view(codes, len(word), axis=1)
+    return np.argwhere((windows == wanted).all(axis=2))
+
+
+def _write_seqlets(scores: Path, folder: Path, seqlets: list[tuple]) -> None:
+    with open_scores(scores) as file:
+        coords = file.coords
+        contributions = file.contributions[:].sum(axis=1)
+    rows = []
+    for pattern, row, start, low, high in seqlets:
+        chrom, begin, name = coords.loc[row, ["chrom", "start", "name"]]
+        low, high = start + low, start + high
+        total = float(contributions[row, max(low, 0) : high].sum())
+        rows.append((chrom, begin + low, begin + high, pattern, 500, "+", total, name))
+    columns = ["#chrom", "start", "end", "pattern", "score", "strand", "contribution", "region"]
+    table = pd.DataFrame(rows, columns=columns).sort_values(["#chrom", "start", "end", "pattern"])
+    table.to_csv(folder / "seqlets.bed.gz", sep="\t", index=False)
 
 
 def write_scores(

@@ -4,6 +4,7 @@ import html.parser
 import io
 import itertools
 import json
+import re
 import shutil
 import xml.etree.ElementTree
 from types import SimpleNamespace
@@ -20,7 +21,7 @@ from report_fixture import METHODS, build_run, write_scores
 from seqlift.cli import main
 from seqlift.errors import SeqliftError
 from seqlift.provenance import collect_provenance, sha256
-from seqlift.report import analysis, canvas, figures, load_run, page, write_report
+from seqlift.report import analysis, canvas, figures, formats, load_run, write_report
 from seqlift.report.summary import print_summary
 from seqlift.scores import choose_examples
 
@@ -39,7 +40,8 @@ class Page(html.parser.HTMLParser):
     def __init__(self, path):
         super().__init__()
         self.elements, self.text, self._hidden = [], "", 0
-        self.feed(path.read_text(encoding="utf-8"))
+        self.source = path.read_text(encoding="utf-8")
+        self.feed(self.source)
 
     def handle_starttag(self, tag, attrs):
         self.elements.append((tag, dict(attrs)))
@@ -50,6 +52,11 @@ class Page(html.parser.HTMLParser):
 
     def handle_data(self, data):
         self.text += "" if self._hidden else data
+
+    @property
+    def index(self):
+        """The regions that the page can draw."""
+        return json.loads(re.search(r'id="region-index">(.*?)</script>', self.source, re.S).group(1))
 
     def all(self, *tags):
         return [attributes for tag, attributes in self.elements if tag in tags]
@@ -88,7 +95,9 @@ def test_page_is_well_formed(whole):
     identifiers = [attributes["id"] for _, attributes in page_.elements if "id" in attributes]
     assert len(identifiers) == len(set(identifiers))
     targets = {link["href"][1:] for link in page_.all("a") if link["href"].startswith("#")}
-    assert len(targets) > 10 and targets <= set(identifiers)
+    regions = {target for target in targets if target.startswith("region/")}  # these the script shows
+    assert {unquote(region.split("/")[1]) for region in regions} <= set(page_.index["names"])
+    assert len(targets) > 10 and {unquote(target) for target in targets - regions} <= set(identifiers)
     levels = [int(tag[1]) for tag, _ in page_.elements if tag in ("h1", "h2", "h3", "h4")]
     assert levels[0] == 1 and levels.count(1) == 1
     assert all(after <= before + 1 for before, after in itertools.pairwise(levels))
@@ -152,7 +161,10 @@ def test_names_from_files_are_text(tmp_path):
     path = write_report(run, config, run / "report.html")
     page_ = Page(path)
     assert page_.text.count(TAG) > 5 and "<script>alert(2)</script>&" in page_.text and "_a$b$" in page_.text
-    assert len(page_.all("script")) == 1 and "x" not in {attributes.get("src") for attributes in page_.all("img")}
+    scripts = [attributes.get("type") for attributes in page_.all("script")]
+    assert scripts == ["application/json", "text/plain", None]  # the first two are data
+    assert "<script>alert(2)</script>&0" in page_.index["names"] and page_.index["targets"] == [TAG, "_a$b$"]
+    assert "x" not in {attributes.get("src") for attributes in page_.all("img")}
     assert all("onerror" not in image for image in page_.all("img"))
     for image in page_.all("img"):
         root = xml.etree.ElementTree.fromstring(unquote(image["src"].partition(",")[2]))
@@ -342,7 +354,8 @@ def test_scores_of_two_models_are_called_so(copy):
         ("tracks/GATA1.deeplift.bw", "tracks"),
         ("motifs/deeplift/TAL1/motifs.json", "motifs"),
         ("motifs/deeplift/TAL1/patterns.tsv", "motifs"),
-        ("motifs/deeplift/TAL1/logos/pos_1.pfm.svg", "motifs"),
+        ("motifs/deeplift/TAL1/modisco.h5", "motifs"),
+        ("motifs/deeplift/TAL1/seqlets.bed.gz", "motifs"),
     ],
 )
 def test_missing_file_is_named_with_its_stage(copy, name, stage, capsys):
@@ -367,7 +380,8 @@ def test_missing_file_is_named_with_its_stage(copy, name, stage, capsys):
         ("model/predictions.tsv.gz", b"\x1f\x8b\x08\x00cut", "cannot be read"),
         ("model/predictions.tsv.gz", b"plain", "cannot be read"),
         ("motifs/deeplift/GATA1/patterns.tsv", b"", "cannot be read"),
-        ("motifs/deeplift/GATA1/logos/pos_0.cwm.svg", b"<svg>", "not an SVG drawing with a size"),
+        ("motifs/deeplift/GATA1/modisco.h5", b"text", "cannot be read"),
+        ("motifs/deeplift/GATA1/seqlets.bed.gz", b"text", "cannot be read"),
         ("scores/GATA1.deeplift.h5", b"text", "not an HDF5 file"),
         ("truth.json", b"{", "`seqlift truth`"),
     ],
@@ -672,7 +686,7 @@ def test_svg_becomes_an_address_that_keeps_numbers_in_text():
     [(0.04, "0.040"), (0, "0"), (3.14e-7, "3.1 × 10−7"), (9.99e-5, "1.0 × 10−4"), (float("nan"), "–"), (None, "–")],
 )
 def test_probabilities_as_text(value, shown):
-    text = str(page.scientific(value)).replace("<sup>", "").replace("</sup>", "").replace("\u2009", " ")
+    text = str(formats.scientific(value)).replace("<sup>", "").replace("</sup>", "").replace("\u2009", " ")
     assert text == shown
 
 

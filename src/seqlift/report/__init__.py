@@ -10,8 +10,9 @@ from pathlib import Path
 
 from seqlift.files import replacing
 from seqlift.provenance import collect_provenance, write_provenance
+from seqlift.report.files_of_run import read_config
 from seqlift.report.page import render_page
-from seqlift.report.run import MUTAGENESIS, Run, load_run, read_config
+from seqlift.report.run import MUTAGENESIS, Run, load_run
 from seqlift.scores import open_scores
 
 __all__ = ["Run", "load_run", "read_config", "write_report"]
@@ -53,8 +54,14 @@ def write_report(run_dir: str | os.PathLike, config_path: str | os.PathLike, out
                 attributions[path.name] = scores.attributes
     provenance = collect_provenance(config, run.regions, run.metrics, attributions)
     write_provenance(run.directory / "provenance.json", provenance)
-    examples = (config.get("report") or {}).get("examples", EXAMPLES)
-    page = render_page(run, provenance, examples=examples, folder=Path(output).resolve().parent)
+    settings = config.get("report") or {}
+    page = render_page(
+        run,
+        provenance,
+        examples=settings.get("examples", EXAMPLES),
+        genes=Path(settings["genes"]) if settings.get("genes") else None,
+        folder=Path(output).resolve().parent,
+    )
     with replacing(output) as temporary:
         temporary.write_text(page, encoding="utf-8")
     return Path(output)

@@ -5,6 +5,7 @@ cannot disturb each other's identifiers, and each has its description as alterna
 reader's own sans-serif font; letters of sequence logos are shapes.
 """
 
+import base64
 import io
 import re
 from dataclasses import dataclass
@@ -22,6 +23,7 @@ from seqlift.errors import SeqliftError
 INK, SOFT, RULE = "#1c2733", "#64707d", "#d5dbe1"
 POSITIVE, NEGATIVE = "#1f5fa8", "#8b97a3"
 PAGE = 10.6  # inches: 1018 CSS pixels, the width of the page's column
+LARGEST = 300_000  # bytes of an SVG file that goes into the page as it is
 PAIR = 2.5  # inches: 240 CSS pixels, so that two pairs of figures stand side by side
 
 STYLE = {
@@ -70,10 +72,14 @@ class Image:
 
 
 class drawing:  # noqa: N801, used like a function: `with drawing(3, 2) as (figure, image):`
-    """Opens a figure of `width` × `height` inches in the report's style; gives it and the call that finishes it."""
+    """Opens a figure of `width` × `height` inches in the report's style; gives it and the call that finishes it.
 
-    def __init__(self, width: float, height: float):
+    Its axes find their places by themselves unless it is `placed`, that is, all of them were put where they belong.
+    """
+
+    def __init__(self, width: float, height: float, *, placed: bool = False):
         self.size = width, height
+        self.placed = placed
         self.style = matplotlib.rc_context(STYLE)
 
     def __enter__(self):
@@ -86,7 +92,7 @@ class drawing:  # noqa: N801, used like a function: `with drawing(3, 2) as (figu
         return self.style.__exit__(*error)
 
     def _image(self, alt: str) -> Image:
-        if self.size[0] < PAGE:
+        if not self.placed:
             self.figure.set_layout_engine("constrained", w_pad=0.03, h_pad=0.03)
         handle = io.StringIO()
         self.figure.savefig(handle, format="svg", metadata={"Date": None, "Creator": None})
@@ -100,7 +106,11 @@ def svg_source(svg: str) -> str:
     svg = _TAG.sub(lambda tag: _DECIMALS.sub(_two_decimals, tag.group()), svg)
     svg = _PATH_DATA.sub(lambda found: _SPACE_AROUND_COMMANDS.sub(r"\1", found.group()), svg)
     svg = svg.replace("'DejaVu Sans'", _FONTS)
-    svg = re.sub(r">\s+<", "><", svg)
+    return address(re.sub(r">\s+<", "><", svg))
+
+
+def address(svg: str) -> str:
+    """SVG text, as it is, as an address for `<img src>`."""
     return "data:image/svg+xml," + quote(svg, safe="=:/;,?@!$*()-._~+^|{}[]")
 
 
@@ -126,20 +136,27 @@ def unit_square(ax: Axes, xlabel: str, ylabel: str) -> None:
     ax.set_aspect("equal")
 
 
-def file_image(path: Path, alt: str) -> Image:
-    """An SVG file of the run, such as a logo, for the page.
+def file_image(path: Path, alt: str, stage: str, largest: int = LARGEST) -> Image:
+    """A figure of another stage for the page: `path` is its SVG; where that is larger than `largest`, the PNG beside it.
 
     Raises
     ------
     SeqliftError
-        If the file is missing or is not an SVG drawing with a size.
+        If a file is missing or is no drawing with a size; the message names `stage`.
     """
+    again = f"make it again with `seqlift {stage}`"
     try:
+        if path.stat().st_size > largest:
+            data = path.with_suffix(".png").read_bytes()
+            if data[:8] != b"\x89PNG\r\n\x1a\n":
+                raise SeqliftError(f"{path.with_suffix('.png')}: not a PNG picture; {again}")
+            width, height = (int.from_bytes(data[i : i + 4], "big") for i in (16, 20))
+            return Image("data:image/png;base64," + base64.b64encode(data).decode(), alt, width // 2, height // 2)
         text = path.read_text(encoding="utf-8")
     except (OSError, UnicodeDecodeError) as error:
-        raise SeqliftError(f"{path}: cannot be read ({error}); make it again with `seqlift motifs`") from None
+        raise SeqliftError(f"{path}: cannot be read ({error}); {again}") from None
     width = re.search(r'<svg[^>]*?\swidth="([\d.]+)pt"', text)
     height = re.search(r'<svg[^>]*?\sheight="([\d.]+)pt"', text)
     if width is None or height is None:
-        raise SeqliftError(f"{path}: not an SVG drawing with a size in pt; make it again with `seqlift motifs`")
+        raise SeqliftError(f"{path}: not an SVG drawing with a size in pt; {again}")
     return Image(svg_source(text), alt, round(float(width.group(1)) * 4 / 3), round(float(height.group(1)) * 4 / 3))

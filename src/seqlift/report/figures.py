@@ -115,7 +115,7 @@ def example_region(example: Example, planted: list[tuple[int, int, str]] = ()) -
     rows[-1] = (*rows[-1][:3], 0.48)
     top = 0.38 if planted else 0.22
     total = top + sum(height + room for _, _, height, room in rows)
-    with drawing(PAGE, total) as (figure, image):
+    with drawing(PAGE, total, placed=True) as (figure, image):
         y = total - top
         for i, (kind, method, height, room) in enumerate(rows):
             y -= height

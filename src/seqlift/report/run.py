@@ -4,39 +4,31 @@ A report shows numbers side by side that different stages wrote at different tim
 of another run must stop it with the name of the stage to run again; it must not become an empty figure.
 """
 
-import json
-import os
-import zlib
 from dataclasses import dataclass
 from pathlib import Path
-from urllib.parse import quote
 
 import pandas as pd
-import yaml
 
 from seqlift.errors import SeqliftError
 from seqlift.evaluation.comparison import FORMAT as METRICS_FORMAT
 from seqlift.intervals import read_peaks
+from seqlift.motifs.folder import MotifFolder, read_motifs
 from seqlift.region_table import FORMAT as REGIONS_FORMAT
 from seqlift.region_table import read_regions
+from seqlift.report.files_of_run import read_json, read_table, require
+from seqlift.report.findings import (
+    Compendium,
+    Sites,
+    read_compendium,
+    read_faithfulness,
+    read_hit_summary,
+    read_sites,
+)
 
 METHODS = ("deeplift", "interior_gradients")
 MUTAGENESIS = "mutagenesis"  # no method of the run, but the yardstick for them, on some regions
 METHOD_NAMES = {"deeplift": "DeepLIFT", "interior_gradients": "Interior gradients", MUTAGENESIS: "Mutagenesis"}
 WEAK = {"auroc": 0.6, "pearson": 0.2}  # below this a model's explanations explain little
-
-
-@dataclass(frozen=True)
-class Motifs:
-    """What motif discovery wrote for one target and method: its folder, `patterns.tsv` and `motifs.json`."""
-
-    folder: Path
-    patterns: pd.DataFrame
-    summary: dict
-
-    def logo(self, pattern: str, kind: str, suffix: str) -> Path:
-        """Where the logo of `pattern` lies; `kind` is cwm or pfm, `suffix` svg or png."""
-        return self.folder / "logos" / f"{pattern}.{kind}.{suffix}"
 
 
 @dataclass(frozen=True)
@@ -64,7 +56,14 @@ class Run:
     metrics : dict
         model/metrics.json
     motifs : dict
-        (output, method) -> Motifs
+        (output, method) -> MotifFolder
+    hits : dict
+        (output, method) -> hits.json, of those for which hits were called
+    compendium : Compendium or None
+    faithfulness : pandas.DataFrame or None
+        faithfulness.tsv
+    sites : list of Sites
+        Mean contributions around sites of the user's.
     truth : dict or None
         truth.json; only simulated data have one.
     """
@@ -80,7 +79,11 @@ class Run:
     mutagenesis: bool
     regions: dict
     metrics: dict
-    motifs: dict[tuple[str, str], Motifs]
+    motifs: dict[tuple[str, str], MotifFolder]
+    hits: dict[tuple[str, str], dict]
+    compendium: Compendium | None
+    faithfulness: pd.DataFrame | None
+    sites: list[Sites]
     truth: dict | None
 
     def scores(self, output: str, method: str) -> Path:
@@ -130,7 +133,7 @@ class Run:
     def region_table(self) -> pd.DataFrame:
         """regions.tsv.gz, one row a region."""
         path = self.directory / "regions.tsv.gz"
-        _require(path, "regions")
+        require(path, "regions")
         return read_regions(path)
 
     def histories(self) -> list[pd.DataFrame]:
@@ -212,11 +215,11 @@ def load_run(directory: str | Path, methods: list[str] | None = None, mutagenesi
     motifs = {}
     for output in outputs:
         for method in methods:
-            _require(directory / "scores" / f"{output}.{method}.h5", "attribute")
-            _require(directory / "tracks" / f"{output}.{method}.bw", "tracks")
-            motifs[output, method] = _load_motifs(directory / "motifs" / method / output)
+            require(directory / "scores" / f"{output}.{method}.h5", "attribute")
+            require(directory / "tracks" / f"{output}.{method}.bw", "tracks")
+            motifs[output, method] = read_motifs(directory / "motifs" / method / output)
         if mutagenesis:
-            _require(directory / "scores" / f"{output}.{MUTAGENESIS}.h5", "attribute")
+            require(directory / "scores" / f"{output}.{MUTAGENESIS}.h5", "attribute")
     truth_path = directory / "truth.json"
     absolute = directory.resolve()
     return Run(
@@ -232,91 +235,12 @@ def load_run(directory: str | Path, methods: list[str] | None = None, mutagenesi
         regions=regions,
         metrics=metrics,
         motifs=motifs,
+        hits={key: found for key, each in motifs.items() if (found := read_hit_summary(each.folder)) is not None},
+        compendium=read_compendium(directory),
+        faithfulness=read_faithfulness(directory),
+        sites=read_sites(directory, outputs, methods),
         truth=read_json(truth_path, "truth", []) if truth_path.exists() else None,
     )
-
-
-def read_config(path: str | Path) -> dict:
-    """The resolved configuration of a run, a YAML mapping.
-
-    Raises
-    ------
-    SeqliftError
-        If the file is missing, is not YAML or is not a mapping.
-    """
-    path = Path(path)
-    try:
-        config = yaml.safe_load(path.read_text(encoding="utf-8"))
-    except FileNotFoundError:
-        raise SeqliftError(f"{path}: no such file; `--config` is the resolved configuration of the run") from None
-    except (yaml.YAMLError, UnicodeDecodeError, OSError) as error:
-        raise SeqliftError(f"{path}: cannot be read as YAML: {' '.join(str(error).split())}") from None
-    if not isinstance(config, dict):
-        raise SeqliftError(f"{path}: it holds no `key: value` lines; `--config` is the resolved configuration of a run")
-    return config
-
-
-def read_json(path: Path, stage: str, keys: list[str], expected_format: str | None = None) -> dict:
-    """Read a JSON object that `seqlift <stage>` wrote and check its format and keys.
-
-    Raises
-    ------
-    SeqliftError
-        If it is missing, cut short, of another format or lacks a key.
-    """
-    _require(path, stage)
-    again = f"make it again with `seqlift {stage}`"
-    try:
-        content = json.loads(path.read_text(encoding="utf-8"))
-    except (json.JSONDecodeError, UnicodeDecodeError) as error:
-        raise SeqliftError(f"{path}: not JSON ({error}); {again}") from None
-    if not isinstance(content, dict):
-        raise SeqliftError(f"{path}: it holds no JSON object; {again}")
-    if expected_format is not None and content.get("format") != expected_format:
-        raise SeqliftError(f"{path}: its `format` is {content.get('format')!r}, not {expected_format!r}; {again}")
-    missing = [key for key in keys if key not in content]
-    if missing:
-        raise SeqliftError(f"{path}: it lacks the key {missing[0]!r} (of {len(missing)} missing); {again}")
-    return content
-
-
-def read_table(path: Path, columns: list[str], stage: str) -> pd.DataFrame:
-    """Read a tab-separated file (`.gz` unpacked) that `seqlift <stage>` wrote and check its columns.
-
-    Names are kept as text: a pattern or chromosome called `NA` or `1` stays so.
-
-    Raises
-    ------
-    SeqliftError
-        If it is missing, cut short or lacks a column.
-    """
-    _require(path, stage)
-    text = {
-        name: str for name in ("chrom", "name", "strand", "split", "kind", "model", "pattern", "match_id", "consensus")
-    }
-    missing_values = {name: [""] if name in text else ["", "nan"] for name in columns}
-    try:
-        table = pd.read_csv(path, sep="\t", dtype=text, keep_default_na=False, na_values=missing_values)
-    except (EOFError, OSError, ValueError, zlib.error) as error:  # ValueError: pandas' and Unicode errors too
-        reason = " ".join(str(error).split())
-        raise SeqliftError(f"{path}: cannot be read ({reason}); make it again with `seqlift {stage}`") from None
-    missing = [column for column in columns if column not in table]
-    if missing:
-        raise SeqliftError(
-            f"{path}: it lacks the column {missing[0]!r} (of {len(missing)} missing); "
-            f"make it again with `seqlift {stage}`"
-        )
-    return table
-
-
-def relative_link(path: Path, start: Path) -> str:
-    """A link from a page in the folder `start` to `path`, escaped for an address."""
-    return quote(Path(os.path.relpath(path, start)).as_posix())
-
-
-def _require(path: Path, stage: str) -> None:
-    if not path.is_file():
-        raise SeqliftError(f"{path}: no such file; `seqlift {stage}` makes it")
 
 
 def _methods_present(folder: Path, outputs: list[str]) -> list[str]:
@@ -326,19 +250,3 @@ def _methods_present(folder: Path, outputs: list[str]) -> list[str]:
     if not methods:
         raise SeqliftError(f"{folder}: no score file of {outputs[0]!r} there; `seqlift attribute` makes them")
     return sorted(methods)
-
-
-def _load_motifs(folder: Path) -> Motifs:
-    columns = ["pattern", "seqlets", "name", "match_id", "p", "q", "consensus", "mean_contribution", "information"]
-    columns.append("closest")
-    summary = read_json(
-        folder / "motifs.json", "motifs", ["regions", "seqlets", "patterns", "message"], "seqlift motifs 1"
-    )
-    patterns = read_table(folder / "patterns.tsv", columns, "motifs")
-    for column in ("name", "match_id", "consensus", "closest"):
-        patterns[column] = patterns[column].fillna("")
-    motifs = Motifs(folder, patterns, summary)
-    for pattern in patterns["pattern"]:
-        for kind in ("cwm", "pfm"):
-            _require(motifs.logo(pattern, kind, "svg"), "motifs")
-    return motifs

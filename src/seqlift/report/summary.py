@@ -127,7 +127,7 @@ def _patterns(run: Run) -> Table:
     for target in run.outputs:
         for method in run.methods:
             motifs = run.motifs[target, method]
-            positive = motifs.patterns[motifs.patterns["pattern"].str.startswith("pos")]
+            positive = motifs.table[motifs.table["pattern"].str.startswith("pos")]
             if len(positive):
                 first = positive.iloc[0]
                 name = first["name"] or "unnamed"

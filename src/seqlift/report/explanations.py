@@ -1,0 +1,109 @@
+"""The sections on the explanations themselves: examples, path, completeness, agreement and mutagenesis of an output."""
+
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+
+from seqlift.report import analysis, figures
+from seqlift.report.formats import median, spread
+from seqlift.report.run import MUTAGENESIS, Run
+
+
+def explain(run: Run, output: str, table: pd.DataFrame, examples: int) -> dict:
+    """Examples, path, completeness, agreement and mutagenesis of one output."""
+    paths = {method: run.scores(output, method) for method in run.methods}
+    mutagenesis = {MUTAGENESIS: run.scores(output, MUTAGENESIS)} if run.mutagenesis else {}
+    chosen, rule = analysis.read_examples(paths | mutagenesis, table, examples)
+    planted = run.planted_sites()
+    drawn = []
+    for example in chosen:
+        here = planted[planted["chrom"] == example.chrom] if planted is not None else None
+        sites = [] if here is None else list(here[["start", "end", "name"]].itertuples(index=False, name=None))
+        image, part = figures.example_region(example, sites)
+        drawn.append({"region": example, "image": image, "part": part})
+    path = None
+    steps = {}
+    for method in run.methods:
+        curve = analysis.path_curve(paths[method])
+        if curve is not None:
+            rows = [example.row[method] for example in chosen if method in example.row]
+            steps[method] = spread(curve.steps)
+            path = {
+                "prediction": figures.path_prediction(curve, rows),
+                "gradient": figures.path_gradient(curve, rows),
+                "half": median(curve.half),
+                "most": median(curve.most),
+                "overshoot": curve.overshoot(),
+                "left": float(curve.gradient_size[:, -1].mean() / curve.gradient_size.mean(axis=0).max()),
+            }
+    complete = []
+    for method in run.methods:
+        found = analysis.completeness(paths[method])
+        finite = found.relative[np.isfinite(found.relative)]
+        complete.append(
+            {
+                "method": method,
+                "image": figures.completeness(found, method),
+                "tolerance": found.tolerance,
+                "broken": found.broken,
+                "checked": len(found.relative),
+                "references": spread(found.n_references),
+                "steps": steps.get(method, "–"),
+                "median": median(finite),
+                "largest": float(finite.max()) if len(finite) else None,
+            }
+        )
+    agree = None
+    if len(run.methods) == 2:
+        found = analysis.agreement(*(paths[method] for method in run.methods))
+        if found is not None:
+            values = found.per_region[np.isfinite(found.per_region)]
+            agree = {
+                "overall": found.overall,
+                "regions": len(found.per_region),
+                "median": median(values),
+                "lower": float(np.quantile(values, 0.05)) if len(values) else None,
+                "histogram": figures.agreement_histogram(found),
+                "density": figures.agreement_density(found, *run.methods),
+            }
+    return {
+        "target": output,
+        "examples": drawn,
+        "rule": rule,
+        "planted": planted is not None,
+        "path": path,
+        "completeness": complete,
+        "spread": [
+            {"method": method, "found": found}
+            for method, found in ((method, analysis.model_spread(path)) for method, path in paths.items())
+            if found is not None
+        ],
+        "agreement": agree,
+        "mutagenesis": _mutagenesis(paths, mutagenesis[MUTAGENESIS]) if mutagenesis else None,
+    }
+
+
+def _mutagenesis(paths: dict[str, Path], yardstick: Path) -> dict | None:
+    """Each method held against mutagenesis; None where they share no region."""
+    found = {method: analysis.yardstick(path, yardstick) for method, path in paths.items()}
+    found = {method: values for method, values in found.items() if values is not None}
+    if not found:
+        return None
+    kinds = ("pearson", "spearman")
+    return {
+        "rows": [
+            {"method": method, "regions": len(values.pearson)} | {kind: _range(getattr(values, kind)) for kind in kinds}
+            for method, values in found.items()
+        ],
+        "images": [
+            figures.yardstick({method: getattr(values, kind) for method, values in found.items()}, kind.capitalize())
+            for kind in kinds
+        ],
+    }
+
+
+def _range(values: np.ndarray) -> dict:
+    values = values[np.isfinite(values)]
+    ends = (float(values.min()), float(values.max())) if len(values) else (None, None)
+    return {"median": median(values), "lowest": ends[0], "highest": ends[1]}
