@@ -191,22 +191,10 @@ def spread_over_seeds(patterns: list[np.ndarray], matches: list[Match], database
     )
 
 
-def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--database", default="jaspar:vertebrates", help="default: %(default)s")
-    parser.add_argument(
-        "--patterns", type=int, default=500, help="of each kind that is no motif (default: %(default)s)"
-    )
-    parser.add_argument("--planted", type=int, default=120, help="known motifs at each noise (default: %(default)s)")
-    parser.add_argument("--quick", action="store_true", help="few of each: its numbers mean nothing")
-    options = parser.parse_args()
-    n, n_planted, n_few = (12, 6, 2) if options.quick else (options.patterns, options.planted, 25)
-    database = load_database(options.database)
-
-    print(f"# Names\n\n{machine(torch.device('cpu'))}. {versions('memelite', 'pyjaspar', 'scipy', 'seqlift')}.")
-    print(f"{database.name}, {database.release}: {len(database.ids)} motifs in all their versions. Threshold of names:")
-    print(f"calibrated p at most {THRESHOLD}, each pattern by itself.\n\n## Patterns that are no motif\n")
-    print(f"{WIDTHS[0]} to {WIDTHS[1]} bp wide; random: columns from Dirichlet distributions of {DIRICHLET}.\n")
+def print_nulls(database: Database, n: int) -> None:
+    """The section of patterns that are no motif, `n` of each kind."""
+    print(f"\n## Patterns that are no motif\n\n{WIDTHS[0]} to {WIDTHS[1]} bp wide; random: columns from Dirichlet")
+    print(f"distributions of {DIRICHLET}.\n", flush=True)
     kinds = {
         "random": random_patterns(n, np.random.default_rng(1)),
         "columns shuffled": shuffled_patterns(database, n, np.random.default_rng(2)),
@@ -224,23 +212,45 @@ def main() -> None:
     header = ["patterns", "n", "named", "p ≤ 0.05", f"memelite p ≤ {THRESHOLD}", f"memelite E < {E_VALUE}"]
     print(table([*header, f"MEME tomtom E < {E_VALUE}"], rows), flush=True)
 
-    print(
-        f"\n## Planted motifs\n\nPFMs of {SITES} sites with so many random bases among them, and {FLANK} bp on either"
-    )
-    print(f"side. Of those named: the same factor, and that or a motif like its own (TOMTOM's p at most {LIKE}).\n")
-    rows, planted, matches = planted_rows(database, n_planted)
-    print(table(["noise", "bits", "n", "named", "same factor", "same or like"], rows), flush=True)
 
-    matrices = [one.matrix for one in planted]
-    cells = compare_with_raw(matrices, matches, database)
+def print_planted(database: Database, n: int, n_few: int) -> None:
+    """The section of `n` planted motifs at each noise, and that of the settings, measured on `n_few`."""
+    print(f"\n## Planted motifs\n\nPFMs of {SITES} sites with so many random bases among them, and {FLANK} bp on")
     print(
-        f"\nBeside it, at {100 * NOISES[1]:.0f} % noise: memelite p ≤ {THRESHOLD} {cells[1]}, E < {E_VALUE} {cells[2]};"
+        f"either side. Of those named: the same factor, and that or a motif like its own (TOMTOM's p at most {LIKE}).\n"
     )
-    print(f"MEME tomtom E < {E_VALUE}: {cells[3]}.\n\n## Settings\n")
+    rows, planted, matches = planted_rows(database, n)
+    print(table(["noise", "bits", "n", "named", "same factor", "same or like"], rows), flush=True)
+    matrices = [one.matrix for one in planted]
+    _, raw, e_value, tomtom = compare_with_raw(matrices, matches, database)
+    print(f"\nBeside it, at {100 * NOISES[1]:.0f} % noise: memelite p ≤ {THRESHOLD} {raw}, E < {E_VALUE} {e_value};")
+    print(f"MEME tomtom E < {E_VALUE}: {tomtom}.\n\n## Settings\n")
     print("A share of flat background is mixed into each pattern before it is compared. Patterns of the strongest")
     print("quarter of a motif's sites, as seqlets are:\n")
     print("\n".join(flat_share_lines(database, n_few)), flush=True)
     print("\n" + spread_over_seeds(matrices, matches, database, n_few))
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--database", default="jaspar:vertebrates", help="default: %(default)s")
+    parser.add_argument(
+        "--patterns", type=int, default=500, help="of each kind that is no motif (default: %(default)s)"
+    )
+    parser.add_argument("--planted", type=int, default=80, help="known motifs at each noise (default: %(default)s)")
+    parser.add_argument("--quick", action="store_true", help="few of each: its numbers mean nothing")
+    parser.add_argument("--only", choices=["nulls", "planted"], help="print the header and this part alone")
+    options = parser.parse_args()
+    n, n_planted, n_few = (8, 3, 1) if options.quick else (options.patterns, options.planted, 20)
+    database = load_database(options.database)
+
+    print(f"# Names\n\n{machine(torch.device('cpu'))}. {versions('memelite', 'pyjaspar', 'scipy', 'seqlift')}.")
+    print(f"{database.name}, {database.release}: {len(database.ids)} motifs in all their versions. Threshold of names:")
+    print(f"calibrated p at most {THRESHOLD}, each pattern by itself.", flush=True)
+    if options.only != "planted":
+        print_nulls(database, n)
+    if options.only != "nulls":
+        print_planted(database, n_planted, n_few)
 
 
 if __name__ == "__main__":
