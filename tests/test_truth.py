@@ -3,6 +3,7 @@
 import gzip
 import itertools
 import json
+import shutil
 from pathlib import Path
 
 import numpy as np
@@ -10,13 +11,19 @@ import pandas as pd
 import pytest
 from sklearn.metrics import average_precision_score, roc_auc_score
 
+import motif_fixture
+from hits_fixture import write_folder
 from seqlift.cli import main
 from seqlift.errors import SeqliftError
 from seqlift.genome import Genome
-from seqlift.scores import create_scores
+from seqlift.motifs.folder import MotifFolder, read_motifs
+from seqlift.motifs.hits import COLUMNS as HIT_COLUMNS
+from seqlift.motifs.hits import call_hits, read_hits
+from seqlift.scores import create_scores, open_scores
 from seqlift.simulate import BACKGROUND, CLASSES, TARGETS, Motif, Simulation, simulate
 from seqlift.truth import (
     compare_contributions,
+    compare_hits,
     compare_models,
     compare_with_truth,
     leading_patterns,
@@ -255,33 +262,110 @@ def test_perfect_scores_reach_one_and_sites_of_the_other_motif_count_against(mad
         assert found["auroc"] == pytest.approx(expected)
 
 
-def write_motifs(folder, rows, message=""):
-    folder.mkdir(parents=True)
-    columns = ["pattern", "seqlets", "name", "match_id", "p", "q"]
-    (folder / "patterns.tsv").write_text("\n".join("\t".join(row) for row in [columns, *rows]) + "\n")
-    about = {"format": "seqlift motifs 1", "target": "TAL1", "method": folder.name, "message": message}
-    (folder / "motifs.json").write_text(json.dumps(about))
-    return folder
+def motif_folder(folder, rows, message=""):
+    """What stands in a motif folder's table and summary."""
+    columns = ["pattern", "seqlets", "name", "match_id", "p"]
+    table = pd.DataFrame(rows, columns=columns).astype({"seqlets": int})
+    return MotifFolder(folder, {"target": "TAL1", "method": "deeplift", "message": message}, table, [])
 
 
 def test_leading_patterns(tmp_path):
     rows = [
-        ("pos_0", "400", "TAL1::TCF3", "MA0091.1", "1e-7", "1e-5"),
-        ("pos_1", "30", "", "", "", ""),
-        ("neg_0", "20", "Gata1", "MA0035.3", "1e-5", "1e-3"),
+        ("pos_0", "400", "TAL1::TCF3", "MA0091.1", "1e-7"),
+        ("pos_1", "30", "", "", ""),
+        ("neg_0", "20", "Gata1", "MA0035.3", "1e-5"),
     ]
-    key, found = leading_patterns(write_motifs(tmp_path / "deeplift", rows))
-    assert key == "TAL1.deeplift"
-    assert found["leading"] == [
+    assert leading_patterns(motif_folder(tmp_path, rows))["leading"] == [
         {"pattern": "pos_0", "seqlets": 400, "name": "TAL1::TCF3", "match_id": "MA0091.1", "p": 1e-7},
         {"pattern": "pos_1", "seqlets": 30, "name": "", "match_id": "", "p": None},
     ]
-    _, found = leading_patterns(write_motifs(tmp_path / "none", [], "no seqlets were found"))
+    found = leading_patterns(motif_folder(tmp_path, [], "no seqlets were found"))
     assert found == {"leading": [], "message": "no seqlets were found"}
 
 
-def test_command_writes_everything(made, tmp_path, capsys):
+@pytest.fixture(scope="module")
+def explained(made, tmp_path_factory):
+    """Scores of GATA1's regions by the weights of the true motif, at its planted sites alone, with motifs and hits."""
+    simulation, regions, _ = made
+    folder = tmp_path_factory.mktemp("explained")
+    some = regions[regions["target:GATA1"] == 1].head(120).reset_index(drop=True)
+    with Genome(simulation.folder / "genome.fa") as genome:
+        codes = np.stack([genome.codes(row.chrom)[row.start : row.end] for row in some.itertuples()])
+    sequences = (codes[:, None, :] == np.arange(4)[None, :, None]).astype(np.int8)
+    motif = simulation.motifs["GATA1"]
+    weights = np.log2((motif.probabilities + 0.01) / 1.04 / simulation.background[:, None])
+    hypothetical = np.random.default_rng(0).normal(0, 0.02, sequences.shape)
+    seqlets = []
+    for line in (simulation.folder / "truth.bed").read_text().splitlines():
+        chrom, start, end, name, _, strand = line.split("\t")
+        for row in some.index[(some["chrom"] == chrom) & (some["start"] <= int(start)) & (some["end"] >= int(end))]:
+            if name == "GATA1":
+                at = int(start) - some["start"][row]
+                hypothetical[row, :, at : at + 11] += weights if strand == "+" else weights[::-1, ::-1]
+                seqlets.append((row, at, strand == "-"))
+    path = motif_fixture.write_scores(folder / "GATA1.deeplift.h5", some, sequences, hypothetical, target="GATA1")
+    pattern = {"name": "pos_0", "seqlets": seqlets, "width": 11, "start": 0, "end": 11, "flipped": True}
+    motifs = write_folder(folder / "deeplift", path, [pattern])
+    call_hits(path, motifs, motifs)
+    return path, motifs, some, seqlets
+
+
+def test_hits_against_the_planted_sites(made, explained):
+    simulation, _, _ = made
+    path, motifs, some, seqlets = explained
+    with open_scores(path) as scores:
+        found = compare_hits(simulation, read_motifs(motifs), scores)
+    hits = read_hits(motifs / "hits.bed.gz")
+    sites = {(some["chrom"][row], some["start"][row] + at) for row, at, _ in seqlets}
+    assert (found["sites"], found["calls"]) == (len(sites), len(hits))
+    exact = sum((hit.chrom, hit.start) in sites for hit in hits.itertuples())
+    assert found["precision"] * len(hits) == pytest.approx(found["recall"] * len(sites))
+    assert exact <= found["recall"] * len(sites) + 1e-9 <= exact + 0.03 * len(sites)  # or moved by a base or two
+    assert found["precision"] > 0.98 and found["recall"] > 0.9
+    # Only hits know which matches are used; among scans, the ratio of the true likelihoods is the best
+    for scan in found["scans"].values():
+        assert (scan["sites"], scan["calls"]) == (len(sites), len(hits))
+        assert 0.8 < scan["precision"] < found["precision"]
+    assert found["scans"]["best"]["precision"] >= found["scans"]["pfm"]["precision"] - 0.01
+
+
+def test_hits_that_are_elsewhere_or_of_another_motif_are_wrong(made, explained, tmp_path):
+    simulation, _, _ = made
+    path, motifs, _, _ = explained
+    shutil.copytree(motifs, tmp_path / "motifs")
+    table = read_hits(motifs / "hits.bed.gz").rename(columns={"chrom": "#chrom"})
+
+    def judged(changed):
+        changed[HIT_COLUMNS].to_csv(tmp_path / "motifs" / "hits.bed.gz", sep="\t", index=False)
+        with open_scores(path) as scores:
+            return compare_hits(simulation, read_motifs(tmp_path / "motifs"), scores)
+
+    right = judged(table)["recall"]
+    near = judged(table.assign(start=table["start"] + 5, end=table["end"] + 5))  # 6 of 11 bp
+    assert near["recall"] == pytest.approx(right, abs=0.03)
+    far = judged(table.assign(start=table["start"] + 6, end=table["end"] + 6))  # 5 of 11 bp
+    assert far["recall"] < 0.1
+    twice = judged(pd.concat([table, table]))
+    assert (twice["recall"], twice["precision"]) == (right, pytest.approx(judged(table)["precision"] / 2))
+    none = judged(table.head(0))
+    assert (none["calls"], none["precision"], none["recall"]) == (0, None, 0)
+    assert none["scans"]["best"]["calls"] == 0
+    assert judged(table.assign(chrom="elsewhere", **{"#chrom": "elsewhere"}))["recall"] == 0
+    # The same hits among those of TAL1: the pattern stands for GATA1, whose sites are then background
+    about = json.loads((motifs / "motifs.json").read_text())
+    (tmp_path / "motifs" / "motifs.json").write_text(json.dumps({**about, "target": "TAL1"}))
+    assert judged(table)["precision"] == 0
+    (tmp_path / "motifs" / "hits.bed.gz").unlink()
+    with (
+        pytest.raises(SeqliftError, match=r"hits\.bed\.gz: cannot be read .*seqlift hits"),
+        open_scores(path) as scores,
+    ):
+        compare_hits(simulation, read_motifs(tmp_path / "motifs"), scores)
+
+
+def test_command_writes_everything(made, explained, tmp_path, capsys):
     simulation, regions, sequences = made
+    scores, motifs, some, _ = explained
     folder = tmp_path / "a run"
     folder.mkdir()
     # The ratio is 0 for a sequence in which no site fits, as the matrices hold zeros
@@ -289,34 +373,37 @@ def test_command_writes_everything(made, tmp_path, capsys):
     logits = {target: np.log(np.maximum(ratio, 1e-300)) for target, ratio in ratios.items()}
     write_table(regions, folder / "regions.tsv.gz")
     write_table(predictions_of(regions, logits), folder / "predictions.tsv.gz")
-    some = regions[regions["target:GATA1"] == 1].head(10)
-    contributions = np.random.default_rng(0).normal(size=(10, 4, 200)).astype(np.float32)
-    for method in ("deeplift", "interior_gradients"):
-        write_scores(folder / f"{method}.h5", some, contributions, method=method)
-    patterns = write_motifs(folder / "deeplift", [("pos_0", "400", "TCF12", "MA1648.2", "1e-7", "1e-5")])
+    contributions = np.random.default_rng(0).normal(size=(len(some), 4, 200)).astype(np.float32)
+    other = write_scores(folder / "other.h5", some, contributions, method="interior_gradients")
     flags = {
         "--simulation": [simulation.folder],
         "--regions": [folder / "regions.tsv.gz"],
         "--predictions": [folder / "predictions.tsv.gz"],
-        "--scores": [folder / "deeplift.h5", folder / "interior_gradients.h5"],
-        "--motifs": [patterns],
+        "--scores": [scores, other],
+        "--motifs": [motifs],
         "--output": [folder / "truth.json"],
     }
-    argv = [str(part) for flag, values in flags.items() for part in (flag, *values)]
-    assert main(["truth", *argv]) == 0
+
+    def run():
+        return main(["truth", *(str(part) for flag, values in flags.items() for part in (flag, *values))])
+
+    assert run() == 0
     printed = capsys.readouterr().out
-    assert "best possible" in printed and "TCF12 (p 1e-07)" in printed
+    assert "best possible" in printed and "no name (p 1e-05)" in printed and "(precision of scans that call" in printed
     found = json.loads((folder / "truth.json").read_text())
     assert found["format"] == "seqlift truth 1"
     assert found["targets"]["GATA1"]["difference"] == pytest.approx(0, abs=1e-12)
     assert list(found["contributions"]) == ["GATA1.deeplift", "GATA1.interior_gradients"]
-    assert list(found["patterns"]) == ["TAL1.deeplift"]
+    assert list(found["patterns"]) == list(found["hits"]) == ["GATA1.deeplift"]
+    assert set(found["hits"]["GATA1.deeplift"]["scans"]) == {"best", "jaspar", "pfm"}
 
     flags["--output"] = [folder / "other.json"]
+    flags["--scores"] = [other]
+    assert run() == 1
+    assert "deeplift: motifs of GATA1.deeplift, whose score file is missing" in capsys.readouterr().err
     flags["--motifs"] = [folder / "nowhere"]
-    argv = [str(part) for flag, values in flags.items() for part in (flag, *values)]
-    assert main(["truth", *argv]) == 1
-    assert "nowhere/motifs.json: No such file" in capsys.readouterr().err
+    assert run() == 1
+    assert "nowhere/motifs.json: no such file" in capsys.readouterr().err
     assert not (folder / "other.json").exists()
 
 

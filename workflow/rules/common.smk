@@ -86,8 +86,8 @@ RESULTS_VERSION = {
     "grammar": 1,
     "aggregate": 1,
     "faithfulness": 1,
-    "truth": 2,
-    "report": 3,
+    "truth": 3,
+    "report": 4,
 }
 
 # What all methods explain, and limits that mean something only where another setting is `auto`

@@ -11,7 +11,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--regions", required=True, metavar="FILE", help="regions.tsv.gz of the run")
     parser.add_argument("--predictions", required=True, metavar="FILE", help="predictions.tsv.gz of the run")
     parser.add_argument("--scores", nargs="*", default=[], metavar="FILE", help="score files of the run")
-    parser.add_argument("--motifs", nargs="*", default=[], metavar="DIR", help="motif folders of the run")
+    parser.add_argument("--motifs", nargs="*", default=[], metavar="DIR", help="motif folders of the run, with hits")
     parser.add_argument("--output", required=True, metavar="FILE", help="truth.json to write")
 
 
@@ -39,3 +39,14 @@ def run(arguments: argparse.Namespace) -> None:
             f"{each['name'] or 'no name'} (p {each['p']:.1g})" for each in numbers["leading"] if each["p"] is not None
         )
         print(f"{key}: {', '.join(named) or numbers['message']}")
+    for key, numbers in found["hits"].items():
+        scans = ", ".join(f"{name} {_share(scan['precision'])}" for name, scan in numbers["scans"].items())
+        print(
+            f"{key}: {numbers['calls']} hits, precision {_share(numbers['precision'])}, recall "
+            f"{_share(numbers['recall'])} of {numbers['sites']} planted sites (precision of scans that call as many: "
+            f"{scans})"
+        )
+
+
+def _share(value: float | None) -> str:
+    return "unknown" if value is None else f"{value:.3f}"

@@ -86,7 +86,7 @@ def fit_hits(contributions: np.ndarray, codes: np.ndarray, patterns: list[np.nda
     strengths, similarities = found[:, 3], found[:, 4]
     # Strongest first; where two are equal, as both strands of a palindrome are, the earlier pattern and the plus strand
     order = np.lexsort((starts, oriented, -strengths, rows))
-    kept = order[_stand_apart(rows[order], starts[order], widths[oriented[order]], OVERLAP)]
+    kept = order[stand_apart(rows[order], starts[order], widths[oriented[order]], OVERLAP)]
     kept = kept[np.lexsort((oriented[kept], starts[kept], rows[kept]))]
     oriented = oriented[kept]
     return Hits(rows[kept], oriented // 2, oriented % 2 == 1, starts[kept], strengths[kept], similarities[kept])
@@ -175,7 +175,7 @@ def _fit(contributions, codes, weights, widths, penalty):
 
 
 @compiled
-def _stand_apart(rows, starts, widths, share):
+def stand_apart(rows, starts, widths, share):
     """Whether each hit, grouped by row, shares with none kept before it more than `share` of the shorter one."""
     kept = np.zeros(len(rows), np.bool_)
     first = 0

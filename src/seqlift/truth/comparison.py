@@ -1,16 +1,15 @@
 """A run on simulated data held against what was planted: how far is the model, and are the scores where the sites are?
 
-Three comparisons. First, the AUROC of the model on held-out regions beside the best that is possible: by the lemma of
+Four comparisons. First, the AUROC of the model on held-out regions beside the best that is possible: by the lemma of
 Neyman and Pearson nothing separates two classes better than the ratio of their likelihoods, and for the simulation that
 ratio can be computed exactly from the true motifs. Second, how well the size of a base's contribution tells the bases
-inside planted sites of the target's motifs from all others. Third, the names of the leading patterns.
+inside planted sites of the target's motifs from all others. Third, the names of the leading patterns. Fourth, the hits
+of the patterns against the planted sites (`hits`).
 """
 
-import itertools
 import json
 import os
 from collections.abc import Sequence
-from pathlib import Path
 
 import numpy as np
 import pandas as pd
@@ -18,11 +17,14 @@ import pandas as pd
 from seqlift.errors import SeqliftError
 from seqlift.files import replacing
 from seqlift.genome import Genome
-from seqlift.intervals import read_peaks
 from seqlift.metrics import auroc_auprc
+from seqlift.motifs.folder import MotifFolder, read_motifs
 from seqlift.region_table import fold_names, read_regions, target_names
 from seqlift.scores import open_scores
-from seqlift.simulate import Motif, Simulation, read_simulation
+from seqlift.simulate import Simulation, read_simulation
+from seqlift.truth.hits import compare_hits
+from seqlift.truth.likelihood import likelihood_ratios
+from seqlift.truth.sites import motifs_of, planted_sites
 
 FORMAT = "seqlift truth 1"
 LEADING_PATTERNS = 3
@@ -50,7 +52,7 @@ def compare_with_truth(
     scores : sequence of path-like
         Score files of the run.
     motifs : sequence of path-like
-        Folders of the run with motifs.json and patterns.tsv.
+        Motif folders of the run with their hits; of scores that are among `scores`.
     output : path-like, optional
         Where to write the result as JSON.
 
@@ -59,7 +61,9 @@ def compare_with_truth(
     dict
         `targets`: for each target `auroc_best`, `auroc_model`, `difference` (best - model), `positives`, `negatives`;
         `contributions`: for each <target>.<method> `auroc`, `auprc`, `regions`, `bases`, `inside`;
-        `patterns`: for each <target>.<method> the leading positive patterns with name, match_id and p, and `message`.
+        `patterns`: for each <target>.<method> the leading positive patterns with name, match_id and p, and `message`;
+        `hits`: for each <target>.<method> `sites`, `calls`, `precision`, `recall`, and under `scans` the same of scans
+        with as many calls.
 
     Raises
     ------
@@ -72,13 +76,21 @@ def compare_with_truth(
         "targets": compare_models(simulation, regions_path, predictions_path),
         "contributions": {},
         "patterns": {},
+        "hits": {},
     }
+    of_key = {}
     for path in scores:
         key, found = compare_contributions(simulation, path)
         result["contributions"][key] = found
+        of_key[key] = path
     for folder in motifs:
-        key, found = leading_patterns(folder)
-        result["patterns"][key] = found
+        found = read_motifs(folder)
+        key = f"{found.summary['target']}.{found.summary['method']}"
+        result["patterns"][key] = leading_patterns(found)
+        if key not in of_key:
+            raise SeqliftError(f"{folder}: motifs of {key}, whose score file is missing; give it with --scores, too")
+        with open_scores(of_key[key]) as opened:
+            result["hits"][key] = compare_hits(simulation, found, opened)
     if output is not None:
         with replacing(output) as temporary:
             temporary.write_text(json.dumps(result, indent=1) + "\n")
@@ -99,7 +111,7 @@ def compare_models(
     table = read_regions(regions_path)
     targets = target_names(table)
     for target in targets:
-        _motifs_of(simulation, target, regions_path)
+        motifs_of(simulation, target, regions_path)
     # Of folds each region is held out once; background is there for other numbers
     test = table if fold_names(table) else table[table["split"] == "test"]
     test = test[(test["set"] == 0) & (test["kind"] != "background")]
@@ -132,100 +144,6 @@ def compare_models(
     return found
 
 
-def likelihood_ratios(sequences: np.ndarray, simulation: Simulation) -> dict[str, np.ndarray]:
-    """How much likelier each sequence is to belong to a target than not, under the very process that made it.
-
-    A sequence holds each subset of the motifs equally often, and belongs to a target if it holds all its motifs. A
-    motif that is there is there 1 to `max_instances` times, each count equally often, and all non-overlapping
-    placements are equally likely. So the likelihood of a subset, over that of pure background, is the mean over counts
-    and placements of the product of the instances' `site_ratio`.
-
-    Parameters
-    ----------
-    sequences : array, shape (N, L), uint8
-        Base codes, A, C, G, T = 0 to 3.
-    simulation : Simulation
-
-    Returns
-    -------
-    dict
-        Target to the ratio of likelihoods, shape (N,).
-    """
-    motifs = list(simulation.motifs.values())
-    site_ratios = [site_ratio(sequences, motif, simulation.background) for motif in motifs]
-    widths = [motif.width for motif in motifs]
-    sums = _sum_over_placements(site_ratios, widths, sequences.shape[1], simulation.max_instances)
-    ones = [np.ones((1, ratio.shape[1])) for ratio in site_ratios]
-    placements = _sum_over_placements(ones, widths, sequences.shape[1], simulation.max_instances)
-
-    found = {}
-    for target, wanted in simulation.targets.items():
-        wanted = {list(simulation.motifs).index(name) for name in wanted}
-        inside, outside = np.zeros((2, len(sequences)))
-        for counts, total in sums.items():
-            if not placements[counts]:  # so many do not fit
-                continue
-            present = {i for i, count in enumerate(counts) if count}
-            # The share of this combination of counts among the sequences that hold these motifs
-            likelihood = total / placements[counts] / simulation.max_instances ** len(present)
-            if wanted <= present:
-                inside += likelihood
-            else:
-                outside += likelihood
-        found[target] = inside / outside
-    return found
-
-
-def site_ratio(sequences: np.ndarray, motif: Motif, background: np.ndarray) -> np.ndarray:
-    """Likelihood of each window as an instance of the motif, either strand alike, over that as background.
-
-    Parameters
-    ----------
-    sequences : array, shape (N, L), uint8
-        Base codes, A, C, G, T = 0 to 3.
-    motif : Motif
-        Of width W.
-    background : array, shape (4,)
-
-    Returns
-    -------
-    array, shape (N, L - W + 1)
-    """
-    ratio = motif.probabilities / background[:, None]  # (4, W)
-    turned = motif.probabilities[::-1, ::-1] / background[:, None]
-    windows = max(0, sequences.shape[1] - motif.width + 1)
-    forward, reverse = np.ones((2, len(sequences), windows))
-    for i in range(motif.width):
-        column = sequences[:, i : i + windows]
-        forward *= ratio[column, i]
-        reverse *= turned[column, i]
-    return (forward + reverse) / 2
-
-
-def _sum_over_placements(
-    site_ratios: list[np.ndarray], widths: list[int], length: int, most: int
-) -> dict[tuple[int, ...], np.ndarray]:
-    """Sum over all non-overlapping placements of the product of ratios, for each count of instances of each motif.
-
-    `sums[i]` holds the sums over placements within the first i bases. The last of these bases either belongs to no
-    instance or ends one. `site_ratios` has an array (N, length - width + 1) for each motif; result: counts to (N,).
-    """
-    n = len(site_ratios[0])
-    all_counts = list(itertools.product(range(most + 1), repeat=len(widths)))
-    sums = [{counts: np.full(n, float(not any(counts))) for counts in all_counts}]
-    for i in range(1, length + 1):
-        here = dict(sums[i - 1])
-        for counts in all_counts:
-            for m, width in enumerate(widths):
-                if counts[m] and i >= width:
-                    before = sums[i - width][(*counts[:m], counts[m] - 1, *counts[m + 1 :])]
-                    here[counts] = here[counts] + before * site_ratios[m][:, i - width]
-        sums.append(here)
-        if i >= max(widths):
-            sums[i - max(widths)] = None  # out of reach now: memory stays small
-    return sums[length]
-
-
 def compare_contributions(simulation: Simulation, path: str | os.PathLike) -> tuple[str, dict]:
     """How well |contribution| tells the bases inside planted sites of the target's motifs from the others.
 
@@ -238,7 +156,7 @@ def compare_contributions(simulation: Simulation, path: str | os.PathLike) -> tu
     """
     with open_scores(path) as scores:
         target = scores.attributes["target"]
-        motifs = _motifs_of(simulation, target, path)
+        motifs = motifs_of(simulation, target, path)
         inside = _inside(simulation, motifs, scores.coords, scores.contributions.shape[2])
         size = np.empty(inside.shape, np.float32)
         for row in range(0, len(size), 1024):
@@ -259,40 +177,12 @@ def compare_contributions(simulation: Simulation, path: str | os.PathLike) -> tu
     }
 
 
-def leading_patterns(folder: str | os.PathLike) -> tuple[str, dict]:
-    """The first positive patterns of a run's motif folder, with the motif each was named after.
-
-    Returns the key <target>.<method> and {"leading": [...], "message": ...}.
-
-    Raises
-    ------
-    SeqliftError
-        If the folder holds no motifs.json and patterns.tsv.
-    """
-    folder = Path(folder)
-    try:
-        about = json.loads((folder / "motifs.json").read_text())
-        key = f"{about['target']}.{about['method']}"
-        table = pd.read_csv(folder / "patterns.tsv", sep="\t", keep_default_na=False)
-        columns = table[["pattern", "seqlets", "name", "match_id"]].assign(p=pd.to_numeric(table["p"]))
-    except OSError as error:
-        raise SeqliftError(f"{error.filename}: {error.strerror}; `seqlift motifs` makes it") from None
-    except (ValueError, KeyError) as error:
-        raise SeqliftError(
-            f"{folder}: motifs.json or patterns.tsv is not whole ({error}); run `seqlift motifs`"
-        ) from None
+def leading_patterns(motifs: MotifFolder) -> dict:
+    """The first positive patterns of a folder, with the motif each was named after: `leading`, and `message`."""
+    columns = motifs.table[["pattern", "seqlets", "name", "match_id"]].assign(p=pd.to_numeric(motifs.table["p"]))
     leading = columns[columns["pattern"].str.startswith("pos")].head(LEADING_PATTERNS)
     leading = leading.astype(object).where(leading.notna(), None)  # JSON has no NaN
-    return key, {"leading": leading.to_dict("records"), "message": about.get("message", "")}
-
-
-def _motifs_of(simulation: Simulation, target: str, path: str | os.PathLike) -> tuple[str, ...]:
-    if target not in simulation.targets:
-        raise SeqliftError(
-            f"{path}: the target {target!r} is none of those that were simulated ({', '.join(simulation.targets)}; "
-            f"{simulation.folder / 'simulation.json'})"
-        )
-    return simulation.targets[target]
+    return {"leading": leading.to_dict("records"), "message": motifs.summary.get("message", "")}
 
 
 def _predictions(path: str | os.PathLike, test: pd.DataFrame, targets: list[str]) -> dict[str, np.ndarray]:
@@ -329,8 +219,7 @@ def _sequences(simulation: Simulation, regions: pd.DataFrame) -> np.ndarray:
 
 def _inside(simulation: Simulation, motifs: tuple[str, ...], coords: pd.DataFrame, length: int) -> np.ndarray:
     """Whether each base of each region of `length` bp lies in a planted site of one of `motifs`, shape (N, L)."""
-    sites = read_peaks(simulation.folder / "truth.bed")
-    sites = sites[sites["name"].isin(motifs)]
+    sites = planted_sites(simulation, motifs)
     inside = np.empty((len(coords), length), bool)
     for chrom, rows in coords.reset_index(drop=True).groupby("chrom").groups.items():
         here = sites[sites["chrom"] == chrom]
