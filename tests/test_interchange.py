@@ -10,6 +10,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
+from full_disk import disk_of
 from motif_fixture import one_hot, write_scores
 from seqlift.cli import main
 from seqlift.errors import SeqliftError
@@ -466,3 +467,26 @@ def test_memory_holds_blocks_not_files(tmp_path, monkeypatch):
     peak = tracemalloc.get_traced_memory()[1]
     tracemalloc.stop()
     assert peak < size / 2
+
+
+@pytest.mark.parametrize("to", [*SOURCES, "bedgraph", "seqlift"])
+def test_a_full_disk_is_said_and_leaves_the_good_file(tmp_path, to, capsys, monkeypatch):
+    data = Data(tmp_path, n=400)
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
+    Genome(data.fasta)
+    folder = tmp_path / "out"
+    flags = ["--from", "seqlift", "--scores", str(data.scores)]
+    if to in ("bpreveal", "bedgraph"):
+        flags += ["--genome", str(data.fasta)]
+    if to == "seqlift":
+        done = convert(Source("seqlift", data.scores), "modisco", tmp_path / "m")
+        flags = ["--from", "modisco", "--scores", str(done.files[1]), "--sequences", str(done.files[0])]
+        flags += ["--regions", str(done.files[2]), "--target", "f", "--method", "m"]
+    flags = ["convert", *flags, "--to", to, "--output", str(folder / "x")]
+    assert main(flags) == 0
+    before = {path.name: path.read_bytes() for path in folder.iterdir()}
+    with disk_of(20_000):
+        assert main(flags) == 1
+    error = capsys.readouterr().err
+    assert error.startswith("seqlift convert: error: ") and error.count("\n") == 1, error
+    assert {path.name: path.read_bytes() for path in folder.iterdir()} == before

@@ -218,6 +218,21 @@ class ScoreWriter:
 
 
 @contextlib.contextmanager
+def create_hdf5(path: str | os.PathLike) -> Iterator[tuple[h5py.File, Callable[[], None]]]:
+    """A new HDF5 file that appears at `path` when it is whole, and a function to call after each block written.
+
+    Raises
+    ------
+    SeqliftError
+        By that function, and at the end: if the disk is full, of which h5py by itself would crash.
+    """
+    with replacing(path) as temporary, _File(temporary) as below:
+        with h5py.File(below, "w") as file:
+            yield file, lambda: below.check(path)
+        below.check(path)
+
+
+@contextlib.contextmanager
 def create_scores(
     path: str | os.PathLike, coords: pd.DataFrame, *, length: int, attributes: dict[str, str | int | float]
 ) -> Iterator[ScoreWriter]:
@@ -241,17 +256,15 @@ def create_scores(
     missing = {"method", "target"} - set(attributes)
     if missing:
         raise ValueError(f"attributes lack {sorted(missing)}")
-    with replacing(path) as temporary, _File(temporary) as below:
-        with h5py.File(below, "w") as file:
-            file.attrs["format"] = FORMAT
-            for key, value in attributes.items():
-                file.attrs[key] = value
-            writer = ScoreWriter(file, coords, length, lambda: below.check(path))
-            below.check(path)
-            yield writer
-            if writer._row != len(coords):
-                raise ValueError(f"{writer._row} rows were written for {len(coords)} regions")
-        below.check(path)
+    with create_hdf5(path) as (file, check):
+        file.attrs["format"] = FORMAT
+        for key, value in attributes.items():
+            file.attrs[key] = value
+        writer = ScoreWriter(file, coords, length, check)
+        check()
+        yield writer
+        if writer._row != len(coords):
+            raise ValueError(f"{writer._row} rows were written for {len(coords)} regions")
 
 
 @dataclass(frozen=True)

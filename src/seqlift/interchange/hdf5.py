@@ -19,10 +19,10 @@ import numpy as np
 import pandas as pd
 
 from seqlift.errors import SeqliftError
-from seqlift.files import replacing
 from seqlift.genome import Genome
 from seqlift.interchange.rows import BLOCK, Blocks, Rows
 from seqlift.interchange.windows import unique_names
+from seqlift.scores import create_hdf5
 
 _PACKED = {"compression": "gzip", "compression_opts": 4, "shuffle": True}  # no plugin is needed to read it
 _TOLERANCE = 2e-3  # of half precision: projected scores are the product of numbers that were rounded too
@@ -150,7 +150,7 @@ def bpreveal_windows(path: Path, length: int) -> pd.DataFrame | None:
 def write_chrombpnet(rows: Rows, path: Path) -> int:
     """Write rows as chrombpnet lays them out; returns their number."""
     n, shape = len(rows.coords), (len(rows.coords), 4, rows.length)
-    with replacing(path) as temporary, h5py.File(temporary, "w") as file:
+    with create_hdf5(path) as (file, check):
         chunks = _chunks(shape)
         sequences = file.create_dataset("raw/seq", shape, np.int8, chunks=chunks, **_PACKED)
         hypothetical = file.create_dataset("shap/seq", shape, np.float32, chunks=chunks, **_PACKED)
@@ -158,6 +158,7 @@ def write_chrombpnet(rows: Rows, path: Path) -> int:
         for first, codes, values in _numbered(rows):
             block = slice(first, first + len(codes))
             sequences[block], hypothetical[block], projected[block] = codes, values, codes * values
+            check()
     return n
 
 
@@ -174,13 +175,14 @@ def write_bpreveal(rows: Rows, path: Path, genome: Genome) -> int:
     unknown = rows.coords["chrom"][~rows.coords["chrom"].isin(numbers.keys())]
     if len(unknown):
         raise SeqliftError(f"{genome.path}: has no chromosome {unknown.iloc[0]!r}; give the genome of the scores")
-    with replacing(path) as temporary, h5py.File(temporary, "w") as file:
+    with create_hdf5(path) as (file, check):
         chunks = _chunks(shape)
         sequences = file.create_dataset("input_seqs", shape, np.uint8, chunks=chunks, **_PACKED)
         hypothetical = file.create_dataset("hyp_scores", shape, np.float32, chunks=chunks, **_PACKED)
         for first, codes, values in _numbered(rows):
             block = slice(first, first + len(codes))
             sequences[block], hypothetical[block] = codes.transpose(0, 2, 1), values.transpose(0, 2, 1)
+            check()
         text = h5py.string_dtype()
         file.create_dataset("chrom_names", data=np.array(list(numbers), object), dtype=text)
         file.create_dataset("chrom_sizes", data=np.array(list(genome.sizes.values()), np.uint64))
