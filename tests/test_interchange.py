@@ -450,10 +450,10 @@ def test_the_command_says_what_it_wrote(data, capsys, monkeypatch):
 
 
 def test_memory_holds_blocks_not_files(tmp_path, monkeypatch):
-    """Four blocks or one: the same memory, far below the size of the scores."""
-    monkeypatch.setattr("seqlift.interchange.npz.BLOCK", 64)
-    assert BLOCK > 64
-    n, length = 2048, 100
+    """Far less memory than the scores would take."""
+    monkeypatch.setattr("seqlift.interchange.npz.BLOCK", 16)
+    assert BLOCK > 16
+    n, length = 400, 800
     sequences = one_hot(np.random.default_rng(0).integers(0, 4, (n, length)))
     size = n * 4 * length * 4
     np.savez(tmp_path / "ohe.npz", sequences)
