@@ -11,14 +11,6 @@ MUTATED = (
     if MUTAGENESIS
     else []
 )
-TRACKS = expand(
-    f"{RUN}/tracks/{{target}}.{{method}}.bw",
-    target=OUTPUTS,
-    method=METHODS,
-    allow_missing=True,
-)
-MOTIF_FOLDERS = expand(MOTIFS, target=OUTPUTS, method=METHODS, allow_missing=True)
-MOTIF_SUMMARIES = [f"{folder}/motifs.json" for folder in MOTIF_FOLDERS]
 TRUTH = [f"{RUN}/truth.json"] if SIMULATED else []
 
 # What a run is for. Snakemake makes a missing file anew only if it is asked for by name.
@@ -27,8 +19,13 @@ RESULTS = [
     f"{RUN}/model/metrics.json",
     *SCORES,
     *MUTATED,
-    *TRACKS,
+    *TRACK_FILES,
     *MOTIF_SUMMARIES,
+    *LOGO_FILES,
+    *HIT_FILES,
+    *COMPENDIUM_FILES,
+    *AGGREGATE_FILES,
+    *FAITHFULNESS_FILES,
     *TRUTH,
 ]
 
@@ -57,6 +54,7 @@ rule compare_with_truth:
         predictions=f"{RUN}/model/predictions.tsv.gz",
         scores=SCORES,
         motifs=MOTIF_SUMMARIES,
+        hits=HIT_FILES,
     output:
         f"{RUN}/truth.json",
     log:
@@ -89,9 +87,16 @@ rule write_report:
         metrics=rules.evaluate_model.output,
         scores=SCORES,
         mutated=MUTATED,
-        tracks=TRACKS,
+        tracks=TRACK_FILES,
         motifs=MOTIF_SUMMARIES,
+        logos=LOGO_FILES,
+        hits=HIT_FILES,
+        compendium=COMPENDIUM_FILES,
+        aggregates=AGGREGATE_FILES,
+        faithfulness=FAITHFULNESS_FILES,
         truth=TRUTH,
+        database=motif_database,
+        genes=gene_file,
     output:
         report(
             f"{RUN}/report.html",
@@ -108,7 +113,7 @@ rule write_report:
     threads: 1
     resources:
         mem_mb=4000,
-        runtime=30,
+        runtime=60,
     params:
         run=subpath(output[0], parent=True),
         version=RESULTS_VERSION["report"],

@@ -8,6 +8,7 @@ anything that is not written in it.
 import os
 from pathlib import Path
 
+from seqlift.config import data_path
 from seqlift.files import replacing
 from seqlift.provenance import collect_provenance, write_provenance
 from seqlift.report.files_of_run import read_config
@@ -59,7 +60,7 @@ def write_report(run_dir: str | os.PathLike, config_path: str | os.PathLike, out
         run,
         provenance,
         examples=settings.get("examples", EXAMPLES),
-        genes=Path(settings["genes"]) if settings.get("genes") else None,
+        genes=Path(data_path(config, settings["genes"])) if settings.get("genes") else None,
         folder=Path(output).resolve().parent,
     )
     with replacing(output) as temporary:

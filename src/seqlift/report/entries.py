@@ -23,7 +23,8 @@ class Member:
     reverse : bool
         The pattern, as it is shown, reads on the other strand than the motif.
     offset : int
-        bp from the motif's first position to that of the pattern, as it is shown and turned to the motif's strand.
+        Position of the motif on which the first base of the pattern lies, as it is shown and turned to the motif's
+        strand; negative where it begins before the motif.
     """
 
     output: str
@@ -60,6 +61,11 @@ class Entry:
     regions: int | None = None
     usage: list[dict] = field(default_factory=list)
     positions: pd.DataFrame | None = None
+    matrices: dict | None = None
+
+    def shown(self, kind: str) -> np.ndarray:
+        """The `cwm`, `hcwm` or `pfm` that its logos show, shape (4, w): the consensus of its members."""
+        return self.members[0].shown(kind) if self.matrices is None else np.array(self.matrices[kind], float)
 
     @property
     def label(self) -> str:
@@ -145,6 +151,7 @@ def _merged(row: dict, compendium, stored: dict) -> Entry:
         regions=int(row["regions"]),
         usage=usage.to_dict("records"),
         positions=positions if len(positions) else None,
+        matrices=compendium.matrices[row["motif"]],
         **{name: row[name] for name in ("name", "match_id", "closest", "consensus")},
         **{name: float(row[name]) for name in ("p", "q", "information", "gc")},
     )

@@ -74,8 +74,9 @@ def read_table(path: Path, columns: list[str], stage: str) -> pd.DataFrame:
     """
     require(path, stage)
     text = dict.fromkeys(TEXT, str)
-    missing_values = {name: [""] if name in text else ["", "nan"] for name in columns}
     try:
+        header = pd.read_csv(path, sep="\t", nrows=0)
+        missing_values = {name: [""] if name in text else ["", "nan"] for name in header}
         table = pd.read_csv(path, sep="\t", dtype=text, keep_default_na=False, na_values=missing_values)
     except (EOFError, OSError, ValueError, zlib.error) as error:  # ValueError: pandas' and Unicode errors too
         reason = " ".join(str(error).split())

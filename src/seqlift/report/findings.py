@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pandas as pd
 
-from seqlift.report.files_of_run import read_json, read_table
+from seqlift.report.files_of_run import TEXT, read_json, read_table
 
 MOTIF_COLUMNS = [
     *("motif", "sign", "name", "match_id", "p", "q", "closest", "consensus", "width", "gc", "information"),
@@ -32,13 +32,14 @@ FAITHFULNESS_COLUMNS = [
 
 @dataclass(frozen=True)
 class Compendium:
-    """motifs/compendium: its folder, compendium.tsv, members.tsv, usage.tsv, positions.tsv and, if there, grammar.tsv."""
+    """motifs/compendium: its folder, its tables, the consensus matrices (motif -> pfm, cwm, hcwm) and the grammar."""
 
     folder: Path
     table: pd.DataFrame
     members: pd.DataFrame
     usage: pd.DataFrame
     positions: pd.DataFrame
+    matrices: dict[str, dict]
     grammar: pd.DataFrame | None
 
 
@@ -61,11 +62,12 @@ def read_compendium(run_dir: Path) -> Compendium | None:
     grammar = folder / "grammar.tsv"
     return Compendium(
         folder,
-        read_table(folder / "compendium.tsv", MOTIF_COLUMNS, "compendium"),
-        read_table(folder / "members.tsv", MEMBER_COLUMNS, "compendium"),
-        read_table(folder / "usage.tsv", USAGE_COLUMNS, "compendium"),
-        read_table(folder / "positions.tsv", POSITION_COLUMNS, "compendium"),
-        read_table(grammar, GRAMMAR_COLUMNS, "grammar") if grammar.is_file() else None,
+        _read(folder / "compendium.tsv", MOTIF_COLUMNS, "compendium"),
+        _read(folder / "members.tsv", MEMBER_COLUMNS, "compendium"),
+        _read(folder / "usage.tsv", USAGE_COLUMNS, "compendium"),
+        _read(folder / "positions.tsv", POSITION_COLUMNS, "compendium"),
+        read_json(folder / "compendium.json", "compendium", ["motifs"], "seqlift compendium 1")["motifs"],
+        _read(grammar, GRAMMAR_COLUMNS, "grammar") if grammar.is_file() else None,
     )
 
 
@@ -79,7 +81,7 @@ def read_hit_summary(folder: Path) -> dict | None:
 def read_faithfulness(run_dir: Path) -> pd.DataFrame | None:
     """faithfulness.tsv; None where it was not asked for."""
     path = run_dir / "faithfulness" / "faithfulness.tsv"
-    return read_table(path, FAITHFULNESS_COLUMNS, "faithfulness") if path.is_file() else None
+    return _read(path, FAITHFULNESS_COLUMNS, "faithfulness") if path.is_file() else None
 
 
 def read_sites(run_dir: Path, outputs: list[str], methods: list[str]) -> list[Sites]:
@@ -94,3 +96,10 @@ def read_sites(run_dir: Path, outputs: list[str], methods: list[str]) -> list[Si
                 if path.is_file():
                     found.append(Sites(sites.name, output, method, stem, read_json(path, "aggregate", [])))
     return found
+
+
+def _read(path: Path, columns: list[str], stage: str) -> pd.DataFrame:
+    """A table whose empty text is empty, not missing."""
+    table = read_table(path, columns, stage)
+    text = [column for column in table if column in TEXT]
+    return table.assign(**{column: table[column].fillna("") for column in text})

@@ -40,8 +40,8 @@ def motif_rows(entries: list[Entry], palette: dict[str, str] = COLOURS) -> list[
     return [
         {
             "entry": entry,
-            "cwm": _logo(entry.leading, "cwm", entry, palette, 52),
-            "pfm": _logo(entry.leading, "pfm", entry, palette, 52),
+            "cwm": _logo(entry, "cwm", palette, 52),
+            "pfm": _logo(entry, "pfm", palette, 52),
             "outputs": entry.outputs,
             "methods": entry.methods,
         }
@@ -74,8 +74,8 @@ def motif_pages(
             {
                 "entry": entry,
                 "leading": leading,
-                "logos": {kind: _logo(leading, kind, entry, palette, 92) for kind in ("cwm", "hcwm", "pfm")},
-                "reverse": {kind: _logo(leading, kind, entry, palette, 64, reverse=True) for kind in ("cwm", "pfm")},
+                "logos": {kind: _logo(entry, kind, palette, 92) for kind in ("cwm", "hcwm", "pfm")},
+                "reverse": {kind: _logo(entry, kind, palette, 64, reverse=True) for kind in ("cwm", "pfm")},
                 "match": _match(entry, known, palette),
                 "heat": heat_map(windows[i], entry.label, palette) if i < len(drawn) else None,
                 "places": _places(run, entry),
@@ -115,8 +115,8 @@ def _open_database(name: str) -> Database | None:
         return None
 
 
-def _logo(member: Member, kind: str, entry: Entry, palette, height: int, reverse: bool = False) -> Image:
-    matrix = member.shown(kind)
+def _logo(entry: Entry, kind: str, palette, height: int, reverse: bool = False) -> Image:
+    matrix = entry.shown(kind)
     if reverse:
         matrix = matrix[::-1, ::-1]
     what = {"cwm": "mean contributions", "hcwm": "mean hypothetical contributions", "pfm": "base frequencies"}[kind]
@@ -129,7 +129,7 @@ def _match(entry: Entry, known: Database | None, palette) -> dict | None:
     """The known motif, aligned below the pattern: both padded to the same columns."""
     if known is None or entry.match_id not in known.ids:
         return None
-    query = entry.leading.shown("pfm")
+    query = entry.shown("pfm")
     matrix, offset = align(query, known.matrices[known.ids.index(entry.match_id)])
     low, high = min(0, offset), max(query.shape[1], offset + matrix.shape[1])
     padded = []
@@ -151,10 +151,20 @@ def _member(run: Run, member: Member, entry: Entry, folder: Path, palette, drawn
     logos = motifs.folder / "logos"
     return {
         "member": member,
-        "logo": _logo(member, "cwm", entry, palette, 40) if drawn else None,
+        "logo": _aligned(member, entry, palette) if drawn else None,
         "row": member.row,
         "link": relative_link(logos, folder) + "/" if logos.is_dir() else None,
     }
+
+
+def _aligned(member: Member, entry: Entry, palette) -> Image:
+    """The CWM of a member on the columns of the motif, so that all members stand below each other."""
+    matrix, width = member.shown("cwm"), entry.shown("cwm").shape[1]
+    whole = np.zeros((4, width))
+    first, last = max(member.offset, 0), min(member.offset + matrix.shape[1], width)
+    whole[:, first:last] = matrix[:, first - member.offset : last - member.offset]
+    alt = f"Sequence logo of the mean contributions of {member.pattern.name}: {member.row['consensus']}"
+    return logo_image(whole, alt, height=40, palette=palette)
 
 
 def _places(run: Run, entry: Entry) -> Image:

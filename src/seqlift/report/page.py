@@ -54,7 +54,7 @@ def render_page(run: Run, provenance: dict, *, examples: int, folder: Path, gene
     """
     environment = _environment()
     config = provenance["config"]
-    palette = logos.COLOURS
+    palette = logos.choose_palette((config.get("logos") or {}).get("colours", "classic"))
     table = run.region_table()
     entries = entries_of(run)
     explanations = [explain(run, output, table, examples) for output in run.outputs]
