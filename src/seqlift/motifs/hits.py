@@ -285,7 +285,9 @@ def _under(rows: np.ndarray, starts: np.ndarray, widths: np.ndarray, shape: tupl
 
 def _seqlet_recall(table: pd.DataFrame, patterns: list[StoredPattern]) -> list[tuple[np.ndarray, np.ndarray]]:
     """For each pattern, whether each of its seqlets has a hit of it, and of any pattern."""
-    places = {row: part.to_numpy(int) for row, part in table.groupby("row")[["at", "width", "pattern"]]}
+    wanted = np.concatenate([np.zeros(0, int), *(pattern.rows for pattern in patterns)])
+    near = table.loc[table["row"].isin(wanted), ["row", "at", "width", "pattern"]]
+    places = {row: part.to_numpy(int)[:, 1:] for row, part in near.groupby("row")}
     found = []
     for index, pattern in enumerate(patterns):
         own, any_hit = np.zeros((2, len(pattern.rows)), bool)

@@ -58,23 +58,19 @@ def compare_hits(simulation: Simulation, motifs: MotifFolder, scores: Scores) ->
     path = motifs.folder / "hits.bed.gz"
     hits = read_hits(path)
     wanted = motifs_of(simulation, str(motifs.summary["target"]), path)
-    sites = _within(planted_sites(simulation, wanted), scores.coords)
-    meant = _planted_motifs(motifs, simulation)
+    sites = sites_within(simulation, wanted, scores.coords)
+    meant = meant_motifs(simulation, motifs)
     hits = hits.assign(motif=hits["pattern"].map(meant)).sort_values("score", ascending=False, kind="stable")
-    planted = {name: simulation.motifs[name] for name in wanted}
-    one_hot = scores.sequences[:]
-    frequencies = {one.name: one.shown("pfm") for one in motifs.patterns}
-    scans = {
-        "best": _likelihood_scan(one_hot, planted, simulation.background),
-        "jaspar": _fimo({name: motif.probabilities for name, motif in planted.items()}, one_hot),
-        "pfm": _fimo(frequencies, one_hot).replace({"motif": meant}),
+    scans = scan(simulation, motifs, wanted, scores.sequences[:])
+    return {
+        **judge(hits, sites),
+        "scans": {name: judge(on_genome(calls, scores.coords).head(len(hits)), sites) for name, calls in scans.items()},
     }
-    calls = {name: _on_genome(scan, scores.coords).head(len(hits)) for name, scan in scans.items()}
-    return {**_judge(hits, sites), "scans": {name: _judge(found, sites) for name, found in calls.items()}}
 
 
-def _within(sites: pd.DataFrame, regions: pd.DataFrame) -> pd.DataFrame:
-    """The sites that lie wholly in one of the regions, all of one length."""
+def sites_within(simulation: Simulation, motifs: tuple[str, ...], regions: pd.DataFrame) -> pd.DataFrame:
+    """The planted sites of these motifs that lie wholly in one of the regions, all of one length."""
+    sites = planted_sites(simulation, motifs)
     inside = np.zeros(len(sites), bool)
     for chrom, here in regions.groupby("chrom"):
         starts = np.sort(here["start"].to_numpy())
@@ -86,12 +82,25 @@ def _within(sites: pd.DataFrame, regions: pd.DataFrame) -> pd.DataFrame:
     return sites[inside]
 
 
-def _planted_motifs(motifs: MotifFolder, simulation: Simulation) -> dict[str, str]:
+def meant_motifs(simulation: Simulation, motifs: MotifFolder) -> dict[str, str]:
     """Pattern to the planted motif that it is most like."""
     names = tuple(simulation.motifs)
     known = Database("planted", "", names, names, tuple(motif.probabilities for motif in simulation.motifs.values()))
     matches = name_patterns([one.shown("pfm") for one in motifs.patterns], known)
     return {one.name: match.match_name for one, match in zip(motifs.patterns, matches, strict=True)}
+
+
+def scan(
+    simulation: Simulation, motifs: MotifFolder, wanted: tuple[str, ...], one_hot: np.ndarray
+) -> dict[str, pd.DataFrame]:
+    """Calls of the three scans in these sequences (N, 4, L), the best first: row, start, end, motif."""
+    planted = {name: simulation.motifs[name] for name in wanted}
+    frequencies = {one.name: one.shown("pfm") for one in motifs.patterns}
+    return {
+        "best": _likelihood_scan(one_hot, planted, simulation.background),
+        "jaspar": _fimo({name: motif.probabilities for name, motif in planted.items()}, one_hot),
+        "pfm": _fimo(frequencies, one_hot).replace({"motif": meant_motifs(simulation, motifs)}),
+    }
 
 
 def _likelihood_scan(one_hot: np.ndarray, motifs: dict[str, Motif], background: np.ndarray) -> pd.DataFrame:
@@ -147,19 +156,18 @@ def _best_first(tables: list[pd.DataFrame], keys: list[str]) -> pd.DataFrame:
     return table[kept].sort_values(keys, kind="stable", ignore_index=True)
 
 
-def _on_genome(calls: pd.DataFrame, coords: pd.DataFrame) -> pd.DataFrame:
-    """The same calls in genome coordinates, each place of a motif once."""
+def on_genome(calls: pd.DataFrame, coords: pd.DataFrame) -> pd.DataFrame:
+    """The same calls in genome coordinates."""
     region = coords.iloc[calls["row"].astype(int)]
-    moved = calls.assign(
+    return calls.assign(
         chrom=region["chrom"].to_numpy(),
         start=calls["start"] + region["start"].to_numpy(),
         end=calls["end"] + region["start"].to_numpy(),
     )
-    return moved.drop_duplicates(_CALL)
 
 
-def _judge(calls: pd.DataFrame, sites: pd.DataFrame) -> dict:
-    """Precision and recall of calls, the best first."""
+def judge(calls: pd.DataFrame, sites: pd.DataFrame) -> dict:
+    """Precision and recall of calls (chrom, start, end, motif), the best first."""
     right = sum(_find(calls[_CALL].itertuples(index=False), sites))
     return {
         "sites": len(sites),
