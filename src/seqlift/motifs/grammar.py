@@ -27,20 +27,24 @@ from seqlift.motifs.grammar_pairs import (
     MotifSites,
     arrangement,
     count_together,
+    different_sequences,
+    leading_pairs,
     pairs_apart,
     spacing_of_pairs,
 )
 from seqlift.motifs.logos import save_figure
 from seqlift.scores import open_scores
 
+_ROWS = 4096  # regions of a score file read at once
 LEAST_REGIONS = 20  # with each of two motifs, below which a pair is not looked at
 
 # Columns of grammar.tsv. Of `regions` that were searched, `regions_a` and `regions_b` have a site of each motif and
 # `together` both, apart from each other; `expected` by chance, `enrichment` their quotient. Orientation and spacing
 # (bp, from the middle of motif_a to that of motif_b in the direction of motif_a) are those that stand out most, empty
-# below 20 pairs; `spacing_count` regions have motif_b at exactly that distance and in `spacing_orientation`,
-# `spacing_expected` by chance. Each p is corrected for the orientations and distances tried within the row, each q for
-# all rows (Benjamini & Hochberg 1995). motif_a and motif_b may be the same: two sites of one motif.
+# below 20 pairs; `spacing_count` regions (copies of one sequence counted once) have motif_b at exactly that distance
+# and in `spacing_orientation`, `spacing_expected` by chance. Each p is corrected for the orientations and distances
+# tried within the row, each q for all rows (Benjamini & Hochberg 1995). motif_a and motif_b may be the same: two sites
+# of one motif.
 COLUMNS = [
     "output",
     "method",
@@ -71,6 +75,8 @@ COLUMNS = [
 @dataclass(frozen=True)
 class SearchedRegions:
     """Regions of one score file: where each starts, by name."""
+
+    path: Path
 
     output: str
     method: str
@@ -118,8 +124,8 @@ def find_grammar(
     rows, leading = [], []
     for source in sorted({_source(one)[:2] for one in read}):
         folds = [one for one in read if _source(one)[:2] == source]
-        sites, regions = _sites(folds, compendium, searched)
-        own_rows, own_leading = _pairs(sites, regions, max_spacing)
+        sites, paths = _sites(folds, compendium, searched)
+        own_rows, own_leading = _pairs(sites, np.concatenate([_read_bases(path) for path in paths]), max_spacing)
         rows += [{"output": source[0], "method": source[1], **row} for row in own_rows]
         leading += [LeadingPair(*source, **one) for one in own_leading]
     table = _table(rows, compendium)
@@ -140,15 +146,26 @@ def _read_regions(path: str | os.PathLike) -> SearchedRegions:
     fold = attributes.get("fold")
     start = pd.Series(coords["start"].to_numpy(), index=coords["name"].astype(str))
     return SearchedRegions(
-        str(attributes["target"]), str(attributes["method"]), None if fold is None else int(fold), start
+        Path(path), str(attributes["target"]), str(attributes["method"]), None if fold is None else int(fold), start
     )
+
+
+def _read_bases(path: Path) -> np.ndarray:
+    """Bases of all regions, (N, L) uint8: 0 to 3 for A C G T, 4 for N; a byte a base, 50 MB for 100,000 of 500 bp."""
+    with open_scores(path) as scores:
+        n, _, length = scores.sequences.shape
+        codes = np.empty((n, length), np.uint8)
+        for row in range(0, n, _ROWS):
+            one_hot = scores.sequences[row : row + _ROWS]
+            codes[row : row + _ROWS] = np.where(one_hot.any(axis=1), one_hot.argmax(axis=1), 4)
+    return codes
 
 
 def _sites(
     folders: Sequence[MotifFolder], compendium: Compendium, searched: dict[tuple, SearchedRegions]
-) -> tuple[dict[str, MotifSites], int]:
-    """Sites of each motif by one output and method, over all folds, and how many regions were searched."""
-    parts, n_regions = [], 0
+) -> tuple[dict[str, MotifSites], list[Path]]:
+    """Sites of each motif by one output and method, over all folds, and the score files that number their regions."""
+    parts, paths, n_regions = [], [], 0
     for one in sorted(folders, key=lambda one: -1 if _source(one)[2] is None else _source(one)[2]):
         source = _source(one)
         if source not in searched:
@@ -171,6 +188,7 @@ def _sites(
         sites["start"] -= start.to_numpy()[row]
         parts.append(sites.assign(region=row + n_regions))
         n_regions += len(start)
+        paths.append(searched[source].path)
     sites = pd.concat(parts).sort_values(["motif", "region", "start"], kind="stable")
     names, widths = compendium.motifs["motif"], compendium.motifs["width"]
     return {
@@ -182,14 +200,15 @@ def _sites(
             size=own["contribution"].abs().to_numpy(),
         )
         for motif, own in sites.groupby("motif")
-    }, n_regions
+    }, paths
 
 
 _LEADING = 6  # pairs whose distances are drawn
 
 
-def _pairs(sites: dict[str, MotifSites], n_regions: int, max_spacing: int) -> tuple[list[dict], list[dict]]:
+def _pairs(sites: dict[str, MotifSites], codes: np.ndarray, max_spacing: int) -> tuple[list[dict], list[dict]]:
     """One row for each pair of motifs that enough regions have, and the pairs whose distances stand out most."""
+    n_regions = len(codes)
     frequent = [name for name, one in sites.items() if len(np.unique(one.region)) >= LEAST_REGIONS]
     rows, leading = [], []
     for i, first in enumerate(frequent):
@@ -204,11 +223,16 @@ def _pairs(sites: dict[str, MotifSites], n_regions: int, max_spacing: int) -> tu
                 **vars(counts),
                 "enrichment": counts.together / counts.expected,
             }
-            spacing = spacing_of_pairs(a, b, of_a, of_b) if len(of_a) else None
-            found = arrangement(spacing, max_spacing) if spacing else None
+            pairs = leading_pairs(a, b, of_a, of_b)
+            found = (
+                arrangement(spacing_of_pairs(a, b, *pairs), max_spacing, different_sequences(a, b, *pairs, codes))
+                if len(of_a)
+                else None
+            )
             if found:
-                row |= vars(found)
-                leading.append({"motif_a": first, "motif_b": second, "p": found.spacing_p, "spacing": spacing})
+                arranged, spacing = found
+                row |= vars(arranged)
+                leading.append({"motif_a": first, "motif_b": second, "p": arranged.spacing_p, "spacing": spacing})
                 leading = sorted(leading, key=lambda one: one["p"])[:_LEADING]
             rows.append(row)
     return rows, leading

@@ -16,15 +16,19 @@ each other: the position of one in any region is paired with that of the other i
 once, as a cross-correlation of the two histograms; averaged over 21 bp, and without the places where the two would
 overlap. Against it stand binomial tails: for each of the three orientations (p times 3), and, within each orientation,
 for each bp (p times the number of cells tried), as SpaMo (Whitington et al., Nucleic Acids Research 39:e98, 2011) does
-with a uniform null.
+with a uniform null. Regions that are copies of one sequence, as in repeats, count once where a distance stands out
+(`grammar_copies`).
 """
 
+import heapq
+from collections.abc import Callable
 from dataclasses import dataclass
 
 import numpy as np
 from scipy import stats
 
 from seqlift.motifs.compendium_merging import FLANK
+from seqlift.motifs.grammar_copies import count_different, turn, windows_around
 
 ORIENTATIONS = ("> >", "> <", "< >")
 LEAST_PAIRS = 20  # regions with both, below which nothing is said of orientation and spacing
@@ -148,37 +152,76 @@ def count_together(a: MotifSites, b: MotifSites, of_a: np.ndarray, n_regions: in
     return Together(regions_a, regions_b, together, float(expected), min(1.0, float(p)))
 
 
+def leading_pairs(a: MotifSites, b: MotifSites, of_a: np.ndarray, of_b: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Of all pairs (`pairs_apart`) the one of the largest summed |contribution| in each region, as two indices."""
+    order = np.lexsort((of_b, of_a, -(a.size[of_a] + b.size[of_b]), a.region[of_a]))
+    leading = order[np.unique(a.region[of_a[order]], return_index=True)[1]]
+    return of_a[leading], of_b[leading]
+
+
 def spacing_of_pairs(a: MotifSites, b: MotifSites, of_a: np.ndarray, of_b: np.ndarray) -> Spacing:
-    """Orientation and distance of the leading pair of each region, and their null.
+    """Orientation and distance of pairs, and their null.
 
     Parameters
     ----------
     a, b : MotifSites
     of_a, of_b : numpy.ndarray, int
-        Of `pairs_apart`, at least one.
+        One pair for each region (`leading_pairs`), at least one.
     """
-    order = np.lexsort((of_b, of_a, -(a.size[of_a] + b.size[of_b]), a.region[of_a]))
-    leading = order[np.unique(a.region[of_a[order]], return_index=True)[1]]
-    of_a, of_b = of_a[leading], of_b[leading]
     first = min(a.start[of_a].min(), b.start[of_b].min())
     length = int(max(a.start[of_a].max(), b.start[of_b].max()) - first) + 1
     reach = 2 * length + abs(b.width - a.width)  # no doubled distance is larger
     reach += (reach - (b.width - a.width)) % 2
     distance = np.arange(-reach, reach + 1, 2)
-    observed = np.zeros((2, len(distance)))  # same strand, opposite strands
-    doubled = np.where(a.forward[of_a], 1, -1) * _doubled_distance(a, b, of_a, of_b)
-    np.add.at(observed, ((a.forward[of_a] != b.forward[of_b]).astype(int), (doubled + reach) // 2), 1)
+    observed = np.zeros((3, len(distance)), int)
+    orientation, doubled = _seen_from_first(a, b, of_a, of_b)
+    np.add.at(observed, (orientation, (doubled + reach) // 2), 1)
     places = [_places(one, chosen, first, length) for one, chosen in ((a, of_a), (b, of_b))]
     if a is b:  # which is the first is a matter of order in the genome, not of the motif
         places = [(places[0] + places[1]) / 2] * 2
     null = _independent(*places, b.width - a.width, reach)
     null[:, np.abs(distance) < _least_doubled_distance(a, b)] = 0
     if a is b:  # seen from either site, one on the same strand lies before or after the other
-        for counts in (observed, null):
-            counts[0] = np.where(distance > 0, counts[0] + counts[0][::-1], 0)
-    split = [np.stack([both[0], np.where(distance > 0, both[1], 0), np.where(distance < 0, both[1], 0)])
-             for both in (observed, null)]  # fmt: skip
-    return Spacing(distance / 2, split[0].astype(int), split[1] / (split[1].sum() or 1))
+        null[0] = np.where(distance > 0, null[0] + null[0][::-1], 0)
+    null = np.stack([null[0], np.where(distance > 0, null[1], 0), np.where(distance < 0, null[1], 0)])
+    return Spacing(distance / 2, observed, null / (null.sum() or 1))
+
+
+def _seen_from_first(a: MotifSites, b: MotifSites, of_a: np.ndarray, of_b: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Orientation (index of `ORIENTATIONS`) and doubled distance of pairs, the first site turned to the + strand."""
+    doubled = np.where(a.forward[of_a], 1, -1) * _doubled_distance(a, b, of_a, of_b)
+    same = a.forward[of_a] == b.forward[of_b]
+    if a is b:
+        doubled = np.where(same, np.abs(doubled), doubled)
+    return np.where(same, 0, np.where(doubled > 0, 1, 2)), doubled
+
+
+def different_sequences(
+    a: MotifSites, b: MotifSites, of_a: np.ndarray, of_b: np.ndarray, codes: np.ndarray
+) -> Callable[[int, float], int]:
+    """A function that counts pairs of one orientation and distance (bp), copies of one sequence once.
+
+    Parameters
+    ----------
+    a, b : MotifSites
+    of_a, of_b : numpy.ndarray, int
+        Of `leading_pairs`.
+    codes : numpy.ndarray, shape (N, L), uint8
+        Bases of the regions: 0 to 3 for A C G T, 4 for N.
+    """
+    orientation, doubled = _seen_from_first(a, b, of_a, of_b)
+
+    def count(own: int, distance: float) -> int:
+        chosen = np.flatnonzero((orientation == own) & (doubled == round(2 * distance)))
+        first, second = of_a[chosen], of_b[chosen]
+        left = np.minimum(a.start[first], b.start[second])
+        right = np.maximum(a.start[first] + a.width, b.start[second] + b.width)
+        sites = ((a.start[first], a.width), (b.start[second], b.width))
+        windows = windows_around(codes, a.region[first], left, right, sites)
+        forward = a.forward[first][:, None]
+        return count_different(np.where(forward, windows, turn(windows)), either_strand=a is b and own > 0)
+
+    return count
 
 
 def _places(sites: MotifSites, chosen: np.ndarray, first: int, length: int) -> np.ndarray:
@@ -216,31 +259,53 @@ def _independent(a: np.ndarray, b: np.ndarray, wider: int, reach: int) -> np.nda
     return np.stack([np.convolve(one, window, mode="same") for one in null])
 
 
-def arrangement(spacing: Spacing, max_spacing: int) -> Arrangement | None:
-    """Test orientation and distance; None where there are fewer than `LEAST_PAIRS` pairs or no room for a null.
+def arrangement(
+    spacing: Spacing, max_spacing: int, count_different: Callable[[int, float], int]
+) -> tuple[Arrangement, Spacing] | None:
+    """Test distance and orientation.
 
     Parameters
     ----------
     spacing : Spacing
     max_spacing : int, bp
         Larger distances are not tried one by one; the orientation is that of all pairs.
+    count_different : callable
+        Of `different_sequences`; it is asked about the distances that stand out.
+
+    Returns
+    -------
+    what stands out, and the spacing with the copies that were found counted once; None where there are fewer than
+    `LEAST_PAIRS` pairs or no room for a null
     """
-    pairs = int(spacing.observed.sum())
-    if pairs < LEAST_PAIRS or not spacing.null.any():
+    if spacing.observed.sum() < LEAST_PAIRS or not spacing.null.any():
         return None
-    counts, shares = spacing.observed.sum(axis=1), np.minimum(spacing.null.sum(axis=1), 1)  # 1 but for rounding
-    tails = stats.binom.sf(counts - 1, pairs, shares)
-    leading = int(np.argmin(tails))
+    observed = spacing.observed.copy()
+    counts, shares = observed.sum(axis=1), np.minimum(spacing.null.sum(axis=1), 1)  # 1 but for rounding
     tried = (np.abs(spacing.distance) <= max_spacing) & (spacing.null > 0)
-    shares = np.divide(spacing.null, shares[:, None], out=np.zeros_like(spacing.null), where=shares[:, None] > 0)
-    cells = np.where(tried, stats.binom.sf(spacing.observed - 1, counts[:, None], shares), 1.0)
-    row, column = np.unravel_index(np.argmin(cells), cells.shape)
-    return Arrangement(
+    within = np.divide(spacing.null, shares[:, None], out=np.zeros_like(spacing.null), where=shares[:, None] > 0)
+    tails = np.where(tried, stats.binom.sf(observed - 1, counts[:, None], within), 1.0)
+    # Copies make a count smaller and its p larger. So the smallest p is asked first, until one stays the smallest.
+    waiting = [(p, int(cell), False) for cell, p in enumerate(tails.ravel())]
+    heapq.heapify(waiting)
+    while not waiting[0][2]:
+        _, cell, _ = heapq.heappop(waiting)
+        row, column = divmod(cell, observed.shape[1])
+        if observed[row, column] > 1:
+            observed[row, column] = count_different(row, float(spacing.distance[column]))
+        p = stats.binom.sf(observed[row, column] - 1, counts[row], within[row, column]) if tried[row, column] else 1.0
+        heapq.heappush(waiting, (float(p), cell, True))
+    p, cell, _ = waiting[0]
+    row, column = divmod(cell, observed.shape[1])
+    left = observed.sum(axis=1)  # after the copies that stood out
+    orientation = stats.binom.sf(left - 1, left.sum(), shares)
+    leading = int(np.argmin(orientation))
+    found = Arrangement(
         orientation=ORIENTATIONS[leading],
-        orientation_p=min(1.0, float(tails[leading]) * len(ORIENTATIONS)),
+        orientation_p=min(1.0, float(orientation[leading]) * len(ORIENTATIONS)),
         spacing=float(spacing.distance[column]),
         spacing_orientation=ORIENTATIONS[row],
-        spacing_count=int(spacing.observed[row, column]),
-        spacing_expected=float(counts[row] * shares[row, column]),
-        spacing_p=min(1.0, float(cells[row, column]) * int(tried.sum())),
+        spacing_count=int(observed[row, column]),
+        spacing_expected=float(counts[row] * within[row, column]),
+        spacing_p=min(1.0, float(p) * int(tried.sum())),
     )
+    return found, Spacing(spacing.distance, observed, spacing.null)
