@@ -142,10 +142,14 @@ def test_the_summary_says_what_was_searched_and_how(run):
     assert list(shares) == list("ACGT") and sum(shares.values()) == pytest.approx(1) and shares["A"] == shares["T"]
 
 
-def test_a_second_run_and_other_blocks_give_the_same_files(run, tmp_path, monkeypatch):
+def test_a_second_run_with_other_blocks_gives_the_same_files(run, tmp_path, monkeypatch):
     folder, scores, *_ = run
     monkeypatch.setattr("seqlift.motifs.discovery._ROWS", 7)
+    for name in ("hits.json", "hits.bed.gz", "my_notes.txt"):
+        (tmp_path / "again").mkdir(exist_ok=True)
+        (tmp_path / "again" / name).write_text("older")
     discover(scores, tmp_path / "again", database=known_motifs())
+    (tmp_path / "again/my_notes.txt").unlink()  # the user's stay; hits of older patterns are gone
     first, second = (
         {path.name: path.read_bytes() for path in place.iterdir()} for place in (folder / "out", tmp_path / "again")
     )

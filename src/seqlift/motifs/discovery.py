@@ -228,7 +228,8 @@ def _write(folder: Path, summary: MotifSummary, patterns: list[NamedPattern], fo
     from modiscolite.io import save_hdf5
 
     folder.mkdir(parents=True, exist_ok=True)
-    (folder / "motifs.json").unlink(missing_ok=True)
+    for name in ("motifs.json", "hits.json", "hits.bed.gz", "logos/logos.json"):
+        (folder / name).unlink(missing_ok=True)  # of older patterns, also what later stages made of them
     with replacing(folder / "modisco.h5") as temporary:
         save_hdf5(temporary, *found.results, summary.settings["window"])
     background = np.array(list(summary.background.values()))
