@@ -221,8 +221,8 @@ def main() -> None:
         f"{f', in the first {regions} regions of each' if regions else ''}. First all that each calls, then its best "
         "ones, as many as seqlift calls. seqlift: `seqlift hits`. finemo: with its own defaults and reader of "
         "modisco.h5; overlaps dropped: of its hits that overlap by more than half only the one of the largest "
-        "coefficient. Likelihood ratio: of each window, from the true matrix and background, the best that a scan of single windows "
-        "can do. FIMO (memelite): by its p-values.\n"
+        "coefficient. Likelihood ratio: of each window, from the true matrix and background, the best that a scan of "
+        "single windows can do. FIMO (memelite): by its p-values.\n"
     )
     header = ["output, method", "caller", "calls", "precision", "recall", "precision at equal calls", "recall"]
     print(table(header, rows))
