@@ -91,22 +91,26 @@ class drawing:  # noqa: N801, used like a function: `with drawing(3, 2) as (figu
     def __exit__(self, *error):
         return self.style.__exit__(*error)
 
-    def _image(self, alt: str) -> Image:
+    def _image(self, alt: str, over: str = "") -> Image:
         if not self.placed:
             self.figure.set_layout_engine("constrained", w_pad=0.03, h_pad=0.03)
         handle = io.StringIO()
         self.figure.savefig(handle, format="svg", metadata={"Date": None, "Creator": None})
         width, height = (round(96 * inches) for inches in self.size)
-        return Image(svg_source(handle.getvalue()), alt, width, height)
+        return Image(svg_source(handle.getvalue(), over), alt, width, height)
 
 
-def svg_source(svg: str) -> str:
-    """SVG text as an address for `<img src>`: two decimals, the reader's font, no preamble, no idle white space."""
+def svg_source(svg: str, over: str = "") -> str:
+    """SVG text as an address for `<img src>`: two decimals, the reader's font, no preamble, no idle white space.
+
+    `over` is SVG that is drawn on top, as it is.
+    """
     svg = svg[svg.index("<svg") :]
     svg = _TAG.sub(lambda tag: _DECIMALS.sub(_two_decimals, tag.group()), svg)
     svg = _PATH_DATA.sub(lambda found: _SPACE_AROUND_COMMANDS.sub(r"\1", found.group()), svg)
     svg = svg.replace("'DejaVu Sans'", _FONTS)
-    return address(re.sub(r">\s+<", "><", svg))
+    svg = re.sub(r">\s+<", "><", svg).strip()
+    return address(svg.removesuffix("</svg>") + over + "</svg>" if over else svg)
 
 
 def address(svg: str) -> str:
@@ -137,7 +141,7 @@ def unit_square(ax: Axes, xlabel: str, ylabel: str) -> None:
 
 
 def file_image(path: Path, alt: str, stage: str, largest: int = LARGEST) -> Image:
-    """A figure of another stage for the page: `path` is its SVG; where that is larger than `largest`, the PNG beside it.
+    """A figure of another stage: `path` is its SVG; where that is larger than `largest`, the PNG beside it.
 
     Raises
     ------

@@ -1,4 +1,4 @@
-"""The motifs of a run as the report lists them: those of the compendium, or where there is none, each pattern itself."""
+"""The motifs of a run as the report lists them: those of the compendium, or where there is none, each pattern."""
 
 from dataclasses import dataclass, field
 
@@ -94,7 +94,7 @@ def entries_of(run: Run) -> list[Entry]:
     Raises
     ------
     SeqliftError
-        If the compendium names a pattern that the run has not.
+        If the compendium and the run have different patterns.
     """
     stored = {}
     for (output, method), motifs in run.motifs.items():
@@ -104,7 +104,14 @@ def entries_of(run: Run) -> list[Entry]:
     if run.compendium is None:
         found = [_single(key, member) for key, member in stored.items()]
         return sorted(found, key=lambda entry: (entry.sign == "negative", -entry.seqlets, entry.key))
-    return [_merged(row, run.compendium, stored) for row in run.compendium.table.to_dict("records")]
+    found = [_merged(row, run.compendium, stored) for row in run.compendium.table.to_dict("records")]
+    left = set(stored) - set(key_of(found))
+    if left:
+        raise SeqliftError(
+            f"{run.compendium.folder / 'members.tsv'}: {' '.join(min(left))} of this run is no member of any motif; "
+            "make it again with `seqlift compendium`"
+        )
+    return found
 
 
 def key_of(entries: list[Entry]) -> dict[tuple[str, str, str], int]:

@@ -5,12 +5,13 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
+from seqlift.motifs.logos import COLOURS
 from seqlift.report import analysis, figures
 from seqlift.report.formats import median, spread
 from seqlift.report.run import MUTAGENESIS, Run
 
 
-def explain(run: Run, output: str, table: pd.DataFrame, examples: int) -> dict:
+def explain(run: Run, output: str, table: pd.DataFrame, examples: int, palette: dict[str, str] = COLOURS) -> dict:
     """Examples, path, completeness, agreement and mutagenesis of one output."""
     paths = {method: run.scores(output, method) for method in run.methods}
     mutagenesis = {MUTAGENESIS: run.scores(output, MUTAGENESIS)} if run.mutagenesis else {}
@@ -20,7 +21,7 @@ def explain(run: Run, output: str, table: pd.DataFrame, examples: int) -> dict:
     for example in chosen:
         here = planted[planted["chrom"] == example.chrom] if planted is not None else None
         sites = [] if here is None else list(here[["start", "end", "name"]].itertuples(index=False, name=None))
-        image, part = figures.example_region(example, sites)
+        image, part = figures.example_region(example, sites, palette)
         drawn.append({"region": example, "image": image, "part": part})
     path = None
     steps = {}

@@ -7,9 +7,10 @@ from matplotlib.axes import Axes
 from matplotlib.colors import LinearSegmentedColormap, LogNorm
 from matplotlib.ticker import FuncFormatter, MaxNLocator
 
-from seqlift.motifs.logos import draw_logo
+from seqlift.motifs.logos import COLOURS
 from seqlift.report.analysis import Agreement, Completeness, Example, PathCurve
 from seqlift.report.canvas import INK, NEGATIVE, PAGE, PAIR, POSITIVE, RULE, SOFT, Image, axes, drawing
+from seqlift.report.letters import definitions, place_letters
 from seqlift.report.run import METHOD_NAMES, MUTAGENESIS
 
 METHOD_COLOURS = {"deeplift": "#1f5fa8", "interior_gradients": "#b4541a", MUTAGENESIS: "#2f7d4f"}
@@ -85,7 +86,9 @@ def gc_match(positives: np.ndarray, negatives: np.ndarray) -> Image:
         return image("Histograms of the GC content of positive and negative regions, one over the other.")
 
 
-def example_region(example: Example, planted: list[tuple[int, int, str]] = ()) -> tuple[Image, str]:
+def example_region(
+    example: Example, planted: list[tuple[int, int, str]] = (), palette: dict[str, str] = COLOURS
+) -> tuple[Image, str]:
     """Sequence logos of one region, the methods one above the other on the same coordinates.
 
     A region of more than `LOGO_BASES` bp is drawn whole as bars, and its core (the stretch with the largest sum of
@@ -115,6 +118,7 @@ def example_region(example: Example, planted: list[tuple[int, int, str]] = ()) -
     rows[-1] = (*rows[-1][:3], 0.48)
     top = 0.38 if planted else 0.22
     total = top + sum(height + room for _, _, height, room in rows)
+    letters = definitions(palette)
     with drawing(PAGE, total, placed=True) as (figure, image):
         y = total - top
         for i, (kind, method, height, room) in enumerate(rows):
@@ -125,7 +129,7 @@ def example_region(example: Example, planted: list[tuple[int, int, str]] = ()) -
             if kind == "overview":
                 _draw_overview(ax, example, values, method, (low, high))
             else:
-                _draw_scores(ax, example, values[:, low:high], method, low)
+                letters += _draw_scores(ax, example, values[:, low:high], method, low)
             _genome_axis(
                 ax, labelled=i + 1 == len(rows) or rows[i + 1][0] != kind, named=i + 1 == len(rows), example=example
             )
@@ -133,7 +137,9 @@ def example_region(example: Example, planted: list[tuple[int, int, str]] = ()) -
                 _mark_planted(ax, planted, example, height)
         part = f"{example.chrom}:{example.start + low:,}–{example.start + high:,}"
         names = " above ".join(METHOD_NAMES[method] for method in methods)
-        return image(f"Contribution of each base at {part}: {names}, as sequence logos."), part if zoomed else ""
+        return image(
+            f"Contribution of each base at {part}: {names}, as sequence logos.", letters
+        ), part if zoomed else ""
 
 
 def core(importance: np.ndarray, width: int) -> tuple[int, int]:
@@ -326,7 +332,8 @@ def _draw_overview(ax: Axes, example: Example, values: np.ndarray, method: str, 
     _method_label(ax, method)
 
 
-def _draw_scores(ax: Axes, example: Example, values: np.ndarray, method: str, offset: int) -> None:
+def _draw_scores(ax: Axes, example: Example, values: np.ndarray, method: str, offset: int) -> str:
+    """Axes and errors of a row of letters; the letters themselves are returned, as SVG in points."""
     error = example.standard_error[method][offset : offset + values.shape[1]].astype(float)
     total = values.sum(axis=0)
     x = example.start + offset + np.arange(values.shape[1])
@@ -334,12 +341,19 @@ def _draw_scores(ax: Axes, example: Example, values: np.ndarray, method: str, of
     spread = np.where(known, error, 0)
     low, high = min((total - spread).min(), 0), max((total + spread).max(), 0)
     room = 0.04 * (high - low) or 1
-    draw_logo(ax, values, first=float(x[0]), limits=(low - room, high + room))
+    ax.set_xlim(x[0] - 0.5, x[-1] + 0.5)
+    ax.set_ylim(low - room, high + room)
+    ax.axhline(0, color="black", linewidth=0.6)
     if known.any():
         ax.vlines(x[known], (total - error)[known], (total + error)[known], color=INK, linewidth=0.45, alpha=0.75)
     ax.tick_params(axis="y", labelsize=8.5)
     ax.locator_params(axis="y", nbins=4)
     _method_label(ax, method)
+    wide, tall = 72 * ax.figure.get_size_inches()  # points; SVG counts them from the top
+    box = ax.get_position()
+    unit = box.height * tall / (high - low + 2 * room)
+    zero = (1 - box.y0) * tall - (room - low) * unit
+    return place_letters(values, box.x0 * wide, zero, box.width * wide / len(x), unit)
 
 
 def _method_label(ax: Axes, method: str) -> None:

@@ -1,4 +1,4 @@
-"""What the stages after motif discovery found: hits, compendium, grammar, sites and faithfulness, each where it was run.
+"""What the stages after motif discovery found: hits, compendium, grammar, sites, faithfulness, each where it was run.
 
 A config can leave any of them out, so an absent file is no error; one that is there is checked like any other.
 """
@@ -26,7 +26,7 @@ GRAMMAR_COLUMNS = [
 ]
 FAITHFULNESS_COLUMNS = [
     *("output", "method", "regions", "deletion_area", "deletion_area_low", "deletion_area_high"),
-    *("insertion_area", "insertion_area_low", "insertion_area_high"),
+    *("insertion_area", "insertion_area_low", "insertion_area_high", "deletion_half", "random_deletion_half"),
 ]
 
 

@@ -19,7 +19,7 @@ _GTF = re.compile(r'(\w+) "([^"]*)"')
 
 @dataclass(frozen=True)
 class Neighbour:
-    """A gene beside a region: `distance` in bp from the middle of the region to the gene's start, 0 where it overlaps."""
+    """A gene beside a region; `distance`: bp from the region's middle to its 5' end, `inside`: it overlaps."""
 
     name: str
     start: int

@@ -16,7 +16,7 @@ from seqlift.motifs.logos import BASES, COLOURS, FONT, information_content
 from seqlift.report.canvas import Image, address
 
 COLUMN = 13  # CSS pixels that a letter is wide
-INVISIBLE = 0.02  # letters lower than this share of the tallest column are no more than a hairline
+INVISIBLE = 0.03  # letters lower than this share of the tallest column are no more than a hairline
 
 
 @functools.cache

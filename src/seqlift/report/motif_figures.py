@@ -51,8 +51,8 @@ def heat_map(windows: Windows, label: str, palette: dict[str, str] = COLOURS) ->
     for value, y in ((limit, top + 9), (0, top + tall / 2 + 4), (-limit, top + tall)):
         parts.append(f"<text x='{right + 14}' y='{y:.1f}'>{_signed(value, '.2g')}</text>")
     alt = (
-        f"Heat maps of {rows} of {windows.total:,} seqlets of {label}, a row each: their bases, and the contribution of "
-        "each base."
+        f"Heat maps of {rows} of {windows.total:,} seqlets of {label}, a row each: their bases, and the contribution "
+        "of each base."
     )
     return _image(parts, right + 62, top + tall + 18, alt)
 

@@ -50,14 +50,12 @@ def motif_rows(entries: list[Entry], palette: dict[str, str] = COLOURS) -> list[
 
 
 def motif_pages(
-    run: Run, entries: list[Entry], hits: pd.DataFrame, database: str, folder: Path, palette: dict[str, str] = COLOURS
+    run: Run, entries: list[Entry], database: str, folder: Path, palette: dict[str, str] = COLOURS
 ) -> list[dict]:
     """What each motif's page shows.
 
     Parameters
     ----------
-    hits : pandas.DataFrame
-        Hits on the regions of the page, with the number of their motif, `motif`.
     database : str
         `motifs.database` of the config, for the known motif below each logo.
     folder : pathlib.Path
@@ -66,7 +64,6 @@ def motif_pages(
     known = _open_database(database)
     drawn = entries[:HEAT_MAPS]
     windows = read_windows(run, [entry.leading for entry in drawn])
-    by_motif = dict(tuple(hits.groupby("motif", sort=False)))
     pages = []
     for i, entry in enumerate(entries):
         leading = entry.leading
@@ -74,8 +71,9 @@ def motif_pages(
             {
                 "entry": entry,
                 "leading": leading,
-                "logos": {kind: _logo(entry, kind, palette, 92) for kind in ("cwm", "hcwm", "pfm")},
-                "reverse": {kind: _logo(entry, kind, palette, 64, reverse=True) for kind in ("cwm", "pfm")},
+                "logos": {kind: _logo(entry, kind, palette, 92) for kind in ("cwm", "hcwm")},
+                "reverse": _logo(entry, "cwm", palette, 64, reverse=True),
+                "pfm": _logo(entry, "pfm", palette, 60),
                 "match": _match(entry, known, palette),
                 "heat": heat_map(windows[i], entry.label, palette) if i < len(drawn) else None,
                 "places": _places(run, entry),
@@ -83,10 +81,24 @@ def motif_pages(
                 "members": [
                     _member(run, member, entry, folder, palette, n < MEMBERS) for n, member in enumerate(entry.members)
                 ],
-                "examples": _examples(by_motif.get(i)),
+                "examples": [],
             }
         )
     return pages
+
+
+def add_examples(pages: list[dict], hits: pd.DataFrame) -> None:
+    """Put the strongest hits of each motif onto its page.
+
+    Parameters
+    ----------
+    pages : list of dict
+        As from `motif_pages`.
+    hits : pandas.DataFrame
+        Hits on the regions of the page, with the number of their motif, `motif`.
+    """
+    for motif, own in hits.groupby("motif", sort=False):
+        pages[motif]["examples"] = _examples(own)
 
 
 def align(query: np.ndarray, known: np.ndarray) -> tuple[np.ndarray, int]:
@@ -186,10 +198,8 @@ def _places(run: Run, entry: Entry) -> Image:
     return positions(counts, edges, entry.label, "seqlets")
 
 
-def _examples(hits: pd.DataFrame | None) -> list[Hit]:
+def _examples(hits: pd.DataFrame) -> list[Hit]:
     """The strongest hits of a motif, each of another region."""
-    if hits is None:
-        return []
     order = hits.iloc[np.argsort(-hits["contribution"].abs(), kind="stable")].drop_duplicates("region").head(EXAMPLES)
     return [
         Hit(int(row.region), row.output, row.method, int(row.start), int(row.end), row.strand, float(row.contribution))

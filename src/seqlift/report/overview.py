@@ -37,23 +37,35 @@ def in_short(run: Run, entries: list[Entry], explanations: list[dict], evidence:
             text = f"{count(total)} hits of these motifs carry {_range_of(shares, percent)} of all contributions."
             lines.append({"what": "Hits", "text": text, "link": "hits"})
     if evidence["faithfulness"]:
-        areas = [row["deletion_area"] for row in evidence["faithfulness"]["rows"] if row["deletion_area"] is not None]
-        if areas:
-            text = (
-                f"Replacing the bases in the order of their contribution takes the output down faster than random "
-                f"order: area between the two {_range_of(areas, number)} (0: no better than random)."
-            )
-            lines.append({"what": "Is it true?", "text": text, "link": "faithfulness"})
+        lines += _faithful_line(evidence["faithfulness"]["rows"])
     checked = sum(row["checked"] for each in explanations for row in each["completeness"])
     broken = sum(row["broken"] for each in explanations for row in each["completeness"])
-    text = f"{'All' if not broken else count(checked - broken) + ' of'} {count(checked)} explanations add up to the change "
-    lines.append({"what": "Completeness", "text": text + "of the output.", "link": "completeness"})
+    which = f"{count(checked - broken)} of {count(checked)}" if broken else f"All {count(checked)}"
+    text = f"{which} explanations add up to the change of the output."
+    lines.append({"what": "Completeness", "text": text, "link": "completeness"})
     medians = [each["agreement"]["median"] for each in explanations if each["agreement"]]
     medians = [value for value in medians if value is not None]
     if medians:
         text = f"The two methods agree within a region with a median correlation of {_range_of(medians, number)}."
         lines.append({"what": "Agreement", "text": text, "link": "agreement"})
     return lines
+
+
+def _faithful_line(rows: list[dict]) -> list[dict]:
+    """How soon the output falls when bases are replaced by falling contribution, beside random order."""
+    halves = [row["deletion_half"] for row in rows if row["deletion_half"] is not None]
+    random = [row["random_deletion_half"] for row in rows if row["random_deletion_half"] is not None]
+    if not halves or not random:
+        return []
+    text = (
+        f"Replacing {_range_of(halves, _share)} of the bases, those of the largest contributions first, takes half of "
+        f"the output away; in random order it takes {_range_of(random, _share)}."
+    )
+    return [{"what": "Is it true?", "text": text, "link": "faithfulness"}]
+
+
+def _share(value: float) -> str:
+    return percent(value, 1)
 
 
 def _motif_line(entries: list[Entry]) -> dict:

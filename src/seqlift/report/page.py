@@ -17,13 +17,15 @@ from seqlift.report.about import file_list, settings_list, timings
 from seqlift.report.entries import entries_of, key_of
 from seqlift.report.evidence import faithfulness_section, grammar_section, hit_rows, site_figures
 from seqlift.report.explanations import explain
-from seqlift.report.motif_pages import motif_pages, motif_rows
+from seqlift.report.motif_pages import add_examples, motif_pages, motif_rows
 from seqlift.report.overview import card, in_short, leading_motifs, notices
 from seqlift.report.pattern_tables import pattern_tables
-from seqlift.report.region_page import region_page, script_json
+from seqlift.report.region_choice import BUDGET
+from seqlift.report.region_page import RegionPage, region_page, script_json
 from seqlift.report.run import METHOD_NAMES, Run
 from seqlift.report.sections import SPLIT_NAMES, regions_section, training_section
 
+SIZE = 24_000_000  # characters of the page that are not exceeded for the sake of more regions
 UNITS = {"classes": "logit", "counts": "log count", "profile": "output"}
 SCRIPTS = ("tables.js", "region_data.js", "region_rows.js", "region_view.js", "regions.js", "search.js", "views.js")
 STYLES = ("report.css", "views.css")
@@ -52,61 +54,76 @@ def render_page(run: Run, provenance: dict, *, examples: int, folder: Path, gene
     genes : pathlib.Path, optional
         BED, GFF3 or GTF file of genes to search by and to draw.
     """
-    environment = _environment()
     config = provenance["config"]
     palette = logos.choose_palette((config.get("logos") or {}).get("colours", "classic"))
     table = run.region_table()
     entries = entries_of(run)
-    explanations = [explain(run, output, table, examples) for output in run.outputs]
+    explanations = [explain(run, output, table, examples, palette) for output in run.outputs]
+    content = _content(run, provenance, explanations, entries, palette, folder) | _about_model(run, table, config)
+    content["notices"] = notices(run, provenance, content["performance"], explanations)
     shown = [example["region"].name for each in explanations for example in each["examples"]]
-    unit = UNITS[run.head]
-    regions = region_page(run, table, entries, shown, genes=genes, palette=palette, unit=unit)
-    judged = performance.sections(run)
+    look = {"genes": genes, "palette": palette, "unit": UNITS[run.head]}
+
+    # Everything else first: the regions take the room that is left
+    regions = region_page(run, table, entries, shown, budget=0, **look)
+    size = len(_fill(content | {"genes": genes}, regions))
+    regions = region_page(run, table, entries, shown, budget=min(BUDGET, SIZE - size), **look)
+    add_examples(content["motif_pages"], regions.hits)
+    return _fill(content | {"genes": genes}, regions)
+
+
+def _fill(content: dict, regions: RegionPage) -> str:
+    """The templates with their content."""
+    environment = _environment()
+    script = "\n".join(_packaged(environment, name) for name in SCRIPTS)
+    return environment.get_template("page.html").render(
+        **content,
+        style=Markup("\n".join(_packaged(environment, name) for name in STYLES)),  # ours, not a user's
+        script=Markup(script),
+        script_hash=base64.b64encode(hashlib.sha256(script.encode()).digest()).decode(),
+        region_index=Markup(script_json(regions.index)),
+        region_blocks=Markup("\n".join(regions.blocks)),  # base64
+        region_page=regions,
+        choice=regions.choice,
+        method_names=METHOD_NAMES,
+        split_names=SPLIT_NAMES,
+        faithfulness_columns=FAITHFULNESS_COLUMNS,
+    )
+
+
+def _content(run: Run, provenance: dict, explanations: list[dict], entries: list, palette: dict, folder: Path) -> dict:
+    """What the sections on motifs, evidence and files need."""
+    config = provenance["config"]
     evidence = {
         "hits": hit_rows(run, folder),
         "grammar": grammar_section(run, folder),
         "sites": site_figures(run, folder),
         "faithfulness": faithfulness_section(run, folder),
     }
-    script = "\n".join(_packaged(environment, name) for name in SCRIPTS)
     database = (config.get("motifs") or {}).get("database", "jaspar:vertebrates")
-    return environment.get_template("page.html").render(
-        run=run,
-        title=f"{run.name}, {run.length} bp",
-        style=Markup("\n".join(_packaged(environment, name) for name in STYLES)),  # ours, not a user's
-        script=Markup(script),
-        script_hash=base64.b64encode(hashlib.sha256(script.encode()).digest()).decode(),
-        region_index=Markup(script_json(regions.index)),
-        region_blocks=Markup("\n".join(regions.blocks)),  # base64
-        method_names=METHOD_NAMES,
-        split_names=SPLIT_NAMES,
-        unit=unit,
-        unlearned=run.unlearned(),
-        uncertain=[output for output in run.flagged() if output not in run.unlearned()],
-        notices=notices(run, provenance, judged, explanations),
-        cards=[card(run, target, leading_motifs(run, entries, palette)) for target in run.targets],
-        short=in_short(run, entries, explanations, evidence),
-        entries=entries,
-        motif_of=key_of(entries),
-        motif_rows=motif_rows(entries, palette),
-        motif_pages=motif_pages(run, entries, regions.hits, database, folder, palette),
-        patterns=pattern_tables(run, folder, palette),
-        choice=regions.choice,
-        region_page=regions,
-        genes=genes,
-        explanations=explanations,
-        truth=run.truth,
-        provenance=provenance,
-        **evidence,
-        faithfulness_columns=FAITHFULNESS_COLUMNS,
-        **_about_model(run, table, config, judged),
-        files=file_list(run, folder),
-        settings=settings_list(config),
-        timings=timings(run),
-    )
+    return evidence | {
+        "run": run,
+        "title": f"{run.name}, {run.length} bp",
+        "unit": UNITS[run.head],
+        "unlearned": run.unlearned(),
+        "uncertain": [output for output in run.flagged() if output not in run.unlearned()],
+        "cards": [card(run, target, leading_motifs(run, entries, palette)) for target in run.targets],
+        "short": in_short(run, entries, explanations, evidence),
+        "entries": entries,
+        "motif_of": key_of(entries),
+        "motif_rows": motif_rows(entries, palette),
+        "motif_pages": motif_pages(run, entries, database, folder, palette),
+        "patterns": pattern_tables(run, folder, palette),
+        "explanations": explanations,
+        "truth": run.truth,
+        "provenance": provenance,
+        "files": file_list(run, folder),
+        "settings": settings_list(config),
+        "timings": timings(run),
+    }
 
 
-def _about_model(run: Run, table, config: dict, judged: list[dict]) -> dict:
+def _about_model(run: Run, table, config: dict) -> dict:
     """What the sections on data, training and performance need."""
     model = config.get("model") or {}
     return {
@@ -114,7 +131,7 @@ def _about_model(run: Run, table, config: dict, judged: list[dict]) -> dict:
         "test_chromosomes": list(dict.fromkeys(table.loc[table["split"] == "test", "chrom"])),
         "n_regions": {split: run.regions["regions"].get(split, 0) for split in ("train", "valid", "test")}
         | {"all": int((table["kind"] != "background").sum())},
-        "performance": judged,
+        "performance": performance.sections(run),
         "regions": regions_section(run, table),
         "training": training_section(run),
         "architecture": model.get("type", "neural"),

@@ -228,7 +228,7 @@ def profile(name: str, chrom: str, strands: dict[str, np.ndarray]) -> Image:
     strands : dict
         `+`, `-` or `.` -> array (W, 3) of position (bp, 0-based), observed and predicted.
     """
-    with drawing(PAGE, 1.9 if len(strands) == 1 else 2.4) as (figure, image):
+    with drawing(PAGE, 1.9 if len(strands) == 1 else 2.4, placed=True) as (figure, image):
         height = 1.9 if len(strands) == 1 else 2.4
         ax = figure.add_axes((0.62 / PAGE, 0.5 / height, 1 - 0.97 / PAGE, 1 - 0.72 / height))
         for strand, values in strands.items():

@@ -12,7 +12,7 @@ import pandas as pd
 
 from seqlift.scores import open_scores
 
-BUDGET = 10_000_000  # characters of the page
+BUDGET = 10_000_000  # characters of the page, at most; fewer where motifs and figures take more
 PER_BASE = 2.0  # characters that one base of one method takes: contribution and error, packed, as base64; measured
 PER_TRACK = 400  # characters of its other numbers
 

@@ -1,8 +1,9 @@
 """Regions of the score files in a form that fits into a page: quantised, packed, one block for each region.
 
-A contribution is kept in 8 bits: a whole number from -127 to 127 and, for each region, output and method, the step that
-it counts in, which is the largest |contribution| / 127. So it is off by at most half a step, 0.4 % of the highest letter
-of the region, less than the thickness of its outline. Standard errors are kept in steps of their own, from 0 to 255.
+A contribution is kept in 8 bits: a whole number from -127 to 127 and, for each region, output and method, the step
+that it counts in, which is the largest |contribution| / 127. So it is off by at most half a step, 0.4 % of the highest
+letter of the region, less than the thickness of its outline. Standard errors are kept in steps of their own, from 0 to
+255.
 
 A block is deflated (zlib) and written as base64: a length (4 bytes, little-endian), so many bytes of JSON, and then for
 each of its `tracks` `length` bytes of contributions (signed) and, where it has them, `length` bytes of standard errors.

@@ -1,7 +1,7 @@
-// The list of regions: filtered, sorted, and shown 25 at a time.
+// The list of regions: filtered, sorted, and shown a page at a time.
 "use strict";
 
-const PAGE = 25;
+const PAGE = 12;
 const list = { by: "prediction", ascending: false, shown: PAGE };
 const listTable = document.getElementById("region-table");
 

@@ -11,7 +11,7 @@ from seqlift.report.region_data import row_blocks
 from seqlift.report.run import Run
 from seqlift.scores import open_scores
 
-ROWS = 100  # seqlets of a heat map
+ROWS = 60  # seqlets of a heat map
 FLANK = 8  # bp on either side of the part of the pattern that is shown
 
 
