@@ -2,15 +2,22 @@
 
 import json
 import re
+from pathlib import Path
 
 import numpy as np
 import pandas as pd
 import pytest
+import yaml
 
 from motif_fixture import FIRST, frequencies, one_hot, place, planted, write_scores
 from seqlift.aggregates import aggregate, write_aggregate
 from seqlift.aggregates.writing import LOGO_FLANK
 from seqlift.cli import main
+from seqlift.config import resolve_config
+from seqlift.errors import SeqliftError
+from seqlift.motifs.logos import PALETTES
+
+ROOT = Path(__file__).parents[1]
 
 
 def bed(path, rows):
@@ -196,6 +203,34 @@ def test_the_command_counts_the_sites(tmp_path, capsys):
     assert main(["aggregate", *flags]) == 0
     said = f"{tmp_path / 'p.tsv'}: 2 of 3 sites; 1 lie outside the scored regions, 1 reach beyond one or hold N\n"
     assert capsys.readouterr().out == said
+
+
+def test_colours_are_those_of_the_logos(tmp_path):
+    path, *_ = random_scores(tmp_path, place(5, 60))
+    result = aggregate(path, bed(tmp_path / "s.bed", [("chr1", 60 * i + 30, 60 * i + 31) for i in range(5)]), flank=9)
+    for name, palette in PALETTES.items():
+        picture = write_aggregate(result, tmp_path / name, colours=name)[2].read_text()
+        used = {colour for one in PALETTES.values() for colour in one.values() if f"fill: {colour}" in picture}
+        assert used - {"#255c99"} == set(palette.values()) - {"#255c99"}  # the profile is of this blue, too
+    with pytest.raises(SeqliftError, match=r"`colours` .* must be one of classic"):
+        write_aggregate(result, tmp_path / "x", colours="pink")
+
+
+def test_the_config_names_sites_that_are_wrong(tmp_path):
+    schema = yaml.safe_load((ROOT / "workflow" / "schemas" / "config.schema.yaml").read_text())
+    config = yaml.safe_load((ROOT / "configs" / "demo.yaml").read_text()) | {"data_dir": str(tmp_path)}
+    (tmp_path / "mine.bed").write_text("sim1\t5\t6\n")
+    right = {"aggregate": {"sites": {"planted": "truth.bed", "mine": "mine.bed"}, "flank": 30}}
+    assert resolve_config(config | right, schema)["aggregate"] == right["aggregate"]
+    assert resolve_config(config, schema)["aggregate"] == {"sites": {}, "flank": 50}
+    wrong = {"sites": {"gone": "gone.bed", "a/b": "mine.bed", "number": 5}, "flank": 0}
+    with pytest.raises(SeqliftError) as raised:
+        resolve_config(config | {"aggregate": wrong}, schema)
+    said = str(raised.value)
+    assert "4 mistakes" in said
+    assert "aggregate.sites.gone (='gone.bed') is missing: there is no file" in said
+    assert "aggregate.sites (='a/b') must be named with letters" in said
+    assert "aggregate.sites.number (=5) must be text" in said and "aggregate.flank (=0) must be at least 1" in said
 
 
 @pytest.mark.parametrize(

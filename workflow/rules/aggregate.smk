@@ -40,13 +40,14 @@ rule aggregate_sites:
         runtime=60,
     params:
         flank=config["aggregate"]["flank"],
+        colours=config["logos"]["colours"],
         prefix=lambda wildcards, output: output.table.removesuffix(".tsv"),
         version=RESULTS_VERSION["aggregate"],
     message:
         "Averaging the {wildcards.method} scores of {wildcards.target} around {wildcards.sites}"
     shell:
         "seqlift aggregate --scores {input.scores:q} --sites {input.sites:q} --flank {params.flank}"
-        " --output-prefix {params.prefix:q} > {log:q} 2>&1"
+        " --colours {params.colours} --output-prefix {params.prefix:q} > {log:q} 2>&1"
 
 
 AGGREGATE_FILES = expand(

@@ -15,25 +15,39 @@ from matplotlib.figure import Figure
 
 from seqlift.aggregates.averaging import Aggregate
 from seqlift.files import replacing
-from seqlift.motifs.logos import draw_logo, save_figure
+from seqlift.motifs.logos import COLOURS, choose_palette, draw_logo, save_figure
 
 LOGO_FLANK = 20  # bp on either side of the site whose letters are drawn
 _WIDTH = 6.4  # inches
 
 
-def write_aggregate(result: Aggregate, prefix: str | os.PathLike) -> list[Path]:
-    """Write the table, the summary and the picture; returns the files. The summary comes last."""
+def write_aggregate(result: Aggregate, prefix: str | os.PathLike, *, colours: str = "classic") -> list[Path]:
+    """Write the table, the picture and the summary, which comes last; returns the files.
+
+    Parameters
+    ----------
+    result : Aggregate
+    prefix : path-like
+    colours : str
+        Of the logo's letters, `classic` or `colour-blind`.
+
+    Raises
+    ------
+    SeqliftError
+        If there are no such colours.
+    """
+    palette = choose_palette(colours)
     prefix = Path(prefix)
     table, picture, summary = (prefix.with_name(prefix.name + end) for end in (".tsv", "", ".json"))
     with replacing(table) as temporary:
         result.table.to_csv(temporary, sep="\t", index=False, float_format="%.6g", lineterminator="\n")
-    save_figure(aggregate_figure(result), picture)
+    save_figure(aggregate_figure(result, palette), picture)
     with replacing(summary) as temporary:
         temporary.write_text(json.dumps(asdict(result.summary), indent=2) + "\n", encoding="utf-8")
     return [table, summary, prefix.with_name(f"{prefix.name}.svg"), prefix.with_name(f"{prefix.name}.png")]
 
 
-def aggregate_figure(result: Aggregate) -> Figure:
+def aggregate_figure(result: Aggregate, palette: dict[str, str] = COLOURS) -> Figure:
     """Heat map, average profile and logo of one average."""
     summary = result.summary
     figure = Figure(figsize=(_WIDTH, 5.6), layout="constrained")
@@ -51,7 +65,7 @@ def aggregate_figure(result: Aggregate) -> Figure:
         return figure
     _draw_heat(figure, heat, result)
     _draw_profile(profile, result)
-    _draw_letters(logo, result)
+    _draw_letters(logo, result, palette)
     return figure
 
 
@@ -96,13 +110,14 @@ def _draw_profile(ax, result: Aggregate) -> None:
         ax.spines[side].set_visible(False)
 
 
-def _draw_letters(ax, result: Aggregate) -> None:
+def _draw_letters(ax, result: Aggregate, palette: dict[str, str]) -> None:
     middle = result.table[result.table["position"].abs() <= LOGO_FLANK]
     draw_logo(
         ax,
         np.nan_to_num(middle[list("ACGT")].to_numpy().T),
         first=float(middle["position"].iloc[0]),
         ylabel="mean contribution",
+        palette=palette,
     )
     step = 5 if len(middle) > 10 else 1
     ax.set_xticks([place for place in middle["position"] if place % step == 0])

@@ -12,6 +12,12 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--flank", type=int, default=50, metavar="BP", help="how far to look on either side (default: %(default)s)"
     )
+    parser.add_argument(
+        "--colours",
+        default="classic",
+        metavar="NAME",
+        help="classic, or colour-blind: colours that colour-blind people can tell apart (default: %(default)s)",
+    )
     parser.add_argument("--output-prefix", required=True, metavar="P", help="writes P.tsv, P.json, P.svg and P.png")
 
 
@@ -20,7 +26,7 @@ def run(arguments: argparse.Namespace) -> None:
     from seqlift.aggregates import aggregate, write_aggregate
 
     result = aggregate(arguments.scores, arguments.sites, flank=arguments.flank)
-    files = write_aggregate(result, arguments.output_prefix)
+    files = write_aggregate(result, arguments.output_prefix, colours=arguments.colours)
     summary = result.summary
     print(
         f"{files[0]}: {summary.used:,} of {summary.total:,} sites; {summary.outside:,} lie outside the scored regions"
