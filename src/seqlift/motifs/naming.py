@@ -3,9 +3,10 @@
 TOMTOM (Gupta et al., Genome Biology 8:R24, 2007; memelite) gives the p-value of a pattern's likeness to each known
 motif. That p-value assumes columns that come independently from the database's own, and the best of a thousand motifs
 is taken; for wide patterns of little information it is wrong by orders of magnitude (of random matrices from a flat
-Dirichlet, 8 to 50 bp wide, 92 % reach E < 0.05 against JASPAR's vertebrates). So the best p-value over the whole database is
-held against a null of its own: the same pattern with its columns shuffled, compared with the same database in the same
-way. Width, information and base composition stay; only the order of the columns, which is what makes it a motif, goes.
+Dirichlet, 8 to 50 bp wide, 92 % reach E < 0.05 against JASPAR's vertebrates). So the best p-value over the whole
+database is held against a null of its own: the same pattern with its columns shuffled, compared with the same database
+in the same way. Width, information and base composition stay; only the order of the columns, which is what makes it a
+motif, goes.
 
 -log10 of the best p-value is a maximum over many alignments, so its null follows a Gumbel distribution. One is fitted
 to the shuffles of each pattern by maximum likelihood, and its upper tail is the calibrated p: the chance that a pattern
