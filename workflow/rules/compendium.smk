@@ -116,7 +116,7 @@ rule find_grammar:
     threads: 1
     resources:
         mem_mb=4000,
-        runtime=60,
+        runtime=120,
     params:
         motifs=MOTIF_FOLDERS,
         folder=subpath(output.table, parent=True),

@@ -139,8 +139,7 @@ def count_together(a: MotifSites, b: MotifSites, of_a: np.ndarray, n_regions: in
     n_regions : int
         All that were searched.
     """
-    regions_a, regions_b = len(np.unique(a.region)), len(np.unique(b.region))
-    together = len(np.unique(a.region[of_a]))
+    regions_a, regions_b, together = map(_different, (a.region, b.region, a.region[of_a]))
     if a is b:
         sites = len(a.region)
         miss = 1 - 1 / n_regions
@@ -150,6 +149,11 @@ def count_together(a: MotifSites, b: MotifSites, of_a: np.ndarray, n_regions: in
         expected = regions_a * regions_b / n_regions
         p = stats.hypergeom.sf(together - 1, n_regions, regions_a, regions_b)
     return Together(regions_a, regions_b, together, float(expected), min(1.0, float(p)))
+
+
+def _different(numbers: np.ndarray) -> int:
+    """How many different ones there are among sorted numbers."""
+    return int(np.count_nonzero(np.diff(numbers))) + bool(len(numbers))
 
 
 def leading_pairs(a: MotifSites, b: MotifSites, of_a: np.ndarray, of_b: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
