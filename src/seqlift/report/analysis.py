@@ -218,12 +218,19 @@ def read_examples(paths: dict[str, Path], table: pd.DataFrame, count: int) -> tu
     first, *_ = paths.values()
     with open_scores(first) as scores:
         split = _splits(scores.coords, table.set_index("name")["split"], first)
-        rows, rule = choose_examples(scores.coords, scores.prediction[:], split, count)
+        height, references = scores.prediction[:], scores.reference_prediction
+        unknown = bool(len(height)) and bool(np.isnan(height).all())
+        if unknown:  # scores from elsewhere: nobody says what the model said
+            blocks = range(0, len(height), BLOCK)
+            height = np.concatenate([np.abs(scores.contributions[i : i + BLOCK]).sum(axis=(1, 2)) for i in blocks])
+        rows, rule = choose_examples(scores.coords, height, split, count)
+        if unknown:
+            rule = rule.replace("highest prediction", "largest contributions (predictions are unknown)")
         examples = [
             Example(
                 *scores.coords.iloc[row][["chrom", "start", "end", "name"]],
                 prediction=float(scores.prediction[row]),
-                reference_prediction=float(np.nanmean(scores.reference_prediction[row])),
+                reference_prediction=np.nan if references is None else float(np.nanmean(references[row])),
                 contributions={},
                 standard_error={},
                 row={},
@@ -245,8 +252,10 @@ def read_examples(paths: dict[str, Path], table: pd.DataFrame, count: int) -> tu
     return examples, rule
 
 
-def completeness(path: Path) -> Completeness:
+def completeness(path: Path) -> Completeness | None:
     """Relative completeness error of every sequence and reference of a score file, checked anew.
+
+    None for scores from elsewhere (`seqlift convert`, `seqlift.save_scores`), which were held to no limit.
 
     Raises
     ------
@@ -254,6 +263,8 @@ def completeness(path: Path) -> Completeness:
         If the file does not say which tolerance it was held to.
     """
     with open_scores(path) as scores:
+        if "source" in scores.attributes:
+            return None
         delta = np.abs(scores.delta[:].astype(float))
         prediction, reference = scores.prediction[:].astype(float)[:, None], scores.reference_prediction[:]
         n_references, tolerance = scores.n_references[:], scores.attributes.get("tolerance")

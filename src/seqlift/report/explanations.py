@@ -38,9 +38,12 @@ def explain(run: Run, output: str, table: pd.DataFrame, examples: int, palette: 
                 "overshoot": curve.overshoot(),
                 "left": float(curve.gradient_size[:, -1].mean() / curve.gradient_size.mean(axis=0).max()),
             }
-    complete = []
+    complete, elsewhere = [], []
     for method in run.methods:
         found = analysis.completeness(paths[method])
+        if found is None:
+            elsewhere.append(method)
+            continue
         finite = found.relative[np.isfinite(found.relative)]
         complete.append(
             {
@@ -75,6 +78,7 @@ def explain(run: Run, output: str, table: pd.DataFrame, examples: int, palette: 
         "planted": planted is not None,
         "path": path,
         "completeness": complete,
+        "elsewhere": elsewhere,
         "spread": [
             {"method": method, "found": found}
             for method, found in ((method, analysis.model_spread(path)) for method, path in paths.items())

@@ -42,6 +42,8 @@ def in_short(run: Run, entries: list[Entry], explanations: list[dict], evidence:
     broken = sum(row["broken"] for each in explanations for row in each["completeness"])
     which = f"{count(checked - broken)} of {count(checked)}" if broken else f"All {count(checked)}"
     text = f"{which} explanations add up to the change of the output."
+    if not checked:
+        text = "The scores are from elsewhere, so whether they add up is not known."
     lines.append({"what": "Completeness", "text": text, "link": "completeness"})
     medians = [each["agreement"]["median"] for each in explanations if each["agreement"]]
     medians = [value for value in medians if value is not None]
