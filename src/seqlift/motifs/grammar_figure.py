@@ -119,7 +119,8 @@ def _draw_heat_map(figure, table: pd.DataFrame, pairs: list, sources: list, labe
     ax.set_xticks(range(len(sources)), [f"{output}\n{method.replace('_', ' ')}" for output, method in sources],
                   fontsize=8, rotation=0 if len(sources) <= 6 else 90)  # fmt: skip
     ax.set_title(
-        "Regions with both motifs (numbers), against chance (colour); q ≤ 0.05 *, 0.01 **, 0.001 ***",
+        "Regions with both motifs (numbers), against chance (colour); q ≤ 0.05 *, 0.01 **, 0.001 ***\n"
+        "grey: one of the motifs in fewer than 20 regions",
         fontsize=9,
         loc="left",
     )
@@ -135,7 +136,7 @@ def _draw_spacing(ax: Axes, one: LeadingPair, label: dict[str, str], table: pd.D
     base = np.zeros(near.sum())
     for orientation, counts in zip(ORIENTATIONS, spacing.observed[:, near], strict=True):
         colour = _COLOURS[orientation]
-        ax.bar(spacing.distance[near], counts, width=1, bottom=base, color=colour, label=f"{orientation}", linewidth=0)
+        ax.bar(spacing.distance[near], counts, width=1, bottom=base, color=colour, label=orientation, linewidth=0)
         base += counts
     expected = spacing.null.sum(axis=0)[near] * spacing.observed.sum()
     ax.plot(spacing.distance[near], expected, color="black", linewidth=0.8, label="expected")
@@ -155,6 +156,8 @@ def _draw_spacing(ax: Axes, one: LeadingPair, label: dict[str, str], table: pd.D
     ax.set_xlabel("bp from the first motif's middle, in its direction", fontsize=7)
     ax.set_ylabel("regions", fontsize=7)
     ax.tick_params(labelsize=7)
-    ax.legend(fontsize=6, frameon=False, loc="upper right")
+    ax.locator_params(axis="y", integer=True, nbins=5)
+    ax.set_ylim(0, 1.35 * max(ax.get_ylim()[1], 1))  # room for the legend
+    ax.legend(fontsize=6, frameon=False, loc="upper right", ncols=4)
     for side in ("top", "right"):
         ax.spines[side].set_visible(False)
