@@ -17,6 +17,8 @@ from seqlift.errors import SeqliftError
 from seqlift.genome import Genome
 from seqlift.interchange import Source, convert
 from seqlift.interchange.rows import BLOCK
+from seqlift.motifs.database import Database
+from seqlift.motifs.discovery import discover
 from seqlift.scores import open_scores
 from seqlift.tracks import verify_track, write_track
 
@@ -241,6 +243,8 @@ def test_bedgraph_there_and_back_keeps_every_contribution(data):
         assert scores.attributes["hypothetical"] == "unknown"
     with pytest.raises(SeqliftError, match="modisco needs hypothetical ones, which cannot be made"):
         convert(Source("seqlift", data.folder / "x.h5"), "modisco", data.folder / "y")
+    with pytest.raises(SeqliftError, match="hypothetical contributions are unknown"):
+        discover(data.folder / "x.h5", data.folder / "motifs", database=Database("", "", (), (), ()))
     write_track(data.folder / "x.h5", data.folder / "x.bw", chromosome_sizes=SIZES)
     assert verify_track(data.scores, data.folder / "x.bw") == data.sequences.sum()
 
