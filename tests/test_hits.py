@@ -148,6 +148,15 @@ def test_copies_and_palindromes_give_one_hit_a_site():
     assert (found.patterns.tolist(), found.reverse.tolist()) == ([0], [False])
 
 
+def test_negative_patterns_are_hit_where_contributions_are_negative():
+    pattern = -frequencies(FIRST)
+    codes, contributions = np.full((2, 40), 1, np.uint8), np.zeros((2, 40))
+    codes[:, 7:16] = ["ACGT".index(base) for base in FIRST]
+    contributions[0, 7:16], contributions[1, 7:16] = -1, 1
+    found = fit_hits(contributions, codes, [pattern], 0.7)
+    assert (found.rows.tolist(), found.starts.tolist(), found.reverse.tolist()) == ([0], [7], [False])
+
+
 def test_a_region_of_zeros_and_one_of_n_have_no_hits():
     _, _, patterns = random_case(0)
     codes = np.zeros((2, 40), np.uint8)
