@@ -21,7 +21,7 @@ STAGES = {
     "evaluate": "judge models on regions they never saw, beside baselines: metrics.json, predictions.tsv.gz",
     "attribute": "score every base of the regions of a target with one method: <target>.<method>.h5",
     "tracks": "lay the scores on genome coordinates: <target>.<method>.bw",
-    "convert": "change scores between our format and those of TF-MoDISco, chrombpnet, BPReveal, bpnet-lite and bedGraph",
+    "convert": "change scores between our format and those of TF-MoDISco, chrombpnet, BPReveal, bpnet-lite, bedGraph",
     "motifs": "find and name the patterns in the scores",
     "logos": "draw the logos of the patterns, with the known motifs they are like",
     "hits": "where each pattern is used, over all regions: hits.bed.gz, hits.json",
