@@ -31,6 +31,15 @@ TRUTH = {
     "targets": {"GATA1": {"auroc_best": 0.9731, "auroc_model": 0.9712, "difference": 0.0019}},
     "contributions": {"GATA1.deeplift": {"auroc": 0.8642, "auprc": 0.7, "regions": 9, "bases": 1800, "inside": 90}},
     "patterns": {},
+    "hits": {
+        "TAL1.deeplift": {"sites": 812, "calls": 845, "precision": 0.8123, "recall": 0.7654}
+        | {
+            "scans": {
+                kind: {"sites": 812, "calls": 845, "precision": 0.7, "recall": None}
+                for kind in ("best", "jaspar", "pfm")
+            }
+        }
+    },
 }
 
 
@@ -123,6 +132,7 @@ def test_page_shows_the_numbers_of_the_run(whole):
             assert f"{numbers['against']['matched']['auprc_high']:.3f}" in text
         assert f"error {metric['reliability']['calibration_error']:.3f}" in text
     assert "0.9731" in text and "0.8642" in text  # the truth
+    assert "0.812" in text and "0.765" in text and "845" in text  # hits against planted sites
     assert "too many N" in text and "11" in text
     assert "merged into" not in text  # nothing was dropped for that reason
     assert "912" in text and "MA0035.3" in text and "5.0\u2009%" in text

@@ -69,7 +69,7 @@ def faithfulness_section(run: Run, folder: Path) -> dict | None:
     alt = "Deletion and insertion curves of each output: mean output against the share of bases replaced, by method."
     return {
         "rows": [_plain(row) for row in run.faithfulness.to_dict("records")],
-        "columns": set(run.faithfulness.columns),
+        "columns": {column for column in run.faithfulness if run.faithfulness[column].notna().any()},
         "figure": file_image(path, alt, "faithfulness") if path.is_file() else None,
         "link": relative_link(run.directory / "faithfulness" / "faithfulness.tsv", folder),
     }
