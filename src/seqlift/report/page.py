@@ -67,7 +67,7 @@ def render_page(run: Run, provenance: dict, *, examples: int, folder: Path, gene
     # Everything else first: the regions take the room that is left
     regions = region_page(run, table, entries, shown, budget=0, **look)
     size = len(_fill(content | {"genes": genes}, regions))
-    regions = region_page(run, table, entries, shown, budget=min(BUDGET, SIZE - size), **look)
+    regions = region_page(run, table, entries, shown, budget=max(0, min(BUDGET, SIZE - size)), **look)
     add_examples(content["motif_pages"], regions.hits)
     return _fill(content | {"genes": genes}, regions)
 

@@ -47,6 +47,7 @@ def choose_regions(paths: dict[str, list[Path]], examples: list[str], length: in
         Size of all packed regions, in characters.
     """
     tables, tracks = [], {}
+    most = 2 * int(budget / (PER_BASE * length + PER_TRACK) + len(examples)) + 1  # rows that can matter of an output
     for files in paths.values():
         for i, path in enumerate(files):
             with open_scores(path) as scores:
@@ -54,7 +55,9 @@ def choose_regions(paths: dict[str, list[Path]], examples: list[str], length: in
                     tracks[name] = tracks.get(name, 0) + 1
                 if i == 0:
                     order = np.argsort(-scores.prediction[:], kind="stable")
-                    tables.append(scores.coords[["name", "chrom", "start", "end"]].iloc[order])
+                    wanted = np.isin(scores.coords["name"].to_numpy()[order], examples)
+                    wanted[:most] = True
+                    tables.append(scores.coords[["name", "chrom", "start", "end"]].iloc[order[wanted]])
     cost = {name: n * (PER_BASE * length + PER_TRACK) for name, n in tracks.items()}
     chosen = [name for name in dict.fromkeys(examples) if name in cost]
     used, seen = sum(cost[name] for name in chosen), set(chosen)
@@ -67,7 +70,7 @@ def choose_regions(paths: dict[str, list[Path]], examples: list[str], length: in
         used += cost[name]
     every = pd.concat(tables).drop_duplicates("name")
     regions = every[every["name"].isin(seen)].sort_values(["chrom", "start", "name"], ignore_index=True)
-    return Choice(regions, len(every))
+    return Choice(regions, len(tracks))
 
 
 def _in_turn(lists: list[np.ndarray]):

@@ -36,9 +36,10 @@ def overlaps(regions: pd.DataFrame, marks: pd.DataFrame) -> Iterator[tuple[int, 
         starts, ends = (regions[column].to_numpy()[index] for column in ("start", "end"))
         first = np.searchsorted(ends, part["start"].to_numpy(), side="right")
         last = np.searchsorted(starts, part["end"].to_numpy(), side="left")
-        for mark, low, high in zip(part.index, first, last, strict=True):
-            for region in index[low:high]:
-                yield int(region), int(mark)
+        rows = part.index.to_numpy()
+        for i in np.flatnonzero(last > first):
+            for region in index[first[i] : last[i]]:
+                yield int(region), int(rows[i])
 
 
 def peaks_on(regions: pd.DataFrame, peaks: dict[str, dict]) -> tuple[list[list], list[str]]:
