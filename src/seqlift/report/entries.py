@@ -69,8 +69,8 @@ class Entry:
 
     @property
     def label(self) -> str:
-        """What to call it in a sentence: its name, or its consensus."""
-        return self.name or self.consensus
+        """What to call it in a sentence: its name, or its consensus between the outermost bases that are not N."""
+        return self.name or self.consensus.strip("N") or self.key
 
     @property
     def leading(self) -> Member:

@@ -121,7 +121,7 @@ def _index(run: Run, table: pd.DataFrame, regions: pd.DataFrame, entries: list[E
         ],
         "letters": {base: [outline, palette[base]] for base, outline in outlines().items()},
         "alphas": _alphas(run),
-        "entries": [[entry.key, entry.name, entry.consensus] for entry in entries],
+        "entries": [[entry.key, entry.name, entry.label] for entry in entries],
         "names": regions["name"].tolist(),
         "chroms": regions["chrom"].tolist(),
         "starts": regions["start"].tolist(),

@@ -215,7 +215,7 @@ function drawPath(region) {
     const points = [[0, track.reference], ...track.path.map((value, i) => [alphas[i], value]), [1, track.prediction]].filter(([, value]) => Number.isFinite(value));
     root.append(svg("path", { fill: "none", stroke: METHOD[track.method].colour, "stroke-width": 1.8, "stroke-dasharray": n ? `${8 - 2 * (n % 3)} ${3}` : "none",
       d: points.map(([alpha, value], i) => `${i ? "L" : "M"}${x(alpha).toFixed(1)} ${y(value).toFixed(1)}`).join("") }));
-    if (lines.length > 1) root.append(svg("text", { x: width - 12, y: y(track.prediction) - 4, "text-anchor": "end" }, INDEX.outputs[track.output]));
+    if (lines.length > 1) root.append(svg("text", { x: width - 12, y: Math.max(18, y(track.prediction) - 4) + (y(track.prediction) < 22 ? 12 : 0), "text-anchor": "end" }, INDEX.outputs[track.output]));
   });
   const title = document.createElement("h3");
   title.textContent = "Along the path";
