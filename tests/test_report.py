@@ -173,7 +173,8 @@ def test_names_from_files_are_text(tmp_path):
     assert page_.text.count(TAG) > 5 and "<script>alert(2)</script>&" in page_.text and "_a$b$" in page_.text
     scripts = [attributes.get("type") for attributes in page_.all("script")]
     assert scripts == ["application/json", "text/plain", None]  # the first two are data
-    assert "<script>alert(2)</script>&0" in page_.index["names"] and page_.index["targets"] == [TAG, "_a$b$"]
+    assert all(name.startswith("<script>alert(2)</script>&") for name in page_.index["names"])
+    assert len(page_.index["names"]) > 100 and page_.index["targets"] == [TAG, "_a$b$"]
     assert "x" not in {attributes.get("src") for attributes in page_.all("img")}
     assert all("onerror" not in image for image in page_.all("img"))
     for image in page_.all("img"):
