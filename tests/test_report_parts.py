@@ -3,6 +3,7 @@
 import base64
 import gzip
 import json
+import re
 import struct
 import zlib
 from types import SimpleNamespace
@@ -17,7 +18,7 @@ from report_findings import add_findings
 from report_fixture import METHODS, build_run, write_scores
 from seqlift.errors import SeqliftError
 from seqlift.motifs.folder import StoredPattern
-from seqlift.report import load_run, write_report
+from seqlift.report import load_run, page, write_report
 from seqlift.report.entries import Member, entries_of
 from seqlift.report.genes import neighbours, read_genes
 from seqlift.report.letters import logo_image, outlines
@@ -156,6 +157,15 @@ def test_regions_are_chosen_in_turn_until_the_size_is_reached(tmp_path):
     assert set(choice.regions["name"]) == {"f", "b", "x", "c", "a"} and choice.scored == 11
     assert len(choose_regions(paths, [], 10).regions) == 11
     assert set(choose_regions(paths, ["f"], 10, budget=0).regions["name"]) == {"f"}
+
+
+def test_regions_take_the_room_that_is_left(tmp_path, monkeypatch):
+    monkeypatch.setattr(page, "SIZE", 1)  # none is left
+    run, config = build_run(tmp_path, targets=("GATA1",))
+    text = write_report(run, config, run / "report.html").read_text(encoding="utf-8")
+    index = json.loads(text.split('id="region-index">')[1].split("</script>")[0])
+    assert len(index["names"]) == 1  # the example
+    assert re.search(r"Here are 1 of \d+ scored regions", text) and "<code>seqlift browse</code>" in text
 
 
 def test_overlaps_counted_by_hand():
