@@ -43,6 +43,9 @@ def disguised(path, name, change):
         for attribute in ("references", "rule", "n_references", "model_fingerprint"):
             del file.attrs[attribute]
         file.attrs["method"] = name
+        for dataset in ("n_references", "delta", "reference_prediction", "standard_error"):
+            del file[f"diagnostics/{dataset}"]
+        file["diagnostics/prediction"][:] = np.nan
     return copy
 
 

@@ -21,7 +21,7 @@ NUMBERS = {  # by the words of the figure: a filled and an open mark
     "with other methods": ("methods_spearman", "methods_pearson"),
     "between models": ("models_spearman", "models_pearson"),
     "between references": ("references_spearman", "references_pearson"),
-    "true sites": ("truth_auroc", "truth_auprc"),
+    "true sites\n\u25cf AUROC \u25cb AUPRC": ("truth_auroc", "truth_auprc"),
 }
 STYLE = {
     "axes.edgecolor": RANDOM,
@@ -139,5 +139,4 @@ def _draw_numbers(
     ax.set_axisbelow(True)
     ax.tick_params(labelbottom=last)
     if last:
-        truth = " (sites: AUROC, AUPRC)" if "true sites" in numbers else ""
-        ax.set_xlabel(f"\u25cf Spearman  \u25cb Pearson{truth}")
+        ax.set_xlabel("\u25cf Spearman  \u25cb Pearson")
