@@ -179,7 +179,11 @@ def main() -> None:
     print(f"\n## Wrong explanations\n\n{n} sequences of {LENGTH} bp, the scanner; noise in largest contributions.\n")
     print(wrong_explanations(n, trials))
     if arguments.runs:
-        print("\n## Finished runs\n\nDinucleotide shuffles for the areas; agreement is Pearson's correlation.\n")
+        print("\n## Finished runs\n")
+        print(
+            "Areas with dinucleotide shuffles, half-way shares with the method's own references; "
+            "agreement is Pearson's correlation.\n"
+        )
         print(finished_runs(arguments.runs))
 
 
