@@ -76,15 +76,19 @@ def test_profiles_of_targets_in_a_table(finished):
     run = finished.snakemake("--cores", "2")
     assert run.status == 0, run.screen
     assert "Traceback" not in run.screen
-    once = ("write_config", "write_targets", "make_regions", "train_model", "evaluate_model", "write_report")
-    each = ("attribute_bases", "mutate_bases", "write_track", "find_motifs")
-    assert run.jobs == {**dict.fromkeys(once, 1), **dict.fromkeys(each, 2)}
+    once = ["write_config", "write_targets", "make_regions", "train_model", "evaluate_model", "write_report"]
+    once += ["write_session", "build_compendium", "draw_compendium", "find_grammar", "judge_explanations"]
+    each = ["attribute_bases", "mutate_bases", "write_track", "write_error_track"]
+    each += ["find_motifs", "draw_logos", "call_hits"]
+    assert run.jobs == {**dict.fromkeys(once, 1), **dict.fromkeys(each, 2), "predict_track": 1}
     folder = finished.folder / RUN
     for output in ("TAL1.counts", "TAL1.profile"):
         with open_scores(folder / "scores" / f"{output}.deeplift.h5") as scores:
             assert np.abs(scores.contributions[:]).sum() > 0
         assert (folder / "tracks" / f"{output}.deeplift.bw").is_file()
         assert (folder / "motifs" / "deeplift" / output / "motifs.json").is_file()
+    for strand in ("", ".minus"):
+        assert (folder / "tracks" / f"TAL1.predicted{strand}.bw").is_file()
     assert (folder / "model" / "profiles.tsv.gz").is_file()
     regions = pd.read_csv(folder / "regions.tsv.gz", sep="\t")
     assert regions["signal:TAL1"].max() > 50
@@ -96,7 +100,7 @@ def test_profiles_of_targets_in_a_table(finished):
 
     table.write_text(HEADER + line("GATA1") + "# a comment\n" + line("TAL1"))
     run = finished.snakemake("-n")
-    assert run.jobs == {**dict.fromkeys(once, 1), **dict.fromkeys(each, 4)}
+    assert run.jobs == {**dict.fromkeys(once, 1), **dict.fromkeys(each, 4), "predict_track": 2}
 
     # A changed bigWig makes the regions anew
     table.write_text(HEADER + line("TAL1"))

@@ -13,6 +13,13 @@ from user import SMALL, changed, press_ctrl_c
 from seqlift.scores import open_scores
 
 RUN = "results/small/200bp"
+MOTIF_STAGES = {
+    "draw_logos": 2,
+    "call_hits": 2,
+    "build_compendium": 1,
+    "draw_compendium": 1,
+    "find_grammar": 1,
+}
 STAGES = {
     "simulate_data": 1,
     "write_config": 1,
@@ -23,7 +30,11 @@ STAGES = {
     "attribute_bases": 2,
     "mutate_bases": 1,
     "write_track": 2,
+    "write_error_track": 1,
+    "write_session": 1,
     "find_motifs": 2,
+    **MOTIF_STAGES,
+    "judge_explanations": 1,
     "compare_with_truth": 1,
     "write_report": 1,
 }
@@ -35,7 +46,8 @@ def test_dry_run_of_a_fresh_copy_is_the_demo(checkout):
     before = checkout.files()
     run = checkout.snakemake("-n", config=None)
     assert run.status == 0, run.screen
-    assert run.jobs == {**STAGES, "attribute_bases": 6, "mutate_bases": 3, "write_track": 6, "find_motifs": 6}
+    each = ("attribute_bases", "write_track", "find_motifs", "draw_logos", "call_hits")
+    assert run.jobs == {**STAGES, **dict.fromkeys(each, 6), "mutate_bases": 3, "write_error_track": 3}
     assert checkout.files() == before
 
 
@@ -54,16 +66,17 @@ def test_from_nothing_to_the_report(finished_once):
     made += [f"model/{name}" for name in ("model.ckpt", "history.tsv", "metrics.json", "predictions.tsv.gz")]
     for method in ("deeplift", "interior_gradients"):
         made += [f"scores/TAL1.{method}.h5", f"tracks/TAL1.{method}.bw", f"tracks/TAL1.{method}.bw.json"]
-        files = ("modisco.h5", "patterns.meme", "patterns.tsv", "motifs.json", "seqlets.bed.gz")
+        files = ["modisco.h5", "patterns.meme", "patterns_negative.meme", "patterns.tsv", "motifs.json"]
+        files += ["seqlets.bed.gz", "hits.bed.gz", "hits.json", "logos/logos.json", "logos/overview.svg"]
         made += [f"motifs/{method}/TAL1/{name}" for name in files]
-        assert (folder / "motifs" / method / "TAL1" / "logos").is_dir()
-    made.append("scores/TAL1.mutagenesis.h5")
+    made += ["scores/TAL1.mutagenesis.h5", "tracks/TAL1.deeplift.standard_error.bw", "tracks/igv_session.xml"]
+    made += [f"motifs/compendium/{name}" for name in ("compendium.tsv", "members.tsv", "grammar.tsv", "grammar.svg")]
+    made += [f"faithfulness/{name}" for name in ("faithfulness.tsv", "curves.tsv", "faithfulness.svg")]
     assert [name for name in made if not (folder / name).is_file()] == []
     # Nothing is left beside the data that `simulate` promises, and no half-written file anywhere
     data = {path.name for path in (checkout.folder / "my data").iterdir()}
     assert data == {"genome.fa", "both.bed", "GATA1.bed", "TAL1.bed", "truth.bed", "motifs.meme", "simulation.json"}
-    hidden = {name.rsplit("/", 1)[1] for name in checkout.files() if "/." in name}
-    assert hidden <= {".snakemake_timestamp"}  # Snakemake's own, in each folder that is an output
+    assert [name for name in checkout.files() if "/." in name] == []
     # Progress of the long stages was on the screen and is in the log
     log = (folder / "logs" / "train_model.log").read_text()
     assert "epoch 4/4" in log and "epoch 4/4" in run.screen
@@ -98,9 +111,19 @@ def test_a_default_that_is_stated_and_another_order_rerun_nothing(finished):
         ({"report": {"examples": 2}}, {"write_config": 1, "mutate_bases": 1, "write_report": 1}),
         (
             {"motifs": {"threshold": 0.5}},
-            {"write_config": 1, "find_motifs": 2, "compare_with_truth": 1, "write_report": 1},
+            {
+                **{"write_config": 1, "find_motifs": 2, "compare_with_truth": 1, "write_session": 1, "write_report": 1},
+                **MOTIF_STAGES,
+            },
         ),
-        ({"tracks": {"overlap": "mean"}}, {"write_config": 1, "write_track": 2, "write_report": 1}),
+        (
+            {"logos": {"colours": "colour-blind"}},
+            {"write_config": 1, "draw_logos": 2, "draw_compendium": 1, "write_report": 1},
+        ),
+        (
+            {"tracks": {"overlap": "mean"}},
+            {"write_config": 1, "write_track": 2, "write_error_track": 1, "write_session": 1, "write_report": 1},
+        ),
         (
             {"attribution": {**SMALL["attribution"], "deeplift": {"n_references": 5}}},
             {
@@ -133,7 +156,7 @@ def test_a_default_that_is_stated_and_another_order_rerun_nothing(finished):
         ({"simulate": {"seed": 2}}, {name: count for name, count in STAGES.items() if name != "write_targets"}),
     ],
     ids=[
-        *("report", "motifs", "tracks", "attribution", "limit of auto", "mutagenesis", "no mutagenesis"),
+        *("report", "motifs", "logos", "tracks", "attribution", "limit of auto", "mutagenesis", "no mutagenesis"),
         *("training", "signal that is not there", "regions", "simulate"),
     ],
 )
