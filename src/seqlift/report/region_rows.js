@@ -57,18 +57,21 @@ function boxRow(picture, top, heading, boxes) {
   for (const box of seen.sort((a, b) => a.start - b.start)) {
     const [x, end] = [picture.x(box.start), picture.x(box.end)];
     const text = (box.strand === "-" ? "◂ " : "") + box.name + (box.strand === "+" ? " ▸" : "");
-    const inside = text.length * 6.1 < Math.min(end, picture.width) - Math.max(x, picture.margin) - 4;
-    const right = Math.max(end, inside ? 0 : Math.max(x, picture.margin) + 4 + text.length * 6.1) + 3;
-    let lane = lanes.findIndex((taken) => taken <= x);
+    const width = box.name ? text.length * 6.1 : 0;
+    const inside = width < Math.min(end, picture.width) - Math.max(x, picture.margin) - 4;
+    // A name that does not fit into its box stands behind it, or before it where the picture ends
+    const before = !inside && Math.max(end, picture.margin) + 3 + width > picture.width;
+    const [left, right] = inside ? [x, end] : before ? [x - width - 3, end] : [x, Math.max(end, picture.margin) + 3 + width];
+    let lane = lanes.findIndex((taken) => taken <= left);
     if (lane < 0) lane = lanes.push(0) - 1;
-    lanes[lane] = right;
+    lanes[lane] = right + 3;
     const y = top + lane * 16;
     const group = svg("g", { "clip-path": picture.clip });
     group.append(svg("title", {}, box.title));
     group.append(svg("rect", { x, y, width: Math.max(2, end - x), height: 13, rx: 2, fill: box.colour,
       "fill-opacity": inside ? 0.16 : 0.75, stroke: box.colour, "stroke-width": 0.7 }));
     if (box.name) {
-      const at = inside ? Math.max(x, picture.margin) + 3 : Math.max(end, picture.margin) + 3;
+      const at = inside ? Math.max(x, picture.margin) + 3 : before ? left : Math.max(end, picture.margin) + 3;
       group.append(svg("text", { x: at, y: y + 10, "font-size": 10.5, fill: "#1c2733" }, text));
     }
     picture.root.append(box.address ? linked(group, box.address) : group);
