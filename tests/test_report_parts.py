@@ -2,8 +2,10 @@
 
 import base64
 import gzip
+import io
 import json
 import re
+import shutil
 import struct
 import zlib
 from types import SimpleNamespace
@@ -13,6 +15,7 @@ import h5py
 import numpy as np
 import pandas as pd
 import pytest
+from rich.console import Console
 
 from report_findings import add_findings
 from report_fixture import METHODS, build_run, write_scores
@@ -28,6 +31,7 @@ from seqlift.report.region_data import collect_regions, pack, quantise, row_bloc
 from seqlift.report.region_marks import overlaps
 from seqlift.report.region_page import script_json
 from seqlift.report.seqlet_windows import FLANK, read_windows
+from seqlift.report.summary import print_summary
 from seqlift.scores import open_scores
 
 OUTPUTS = ("GATA1", "TAL1")
@@ -43,6 +47,27 @@ def found(tmp_path_factory):
     config.write_text(config.read_text() + f"data_dir: {config.parent}\n")
     config.write_text(config.read_text().replace("examples: 1", "examples: 1\n  genes: genes.gff3"))
     return run, write_report(run, config, run / "report.html").read_text(encoding="utf-8")
+
+
+def test_the_summary_says_what_the_stages_found(found, tmp_path):
+    run = tmp_path / "run"
+    shutil.copytree(found[0], run)
+
+    def printed() -> str:
+        console = Console(file=io.StringIO(), width=80, highlight=False)
+        print_summary(run, console)
+        return console.file.getvalue()
+
+    hits = json.loads((run / "motifs/deeplift/TAL1/hits.json").read_text())["hits"]
+    text = printed()
+    assert all(len(line) <= 80 for line in text.splitlines() if str(run) not in line)
+    assert re.search(rf"\nTAL1 +DeepLIFT +{hits} +61 % *\n", text)
+    assert re.search(r"\nTAL1 +DeepLIFT +2\.1 % +25\.2 %", text)
+    motif = pd.read_csv(run / "motifs/compendium/compendium.tsv", sep="\t").iloc[0]
+    assert re.search(rf"\n{motif['name']} +{motif['consensus']} +GATA1, TAL1 ", text)
+    planted = {"precision": 0.81, "recall": 0.72, "scans": {"jaspar": {"precision": 0.7, "recall": None}}}
+    (run / "truth.json").write_text(json.dumps({"hits": {"TAL1.deeplift": planted}}))
+    assert re.search(rf"\nTAL1 +DeepLIFT +{hits} +61 % +0\.810 +0\.720 +0\.700, - *\n", printed())
 
 
 def test_sections_show_what_the_stages_found(found):

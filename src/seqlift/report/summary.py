@@ -3,6 +3,7 @@
 import os
 from pathlib import Path
 
+import pandas as pd
 from rich import box
 from rich.console import Console
 from rich.table import Table
@@ -11,6 +12,7 @@ from rich.text import Text
 from seqlift.evaluation.comparison import comparison, profile_comparison
 from seqlift.report.run import METHOD_NAMES, Run, load_run
 
+MOTIFS = 8  # printed
 MIN_WIDTH = 80  # also where there is no terminal to ask
 
 
@@ -44,6 +46,13 @@ def print_summary(run_dir: str | os.PathLike, console: Console | None = None) ->
         sections.insert(1, ("Jensen-Shannon distance of profiles, median of held-out peaks", _profiles(run)))
     if any(_truth(run, "contributions").values()):
         sections.insert(-1, ("AUROC of |contribution| for the planted bases", _bases(run)))
+    if run.compendium is not None:
+        sections.append(("Motifs, the patterns of all targets and methods merged", _motifs(run.compendium.table)))
+    if run.hits:
+        title = "Hits" + (", held against the planted sites" if _truth(run, "hits") else "")
+        sections.append((title, _hits(run)))
+    if run.faithfulness is not None:
+        sections.append(("Bases, of largest contributions first, after which half of the output is gone", _half(run)))
     for title, table in sections:  # not as the tables' own titles, which wrap where a table is narrow
         console.print(Text(title, style="bold"))
         console.print(table)
@@ -138,11 +147,53 @@ def _patterns(run: Run) -> Table:
     return table
 
 
+def _motifs(motifs: pd.DataFrame) -> Table:
+    """The motifs of most seqlets."""
+    table = _table(
+        *(("motif", "left"), ("consensus", "left"), ("targets", "left")),
+        *(("seqlets", "right"), ("hits", "right"), ("q", "right")),
+    )
+    for row in motifs.head(MOTIFS).to_dict("records"):
+        name = row["name"] or "unnamed"
+        cells = [name, row["consensus"], row["outputs"].replace(";", ", "), f"{row['seqlets']:,}", f"{row['hits']:,}"]
+        table.add_row(*map(Text, [*cells, f"{row['q']:.1e}"]))
+    if len(motifs) > MOTIFS:
+        table.add_row(Text(f"and {len(motifs) - MOTIFS} more"))
+    return table
+
+
+def _hits(run: Run) -> Table:
+    """Hits of each output and method, and on simulated data how many are right, beside FIMO with the planted motif."""
+    truth = _truth(run, "hits")
+    columns = [("target", "left"), ("method", "left"), ("hits", "right"), ("explained", "right")]
+    columns += [("precision", "right"), ("recall", "right"), ("FIMO", "right")] if truth else []
+    table = _table(*columns)
+    for (output, method), found in run.hits.items():
+        cells = [output, METHOD_NAMES[method], f"{found['hits']:,}", f"{100 * (found['explained'] or 0):.0f} %"]
+        if truth:
+            planted = truth.get(f"{output}.{method}") or {}
+            scan = (planted.get("scans") or {}).get("jaspar") or {}
+            cells += [_number(planted.get("precision")), _number(planted.get("recall"))]
+            cells += [f"{_number(scan.get('precision'))}, {_number(scan.get('recall'))}"]
+        table.add_row(*map(Text, cells))
+    return table
+
+
+def _half(run: Run) -> Table:
+    table = _table(*(("target", "left"), ("method", "left"), ("bases", "right"), ("in random order", "right")))
+    for row in run.faithfulness.to_dict("records"):
+        shares = [row["deletion_half"], row["random_deletion_half"]]
+        cells = ["-" if pd.isna(share) else f"{100 * share:.1f} %" for share in shares]
+        table.add_row(*map(Text, [row["output"], METHOD_NAMES[row["method"]], *cells]))
+    return table
+
+
 def _print_files(run: Run, console: Console) -> None:
     report = run.directory / "report.html"
     places = [
         ("report", report if report.is_file() else None, "not written yet; `seqlift report` makes it"),
         ("tracks", run.directory / "tracks", ""),
+        *([("motifs", run.compendium.folder, "")] if run.compendium is not None else []),
         *((f"logos, {target}", _logos(run, target), "no pattern was found") for target in run.outputs),
     ]
     console.print(Text("Look at", style="bold"))
