@@ -208,7 +208,7 @@ def cluster(patterns: Sequence[Found], database: Database, threshold: float, sim
     p_values = tomtom([one.pattern.shown("pfm") for one in patterns], database)
     cosines = np.stack([align(one.pattern.shown("cwm"), [other.pattern.shown("cwm") for other in patterns])[0]
                         for one in patterns])  # fmt: skip
-    cosines = np.minimum(cosines, cosines.T)  # equal but for rounding
+    cosines = np.minimum(np.minimum(cosines, cosines.T), 1)  # equal, and at most 1, but for rounding
     alike = (np.maximum(p_values, p_values.T) * (len(patterns) - 1) <= threshold) & (cosines >= similarity)
     distance = np.where(alike, 1 - cosines, _UNLIKE)
     np.fill_diagonal(distance, 0)
