@@ -196,7 +196,7 @@ def make_run(run: Path, table: pd.DataFrame, targets: list[str], genome: Path) -
             "masked": {},
             "duplicates": {"identical": 0, "across_splits_dropped": 0},
             "dropped": {},
-            "peaks": [],
+            "peaks": {},
             "negatives": {"kind": "genome"},
             "signal": None,
         }
