@@ -5,6 +5,7 @@ import http.server
 import json
 import threading
 import time
+import zipfile
 
 import pytest
 import yaml
@@ -93,6 +94,20 @@ def test_nothing_to_be_done_the_second_time(finished):
     assert run.status == 0, run.screen
     assert "Nothing to be done" in run.screen
     assert finished.files() == before
+
+
+@pytest.mark.slow
+def test_snakemakes_own_report_holds_the_figures(finished):
+    run = finished.snakemake("--report", "all figures.zip")
+    assert run.status == 0, run.screen
+    with zipfile.ZipFile(finished.folder / "all figures.zip") as packed:
+        names = [name.rsplit("/", 1)[1] for name in packed.namelist()]
+        page = packed.read(next(name for name in packed.namelist() if name.count("/") == 1)).decode()
+    once = ("metrics.json", "compendium.tsv", "grammar.svg", "faithfulness.svg", "faithfulness.tsv")
+    assert [names.count(name) for name in once] == [1] * len(once)
+    assert names.count("overview.svg") == 3 and names.count("patterns.tsv") == names.count("hits.json") == 2
+    assert names.count("report.html") == 2  # Snakemake's and ours
+    assert all(word in page for word in ("Grammar", "Compendium", "Faithfulness", "TAL1"))
 
 
 @pytest.mark.slow
