@@ -3,7 +3,7 @@
     python benchmarks/output.py --folder /a/disk/with/10/GB > benchmarks/results/output.md
 
 The jobs of different targets and methods do not know each other, so one of each kind is run at full size, by the
-command that the workflow calls, in a process of its own: its time and the largest memory that it held (ru_maxrss). The
+command that the workflow calls, in a process of its own: its time and the largest memory that it held. The
 compendium, the grammar and the report, which read all targets, are run on all of them: every score file has its own
 name and attributes and links to the arrays of one, since forty of them would need 60 GB.
 
@@ -14,6 +14,7 @@ import argparse
 import json
 import os
 import shutil
+import subprocess
 import sys
 import tempfile
 import time
@@ -209,16 +210,20 @@ def make_run(run: Path, table: pd.DataFrame, targets: list[str], genome: Path) -
 
 
 def timed(*arguments: str | Path) -> tuple[float, int]:
-    """Seconds and largest memory in bytes of `seqlift ...`."""
-    begin = time.perf_counter()
+    """Seconds and largest memory in bytes of `seqlift ...`, in a process of its own.
+
+    The memory is VmHWM, looked at every 50 ms: ru_maxrss would also count what this process held when it started it.
+    """
+    begin, peak = time.perf_counter(), 0
     command = [sys.executable, "-m", "seqlift", *map(str, arguments)]
-    process = os.posix_spawn(
-        sys.executable, command, os.environ, file_actions=[(os.POSIX_SPAWN_DUP2, 2, 1)]
-    )  # not subprocess: the usage of this one child is wanted
-    _, status, usage = os.wait4(process, 0)
-    if status:
+    with subprocess.Popen(command, stdout=sys.stderr) as process:
+        while process.poll() is None:
+            status = Path(f"/proc/{process.pid}/status").read_text()
+            peak = max([peak, *(1024 * int(line.split()[1]) for line in status.splitlines() if line[:6] == "VmHWM:")])
+            time.sleep(0.05)
+    if process.returncode:
         raise RuntimeError(f"failed: {' '.join(command)}")
-    return time.perf_counter() - begin, 1024 * usage.ru_maxrss
+    return time.perf_counter() - begin, peak
 
 
 def spread_motifs(run: Path, targets: list[str]) -> None:
