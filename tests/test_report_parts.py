@@ -25,7 +25,7 @@ from seqlift.report import load_run, page, write_report
 from seqlift.report.entries import Member, entries_of
 from seqlift.report.genes import neighbours, read_genes
 from seqlift.report.letters import logo_image, outlines
-from seqlift.report.motif_pages import align
+from seqlift.report.motif_pages import add_examples, align
 from seqlift.report.region_choice import PER_BASE, PER_TRACK, choose_regions
 from seqlift.report.region_data import collect_regions, pack, quantise, row_blocks
 from seqlift.report.region_marks import overlaps
@@ -216,6 +216,18 @@ def test_json_in_the_page_cannot_end_its_element():
 
 
 # Genes
+
+
+def test_examples_of_a_motif_are_of_different_regions_and_places():
+    rows = [  # region, chrom, start, contribution: the second is the first seen from another region
+        *((0, "chr1", 100, 5.0), (1, "chr1", 100, 4.9), (0, "chr1", 160, 4.8)),
+        *((2, "chr2", 100, -4.7), (3, "chr1", 112, 0.1), *((4 + i, "chr3", 100 * i, 0.05 / (i + 1)) for i in range(9))),
+    ]
+    hits = pd.DataFrame(rows, columns=["region", "chrom", "start", "contribution"])
+    hits = hits.assign(end=hits["start"] + 12, output="a", method="deeplift", pattern="pos_0", strand="+", motif=0)
+    pages = [{}]
+    add_examples(pages, hits.sample(frac=1, random_state=1))
+    assert [hit.region for hit in pages[0]["examples"]] == [0, 2, 3, 4, 5, 6]
 
 
 @pytest.mark.parametrize(

@@ -199,9 +199,15 @@ def _places(run: Run, entry: Entry) -> Image:
 
 
 def _examples(hits: pd.DataFrame) -> list[Hit]:
-    """The strongest hits of a motif, each of another region."""
-    order = hits.iloc[np.argsort(-hits["contribution"].abs(), kind="stable")].drop_duplicates("region").head(EXAMPLES)
+    """The strongest hits of a motif, each of another region and another place."""
+    chosen: list = []
+    for row in hits.iloc[np.argsort(-hits["contribution"].abs(), kind="stable")].itertuples():
+        if len(chosen) == EXAMPLES:
+            break
+        here = [one for one in chosen if one.chrom == row.chrom and one.start < row.end and row.start < one.end]
+        if not here and all(one.region != row.region for one in chosen):
+            chosen.append(row)
     return [
         Hit(int(row.region), row.output, row.method, int(row.start), int(row.end), row.strand, float(row.contribution))
-        for row in order.itertuples()
+        for row in chosen
     ]

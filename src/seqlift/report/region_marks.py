@@ -71,10 +71,10 @@ def hits_on(regions: pd.DataFrame, files: list[HitFile]) -> pd.DataFrame:
     Returns
     -------
     pandas.DataFrame
-        region (row of `regions`), output, method, pattern, start, end (bp, 0-based, end exclusive), strand,
+        region (row of `regions`), output, method, pattern, chrom, start, end (bp, 0-based, end exclusive), strand,
         contribution (summed under the hit); sorted by region, start, output, method and pattern.
     """
-    columns = ["region", "output", "method", "pattern", "start", "end", "strand", "contribution"]
+    columns = ["region", "output", "method", "pattern", "chrom", "start", "end", "strand", "contribution"]
     parts = []
     for file in files:
         for table in _read_blocks(file):
