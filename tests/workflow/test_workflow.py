@@ -47,7 +47,7 @@ def test_dry_run_of_a_fresh_copy_is_the_demo(checkout):
     before = checkout.files()
     run = checkout.snakemake("-n", config=None)
     assert run.status == 0, run.screen
-    each = ("attribute_bases", "write_track", "find_motifs", "draw_logos", "call_hits")
+    each = ("attribute_bases", "write_track", "find_motifs", "draw_logos", "call_hits", "aggregate_sites")
     assert run.jobs == {**STAGES, **dict.fromkeys(each, 6), "mutate_bases": 3, "write_error_track": 3}
     assert checkout.files() == before
 
