@@ -36,10 +36,10 @@ rule judge_explanations:
         f"{RUN}/logs/judge_explanations.log",
     benchmark:
         f"{RUN}/benchmarks/judge_explanations.tsv"
-    conda:
-        "../../environment.yml"
     # The longest of the jobs that wait for the scores: first, so that the others run beside it
     priority: 1
+    conda:
+        "../../environment.yml"
     threads: 1
     resources:
         mem_mb=8000,
