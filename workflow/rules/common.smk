@@ -37,6 +37,11 @@ os.environ.update(
 # Threads that wait busily make small networks several times slower where jobs share the cores
 os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
 
+# glibc gives large arrays back at once and asks for them again a moment later, whose pages the system then clears
+# anew, which takes long where networks are small. With both limits they are kept until the job ends.
+os.environ.setdefault("MALLOC_MMAP_THRESHOLD_", str(2**30))
+os.environ.setdefault("MALLOC_TRIM_THRESHOLD_", str(2**32))
+
 RUN = f"results/{config['name']}/{{length}}bp"
 LENGTHS = config["lengths"]
 METHODS = config["attribution"]["methods"]
