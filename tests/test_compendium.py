@@ -239,6 +239,23 @@ def test_the_tables_count_what_is_there(tmp_path):
     np.testing.assert_allclose(np.array(matrices["hcwm"]), 2 * np.array(matrices["cwm"]), atol=1e-5)
 
 
+def test_the_mean_of_all_folds_speaks_for_them(tmp_path):
+    """Mean and folds explain the same regions: members of the motif are all of them, sites those of the mean."""
+    own = [pattern(word(FIRST))]
+    hits = [("pos_0", "r1", 1000, 1012, "+", 2.0, -4), ("pos_0", "r2", 2000, 2012, "+", 2.0, 4)]
+    folders = [
+        write_folder(tmp_path / f"f{fold}", own, fold=fold, hits=hits[: 2 if fold is None else 1], regions=10)
+        for fold in (None, 0, 1)
+    ]
+    build(folders, tmp_path / "out")
+    usage = pd.read_csv(tmp_path / "out" / "usage.tsv", sep="\t")
+    assert usage[["regions_searched", "regions", "hits"]].values.tolist() == [[10, 2, 2]]
+    found = read_compendium(tmp_path / "out")
+    assert found.motifs[["hits", "regions", "members"]].values.tolist() == [[2, 2, 3]]
+    assert found.members["fold"].tolist() == ["", "0", "1"] and found.members["hits"].tolist() == [2, 1, 1]
+    assert pd.read_csv(tmp_path / "out" / "positions.tsv", sep="\t")["hits"].sum() == 2
+
+
 def test_folds_add_up(tmp_path):
     """Each fold has regions of its own, which may have names of others."""
     own, hit = [pattern(word(FIRST))], [("pos_0", "r1", 1000, 1012, "+", 2.0, -4)]

@@ -175,6 +175,7 @@ def test_order_of_targets_lengths_and_methods_does_not_matter(config):
         ("training.gradient_clip", 0, "training.gradient_clip", "must be a number greater than 0, or null"),
         ("training.count_weight", 3, "training.count_weight", "(=3.0) changes nothing with model.head (='classes')"),
         ("attribution.spread", True, "attribution.spread", "needs several models that can differ; take regions.folds"),
+        ("attribution.each_fold", True, "attribution.each_fold", "needs folds; take regions.folds"),
         ("signal.window", 500, "signal.window", "(=500) must be at most the shortest length (=200)"),
         ("signal.window", 100, "signal.window", "changes nothing, as no target has a signal"),
         ("signal.missing", None, "signal.missing", "must be one of zero, mask"),
@@ -384,6 +385,7 @@ def test_parts_of_a_chromosome_in_two_splits(config):
 
 def test_folds_instead_of_splits(config):
     config = put(put(config, "regions", {"folds": 5}), "attribution.spread", True)
+    config = put(config, "attribution.each_fold", True)
     resolved = resolve_config(config, SCHEMA)
     assert resolved["regions"]["folds"] == 5 and "valid" not in resolved["regions"]
 

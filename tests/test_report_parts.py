@@ -22,7 +22,7 @@ from report_fixture import METHODS, build_run, write_scores
 from seqlift.errors import SeqliftError
 from seqlift.motifs.folder import StoredPattern
 from seqlift.report import load_run, page, write_report
-from seqlift.report.entries import Member, entries_of
+from seqlift.report.entries import Member, entries_of, key_of
 from seqlift.report.genes import neighbours, read_genes
 from seqlift.report.letters import logo_image, outlines
 from seqlift.report.motif_pages import add_examples, align
@@ -216,6 +216,30 @@ def test_json_in_the_page_cannot_end_its_element():
 
 
 # Genes
+
+
+def test_patterns_of_single_folds_are_members_and_no_more(tmp_path):
+    """A fold's model explained by itself: its patterns stand on the motif's page; hits and regions are the mean's."""
+    run, config = build_run(tmp_path, folds=3)
+    add_findings(run, OUTPUTS, METHODS)
+    whole = entries_of(load_run(run))
+    for part, name in (("scores", "TAL1.deeplift.h5"), ("motifs/deeplift", "TAL1")):
+        target = run / part.replace("scores", "scores/fold1").replace("motifs", "motifs/fold1") / name
+        target.parent.mkdir(parents=True)
+        (shutil.copytree if part == "motifs/deeplift" else shutil.copyfile)(run / part / name, target)
+    path = run / "motifs/compendium/members.tsv"
+    members = pd.read_csv(path, sep="\t")
+    one = members[(members["output"] == "TAL1") & (members["method"] == "deeplift")]
+    pd.concat([members, one.assign(fold="1")]).to_csv(path, sep="\t", index=False)
+    found = entries_of(load_run(run))
+    assert sum(len(entry.members) for entry in found) == sum(len(entry.members) for entry in whole) + len(one)
+    assert {member.fold for entry in found for member in entry.members} == {"", "1"}
+    assert key_of(found) == key_of(whole) and not any(entry.leading.fold for entry in found)
+    (windows,) = read_windows(load_run(run), [next(m for entry in found for m in entry.members if m.fold)])
+    assert windows.total > 0
+    text = write_report(run, config, run / "report.html").read_text(encoding="utf-8")
+    assert text.count('<span class="soft">fold 1</span>') == len(one)
+    assert "motifs/fold1/deeplift/TAL1/logos/" in text
 
 
 def test_examples_of_a_motif_are_of_different_regions_and_places():

@@ -120,7 +120,7 @@ def test_folds_of_a_model_of_ones_own(finished):
         without_simulation(SMALL),
         targets=[{"name": "TAL1", "peaks": "TAL1.bed", "signal": ["TAL1 plus.bw", "TAL1 minus.bw"]}],
         training={"epochs": 3, "batch_size": 32},
-        attribution={**ATTRIBUTION, "spread": True, "mutagenesis": {"max_regions": 0}},
+        attribution={**ATTRIBUTION, "spread": True, "each_fold": True, "mutagenesis": {"max_regions": 0}},
     )
     config["regions"] = {"folds": 3}
     config["model"] = {"type": "my_models:TwoScales", "head": "counts", "arguments": {"filters": 8}}
@@ -128,7 +128,10 @@ def test_folds_of_a_model_of_ones_own(finished):
     run = finished.snakemake("--cores", "2")
     assert run.status == 0, run.screen
     assert "Traceback" not in run.screen
-    assert run.jobs["train_model"] == 3 and run.jobs["evaluate_model"] == run.jobs["attribute_bases"] == 1
+    assert run.jobs["train_model"] == 3 and run.jobs["evaluate_model"] == 1
+    # The mean and each fold by itself: scores, motifs and hits, which the compendium brings together
+    assert {run.jobs[name] for name in ("attribute_bases", "find_motifs", "draw_logos", "call_hits")} == {4}
+    assert run.jobs["build_compendium"] == run.jobs["write_track"] == 1
     folder = finished.folder / RUN
     models = [load_model_in(finished, folder / "model" / f"fold{fold}" / "model.ckpt") for fold in range(3)]
     assert [fold for fold, _ in models] == [0, 1, 2]
@@ -140,6 +143,11 @@ def test_folds_of_a_model_of_ones_own(finished):
         assert scores.model_spread[:].max() > 0
     assert "TAL1" in json.loads((folder / "model" / "metrics.json").read_text())["targets"]
 
+    for fold in range(3):
+        with open_scores(folder / "scores" / f"fold{fold}" / "TAL1.deeplift.h5") as scores:
+            assert scores.attributes["fold"] == fold and scores.model_spread is None
+        motifs = json.loads((folder / "motifs" / f"fold{fold}" / "deeplift" / "TAL1" / "motifs.json").read_text())
+        assert motifs["fold"] == fold
     again = finished.snakemake("--cores", "2")
     assert "Nothing to be done" in again.screen
 

@@ -1,16 +1,16 @@
 rule attribute_bases:
     input:
-        models=MODELS,
+        models=explained_models,
         regions=f"{RUN}/regions.tsv.gz",
         summary=f"{RUN}/regions.json",
         genome=GENOME,
         references=reference_file,
     output:
-        f"{RUN}/scores/{{target}}.{{method}}.h5",
+        f"{RUN}/scores/{{part}}{{target}}.{{method}}.h5",
     log:
-        f"{RUN}/logs/attribute_bases/{{target}}.{{method}}.log",
+        f"{RUN}/logs/attribute_bases/{{part}}{{target}}.{{method}}.log",
     benchmark:
-        f"{RUN}/benchmarks/attribute_bases/{{target}}.{{method}}.tsv"
+        f"{RUN}/benchmarks/attribute_bases/{{part}}{{target}}.{{method}}.tsv"
     conda:
         "../../environment.yml"
     threads: 1
@@ -22,7 +22,7 @@ rule attribute_bases:
         settings=attribution_flags,
         version=RESULTS_VERSION["attribute"],
     message:
-        "Explaining {wildcards.target} base by base with {wildcards.method}"
+        "Explaining {wildcards.part}{wildcards.target} base by base with {wildcards.method}"
     shell:
         "seqlift attribute --model {input.models:q} --regions {input.regions:q} --genome {input.genome:q}"
         " --target {wildcards.target:q} {params.settings:q} --output {output:q} 2>&1 | tee -i {log:q}"

@@ -57,6 +57,9 @@ FOLDS = [f"fold{fold}/" for fold in range(config["regions"].get("folds", 0))] or
 MODELS = expand(f"{RUN}/model/{{fold}}model.ckpt", fold=FOLDS, allow_missing=True)
 HISTORIES = expand(f"{RUN}/model/{{fold}}history.tsv", fold=FOLDS, allow_missing=True)
 
+# What is explained: the mean of all models and, where it is asked for, that of each fold by itself
+PARTS = ["", *(FOLDS if config["attribution"]["each_fold"] and FOLDS != [""] else [])]
+
 # Profiles are read from the bigWigs themselves, counts stand in the table of regions
 SIGNAL_FILES = sorted(
     {
@@ -114,6 +117,7 @@ GPUS = int(
 wildcard_constraints:
     length=r"\d+",
     fold=r"(fold\d+/)?",
+    part=r"(fold\d+/)?",
     target="|".join(map(re.escape, OUTPUTS)),
     method="|".join(METHODS),
 
@@ -185,6 +189,14 @@ def fold_flags(wildcards):
     )
 
 
+def explained_models(wildcards):
+    """The models of all folds, whose mean is explained, or that of one fold."""
+    return [
+        f"{RUN}/model/{fold}model.ckpt".format(length=wildcards.length)
+        for fold in ([wildcards.part] if wildcards.part else FOLDS)
+    ]
+
+
 def attribution_flags(wildcards):
     """Settings of the one method that is asked for: another method's change reruns nothing here."""
     settings = dict(config["attribution"][wildcards.method])
@@ -192,7 +204,8 @@ def attribution_flags(wildcards):
         if settings.get(key) != "auto":
             for limit in limits:
                 settings.pop(limit, None)
-    shared = {**SHARED_ATTRIBUTION, "spread": config["attribution"]["spread"]}
+    spread = config["attribution"]["spread"] and not wildcards.part
+    shared = {**SHARED_ATTRIBUTION, "spread": spread}
     return as_flags({"method": wildcards.method, **settings, **shared})
 
 
@@ -224,8 +237,9 @@ def faithfulness_references(wildcards):
 
 def hit_beds(wildcards):
     """Hits to show in a genome browser; their rules come after those of the tracks."""
-    beds = [file for file in HIT_FILES if file.endswith(".bed.gz")]
-    return expand(beds, length=wildcards.length)
+    return expand(
+        [f"{folder}/hits.bed.gz" for folder in MOTIF_FOLDERS], length=wildcards.length
+    )
 
 
 def gene_file(wildcards):

@@ -5,8 +5,8 @@ COMPENDIUM = f"{RUN}/motifs/compendium"
 
 rule build_compendium:
     input:
-        motifs=[f"{folder}/motifs.json" for folder in MOTIF_FOLDERS],
-        hits=[f"{folder}/hits.json" for folder in MOTIF_FOLDERS],
+        motifs=[f"{folder}/motifs.json" for folder in ALL_MOTIF_FOLDERS],
+        hits=[f"{folder}/hits.json" for folder in ALL_MOTIF_FOLDERS],
         database=motif_database,
     output:
         table=report(
@@ -33,7 +33,7 @@ rule build_compendium:
         mem_mb=4000,
         runtime=120,
     params:
-        motifs=MOTIF_FOLDERS,
+        motifs=ALL_MOTIF_FOLDERS,
         folder=subpath(output.table, parent=True),
         naming=as_flags(
             {
@@ -90,7 +90,7 @@ rule draw_compendium:
 rule find_grammar:
     input:
         compendium=rules.build_compendium.output.summary,
-        hits=rules.build_compendium.input.hits,
+        hits=[f"{folder}/hits.json" for folder in MOTIF_FOLDERS],
         scores=expand(
             f"{RUN}/scores/{{target}}.{{method}}.h5",
             target=OUTPUTS,

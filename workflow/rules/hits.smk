@@ -2,13 +2,17 @@
 
 HITS = f"{MOTIFS}/hits.bed.gz"
 HIT_FILES = expand(
-    [HITS, f"{MOTIFS}/hits.json"], target=OUTPUTS, method=METHODS, allow_missing=True
+    [HITS, f"{MOTIFS}/hits.json"],
+    part=PARTS,
+    target=OUTPUTS,
+    method=METHODS,
+    allow_missing=True,
 )
 
 
 rule call_hits:
     input:
-        scores=f"{RUN}/scores/{{target}}.{{method}}.h5",
+        scores=f"{RUN}/scores/{{part}}{{target}}.{{method}}.h5",
         motifs=f"{MOTIFS}/motifs.json",
         patterns=f"{MOTIFS}/modisco.h5",
         table=f"{MOTIFS}/patterns.tsv",
@@ -26,9 +30,9 @@ rule call_hits:
             },
         ),
     log:
-        f"{RUN}/logs/call_hits/{{target}}.{{method}}.log",
+        f"{RUN}/logs/call_hits/{{part}}{{target}}.{{method}}.log",
     benchmark:
-        f"{RUN}/benchmarks/call_hits/{{target}}.{{method}}.tsv"
+        f"{RUN}/benchmarks/call_hits/{{part}}{{target}}.{{method}}.tsv"
     conda:
         "../../environment.yml"
     threads: 1
@@ -40,7 +44,7 @@ rule call_hits:
         settings=as_flags(config["hits"]),
         version=RESULTS_VERSION["hits"],
     message:
-        "Calling hits in the {wildcards.method} scores of {wildcards.target}"
+        "Calling hits in the {wildcards.method} scores of {wildcards.part}{wildcards.target}"
     shell:
         "seqlift hits --scores {input.scores:q} --motifs {params.folder:q} {params.settings:q}"
         " --output-dir {params.folder:q} > {log:q} 2>&1"

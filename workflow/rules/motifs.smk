@@ -1,18 +1,23 @@
 # Patterns in the scores, and their logos.
 
-MOTIFS = f"{RUN}/motifs/{{method}}/{{target}}"
-MOTIF_FOLDERS = expand(MOTIFS, target=OUTPUTS, method=METHODS, allow_missing=True)
+MOTIFS = f"{RUN}/motifs/{{part}}{{method}}/{{target}}"
+ALL_MOTIF_FOLDERS = expand(
+    MOTIFS, part=PARTS, target=OUTPUTS, method=METHODS, allow_missing=True
+)
+MOTIF_FOLDERS = expand(
+    MOTIFS, part="", target=OUTPUTS, method=METHODS, allow_missing=True
+)
 MOTIF_SUMMARIES = [f"{folder}/motifs.json" for folder in MOTIF_FOLDERS]
 LOGO_FILES = [
     f"{folder}/logos/{name}"
-    for folder in MOTIF_FOLDERS
+    for folder in ALL_MOTIF_FOLDERS
     for name in ("logos.json", "overview.svg", "overview.png")
 ]
 
 
 rule find_motifs:
     input:
-        scores=f"{RUN}/scores/{{target}}.{{method}}.h5",
+        scores=f"{RUN}/scores/{{part}}{{target}}.{{method}}.h5",
         database=motif_database,
     output:
         modisco=f"{MOTIFS}/modisco.h5",
@@ -32,9 +37,9 @@ rule find_motifs:
         summary=f"{MOTIFS}/motifs.json",
         seqlets=f"{MOTIFS}/seqlets.bed.gz",
     log:
-        f"{RUN}/logs/find_motifs/{{target}}.{{method}}.log",
+        f"{RUN}/logs/find_motifs/{{part}}{{target}}.{{method}}.log",
     benchmark:
-        f"{RUN}/benchmarks/find_motifs/{{target}}.{{method}}.tsv"
+        f"{RUN}/benchmarks/find_motifs/{{part}}{{target}}.{{method}}.tsv"
     conda:
         "../../environment.yml"
     threads: 1
@@ -46,7 +51,7 @@ rule find_motifs:
         settings=as_flags(config["motifs"]),
         version=RESULTS_VERSION["motifs"],
     message:
-        "Finding motifs in the {wildcards.method} scores of {wildcards.target}"
+        "Finding motifs in the {wildcards.method} scores of {wildcards.part}{wildcards.target}"
     shell:
         "seqlift motifs --scores {input.scores:q} {params.settings:q} --output-dir {params.folder:q} 2>&1 | tee -i {log:q}"
 
@@ -73,9 +78,9 @@ rule draw_logos:
         ),
         picture=f"{MOTIFS}/logos/overview.png",
     log:
-        f"{RUN}/logs/draw_logos/{{target}}.{{method}}.log",
+        f"{RUN}/logs/draw_logos/{{part}}{{target}}.{{method}}.log",
     benchmark:
-        f"{RUN}/benchmarks/draw_logos/{{target}}.{{method}}.tsv"
+        f"{RUN}/benchmarks/draw_logos/{{part}}{{target}}.{{method}}.tsv"
     conda:
         "../../environment.yml"
     threads: 1
@@ -88,6 +93,6 @@ rule draw_logos:
         settings=as_flags({"database": config["motifs"]["database"], **config["logos"]}),
         version=RESULTS_VERSION["logos"],
     message:
-        "Drawing the motifs in the {wildcards.method} scores of {wildcards.target}"
+        "Drawing the motifs in the {wildcards.method} scores of {wildcards.part}{wildcards.target}"
     shell:
         "seqlift logos --motifs {params.motifs:q} {params.settings:q} --output-dir {params.folder:q} > {log:q} 2>&1"

@@ -282,6 +282,8 @@ def _check_without_effect(config: dict, targets: Targets) -> Problems:
             "attribution.spread",
             "(=True) needs several models that can differ; take regions.folds, or model.replicates of 2 and more",
         )
+    if _dict(config.get("attribution")).get("each_fold") is True and not regions.get("folds"):
+        yield "attribution.each_fold", "(=True) needs folds; take regions.folds instead of valid and test"
     methods = _list(_dict(config.get("attribution")).get("methods"))
     if _dict(config.get("tracks")).get("difference") is True and len(set(methods)) < 2:
         yield "tracks.difference", "(=True) needs two methods; take attribution.methods: [deeplift, interior_gradients]"

@@ -119,6 +119,15 @@ def build_compendium(
     return motifs
 
 
+def _counted(usage: list[Usage]) -> list[Usage]:
+    """Whose hits count: of an output and method those of the mean of all folds; where there is none, the folds'.
+
+    Folds explain the same regions as their mean, and a site is not used twice because two say so.
+    """
+    whole = {(one.output, one.method) for one in usage if one.fold is None}
+    return [one for one in usage if one.fold is None or (one.output, one.method) not in whole]
+
+
 def _source(one: MotifFolder) -> tuple[str, str, int | None]:
     """Output, method and fold of a folder."""
     return one.summary["target"], one.summary["method"], one.summary.get("fold")
@@ -172,11 +181,12 @@ def _write(
     database: Database,
 ) -> None:
     """All files; compendium.json last, so that a folder with it is whole."""
+    counted = _counted(usage)
     tables = {
-        "compendium.tsv": motif_table(motifs, usage),
+        "compendium.tsv": motif_table(motifs, counted),
         "members.tsv": member_table(motifs, usage),
-        "usage.tsv": usage_table(motifs, usage),
-        "positions.tsv": position_table(motifs, usage),
+        "usage.tsv": usage_table(motifs, counted),
+        "positions.tsv": position_table(motifs, counted),
     }
     folder.mkdir(parents=True, exist_ok=True)
     (folder / "compendium.json").unlink(missing_ok=True)

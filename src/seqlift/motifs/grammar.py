@@ -124,6 +124,7 @@ def find_grammar(
     rows, leading = [], []
     for source in sorted({_source(one)[:2] for one in read}):
         folds = [one for one in read if _source(one)[:2] == source]
+        folds = [one for one in folds if _source(one)[2] is None] or folds  # the mean of all folds speaks for them
         sites, paths = _sites(folds, compendium, searched)
         own_rows, own_leading = _pairs(sites, np.concatenate([_read_bases(path) for path in paths]), max_spacing)
         rows += [{"output": source[0], "method": source[1], **row} for row in own_rows]

@@ -74,8 +74,8 @@ class Entry:
 
     @property
     def leading(self) -> Member:
-        """The member of most seqlets."""
-        return max(self.members, key=lambda member: len(member.pattern.rows))
+        """The member of most seqlets, those of single folds last."""
+        return max(self.members, key=lambda member: (not member.fold, len(member.pattern.rows)))
 
     @property
     def outputs(self) -> list[str]:
@@ -97,15 +97,17 @@ def entries_of(run: Run) -> list[Entry]:
         If the compendium and the run have different patterns.
     """
     stored = {}
-    for (output, method), motifs in run.motifs.items():
+    folders = {(*key, ""): motifs for key, motifs in run.motifs.items()} | run.fold_motifs
+    for key, motifs in folders.items():
         rows = motifs.table.to_dict("records")
         for pattern, row in zip(motifs.patterns, rows, strict=True):
-            stored[output, method, pattern.name] = Member(output, method, "", pattern, row)
+            stored[*key, pattern.name] = Member(*key, pattern, row)
+    whole = {(output, method, name) for output, method, fold, name in stored if not fold}
     if run.compendium is None:
-        found = [_single(key, member) for key, member in stored.items()]
+        found = [_single((*key[:2], key[3]), member) for key, member in stored.items() if not member.fold]
         return sorted(found, key=lambda entry: (entry.sign == "negative", -entry.seqlets, entry.key))
     found = [_merged(row, run.compendium, stored) for row in run.compendium.table.to_dict("records")]
-    left = set(stored) - set(key_of(found))
+    left = whole - set(key_of(found))
     if left:
         raise SeqliftError(
             f"{run.compendium.folder / 'members.tsv'}: {' '.join(min(left))} of this run is no member of any motif; "
@@ -115,11 +117,12 @@ def entries_of(run: Run) -> list[Entry]:
 
 
 def key_of(entries: list[Entry]) -> dict[tuple[str, str, str], int]:
-    """(output, method, pattern) -> number of its motif in `entries`."""
+    """(output, method, pattern) -> number of its motif in `entries`; without the patterns of single folds."""
     return {
         (member.output, member.method, member.pattern.name): i
         for i, entry in enumerate(entries)
         for member in entry.members
+        if not member.fold
     }
 
 
@@ -138,7 +141,7 @@ def _single(key: tuple[str, str, str], member: Member) -> Entry:
 def _merged(row: dict, compendium, stored: dict) -> Entry:
     members = []
     for item in compendium.members[compendium.members["motif"] == row["motif"]].to_dict("records"):
-        key = item["output"], item["method"], item["pattern"]
+        key = item["output"], item["method"], str(item["fold"]), item["pattern"]
         if key not in stored:
             raise SeqliftError(
                 f"{compendium.folder / 'members.tsv'}: {' '.join(key)} is no pattern of this run; make it again with "
@@ -146,7 +149,7 @@ def _merged(row: dict, compendium, stored: dict) -> Entry:
             )
         base = stored[key]
         reverse = item["strand"] == "-"
-        members.append(Member(*key[:2], str(item["fold"]), base.pattern, base.row, reverse, int(item["offset"])))
+        members.append(Member(*key[:3], base.pattern, base.row, reverse, int(item["offset"])))
     usage = compendium.usage[compendium.usage["motif"] == row["motif"]]
     positions = compendium.positions[compendium.positions["motif"] == row["motif"]]
     return Entry(

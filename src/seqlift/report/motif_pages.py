@@ -159,7 +159,8 @@ def _match(entry: Entry, known: Database | None, palette) -> dict | None:
 
 
 def _member(run: Run, member: Member, entry: Entry, folder: Path, palette, drawn: bool) -> dict:
-    motifs = run.motifs[member.output, member.method]
+    key = member.output, member.method
+    motifs = run.fold_motifs[*key, member.fold] if member.fold else run.motifs[key]
     logos = motifs.folder / "logos"
     return {
         "member": member,

@@ -80,15 +80,16 @@ class Run:
     regions: dict
     metrics: dict
     motifs: dict[tuple[str, str], MotifFolder]
+    fold_motifs: dict[tuple[str, str, str], MotifFolder]
     hits: dict[tuple[str, str], dict]
     compendium: Compendium | None
     faithfulness: pd.DataFrame | None
     sites: list[Sites]
     truth: dict | None
 
-    def scores(self, output: str, method: str) -> Path:
-        """The score file of one output and method."""
-        return self.directory / "scores" / f"{output}.{method}.h5"
+    def scores(self, output: str, method: str, fold: str = "") -> Path:
+        """The score file of one output and method, or of one fold's model alone."""
+        return self.directory / "scores" / (f"fold{fold}" if fold else "") / f"{output}.{method}.h5"
 
     def track(self, output: str, method: str) -> Path:
         """The bigWig file of one output and method."""
@@ -235,12 +236,24 @@ def load_run(directory: str | Path, methods: list[str] | None = None, mutagenesi
         regions=regions,
         metrics=metrics,
         motifs=motifs,
+        fold_motifs=_fold_motifs(directory, outputs, methods),
         hits={key: found for key, each in motifs.items() if (found := read_hit_summary(each.folder)) is not None},
         compendium=read_compendium(directory),
         faithfulness=read_faithfulness(directory),
         sites=read_sites(directory, outputs, methods),
         truth=read_json(truth_path, "truth", []) if truth_path.exists() else None,
     )
+
+
+def _fold_motifs(directory: Path, outputs: list[str], methods: list[str]) -> dict[tuple[str, str, str], MotifFolder]:
+    """Motifs of the models of single folds, where these were explained, too: (output, method, fold) -> folder."""
+    return {
+        (output, method, fold.name.removeprefix("fold")): read_motifs(fold / method / output)
+        for fold in sorted((directory / "motifs").glob("fold*"))
+        for output in outputs
+        for method in methods
+        if (fold / method / output / "motifs.json").is_file()
+    }
 
 
 def _methods_present(folder: Path, outputs: list[str]) -> list[str]:

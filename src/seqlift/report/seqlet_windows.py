@@ -41,11 +41,11 @@ def read_windows(run: Run, members: list[Member], rows: int = ROWS) -> list[Wind
     found: list[Windows | None] = [None] * len(members)
     of_file = defaultdict(list)
     for i, member in enumerate(members):
-        of_file[member.output, member.method].append(i)
-    for (output, method), numbers in of_file.items():
+        of_file[run.scores(member.output, member.method, member.fold)].append(i)
+    for path, numbers in of_file.items():
         wanted = {i: _spread(members[i].pattern, rows) for i in numbers}
         cut = {i: [None] * len(chosen) for i, chosen in wanted.items()}
-        with open_scores(run.scores(output, method)) as scores:
+        with open_scores(path) as scores:
             needed = np.unique(np.concatenate([members[i].pattern.rows[chosen] for i, chosen in wanted.items()]))
             for start, here in row_blocks(len(scores.coords), needed):
                 block = slice(start, int(here[-1]) + 1)
