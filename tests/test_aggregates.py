@@ -222,6 +222,7 @@ def test_the_config_names_sites_that_are_wrong(tmp_path):
     (tmp_path / "mine.bed").write_text("sim1\t5\t6\n")
     right = {"aggregate": {"sites": {"planted": "truth.bed", "mine": "mine.bed"}, "flank": 30}}
     assert resolve_config(config | right, schema)["aggregate"] == right["aggregate"]
+    del config["aggregate"]
     assert resolve_config(config, schema)["aggregate"] == {"sites": {}, "flank": 50}
     wrong = {"sites": {"gone": "gone.bed", "a/b": "mine.bed", "number": 5}, "flank": 0}
     with pytest.raises(SeqliftError) as raised:
