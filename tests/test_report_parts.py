@@ -314,7 +314,7 @@ def test_seqlets_are_turned_to_the_strand_of_the_motif(tmp_path):
         wide = np.hstack([np.full((4, 2), 0.25), matrix])
         stored = np.where(reverse, starts, starts - 2)
         pattern = StoredPattern("pos_0", wide, wide, wide, 2, 7, flipped, np.arange(6), stored, reverse)
-        run = SimpleNamespace(scores=lambda output, method: path)
+        run = SimpleNamespace(scores=lambda output, method, fold: path)
         (windows,) = read_windows(run, [Member("t", "deeplift", "", pattern, {}, reverse=False)])
         expected = 3 - word[::-1] if flipped else word
         assert (windows.bases[:, FLANK : FLANK + 5] == expected).all() and windows.total == 6
