@@ -144,8 +144,8 @@ def _merged(row: dict, compendium, stored: dict) -> Entry:
         key = item["output"], item["method"], str(item["fold"]), item["pattern"]
         if key not in stored:
             raise SeqliftError(
-                f"{compendium.folder / 'members.tsv'}: {' '.join(filter(None, key))} is no pattern of this run; make it again with "
-                "`seqlift compendium`"
+                f"{compendium.folder / 'members.tsv'}: {' '.join(filter(None, key))} is no pattern of this run; make "
+                "it again with `seqlift compendium`"
             )
         base = stored[key]
         reverse = item["strand"] == "-"
