@@ -58,7 +58,7 @@ MODELS = expand(f"{RUN}/model/{{fold}}model.ckpt", fold=FOLDS, allow_missing=Tru
 HISTORIES = expand(f"{RUN}/model/{{fold}}history.tsv", fold=FOLDS, allow_missing=True)
 
 # What is explained: the mean of all models and, where it is asked for, that of each fold by itself
-PARTS = ["", *(FOLDS if config["attribution"]["each_fold"] and FOLDS != [""] else [])]
+PARTS = ["", *(FOLDS if config["attribution"]["each_fold"] else [])]
 
 # Profiles are read from the bigWigs themselves, counts stand in the table of regions
 SIGNAL_FILES = sorted(
