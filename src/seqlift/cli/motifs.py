@@ -2,16 +2,12 @@
 
 import argparse
 
+from seqlift.cli import add_shared
+
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Declare the flags."""
-    parser.add_argument("--scores", required=True, metavar="H5", help="score file of `seqlift attribute`")
-    parser.add_argument(
-        "--database",
-        default="jaspar:vertebrates",
-        metavar="NAME|MEME",
-        help="known motifs: jaspar:vertebrates, jaspar:fungi, ... or a MEME file (default: %(default)s)",
-    )
+    add_shared(parser, "--scores", "--database")
     parser.add_argument(
         "--max-seqlets",
         type=int,
@@ -52,9 +48,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(arguments: argparse.Namespace) -> None:
     """Find the patterns and print them."""
-    import pandas as pd
-
     from seqlift.motifs.discovery import discover
+    from seqlift.motifs.folder import read_motifs
     from seqlift.motifs.settings import parse_settings
 
     summary = discover(
@@ -71,5 +66,5 @@ def run(arguments: argparse.Namespace) -> None:
     if summary.message:
         print(summary.message)
         return
-    table = pd.read_csv(f"{arguments.output_dir}/patterns.tsv", sep="\t", keep_default_na=False)
+    table = read_motifs(arguments.output_dir).table
     print(table[["pattern", "seqlets", "name", "match_id", "p", "q", "consensus"]].to_string(index=False))
