@@ -40,7 +40,9 @@ FORMATS = ("svg", "png", "pdf")  # of logos that are written for publication
 KINDS = {"cwm": "contribution", "hcwm": "hypothetical", "pfm": "bits"}  # and what their heights mean
 FONT = "DejaVu Sans"  # comes with matplotlib: the same letters on every machine
 INVISIBLE = 0.004  # letters lower than this share of the tallest column are thinner than a pixel: they only swell files
+FLANK = 2  # bp kept on either side of the informative part of a pattern
 _DECIMALS = re.compile(r"-?\d+\.\d{3,}")
+plain_text = matplotlib.rc_context({"text.parse_math": False})  # around what writes names: a `$` in one is a `$`
 
 
 def choose_palette(name: str) -> dict[str, str]:
@@ -91,7 +93,7 @@ def information_content(frequencies: np.ndarray) -> np.ndarray:
     return frequencies * np.maximum(column, 0)
 
 
-def informative_range(weights: np.ndarray, share: float = 0.3, flank: int = 2) -> tuple[int, int]:
+def informative_range(weights: np.ndarray, share: float = 0.3, flank: int = FLANK) -> tuple[int, int]:
     """The part of a pattern worth drawing and naming.
 
     From the first to the last position whose total |weight| over the four bases reaches `share` of the largest such
