@@ -20,12 +20,13 @@ from rich.console import Console
 from report_findings import add_findings
 from report_fixture import METHODS, build_run, write_scores
 from seqlift.errors import SeqliftError
+from seqlift.motifs.alignment import lay_known
 from seqlift.motifs.folder import StoredPattern
 from seqlift.report import load_run, page, write_report
 from seqlift.report.entries import Member, entries_of, key_of
 from seqlift.report.genes import neighbours, read_genes
 from seqlift.report.letters import logo_image, outlines
-from seqlift.report.motif_pages import add_examples, align
+from seqlift.report.motif_pages import add_examples
 from seqlift.report.region_choice import PER_BASE, PER_TRACK, choose_regions
 from seqlift.report.region_data import collect_regions, pack, quantise, row_blocks
 from seqlift.report.region_marks import overlaps
@@ -327,7 +328,7 @@ def test_known_motif_is_moved_and_turned_onto_the_pattern():
     rng = np.random.default_rng(3)
     pattern = rng.dirichlet(np.full(4, 0.2), 12).T
     for known, offset in ((pattern[:, 3:9], 3), (pattern[::-1, ::-1][:, 2:8], 4), (pattern, 0)):
-        turned, found = align(pattern, known)
+        turned, found = lay_known(pattern, known)
         assert found == offset
         np.testing.assert_allclose(turned, pattern[:, offset : offset + known.shape[1]])
 

@@ -7,6 +7,7 @@ import numpy as np
 import pandas as pd
 
 from seqlift.errors import SeqliftError
+from seqlift.motifs.alignment import lay_known
 from seqlift.motifs.database import Database, load_database
 from seqlift.motifs.logos import COLOURS
 from seqlift.report.canvas import Image
@@ -101,25 +102,6 @@ def add_examples(pages: list[dict], hits: pd.DataFrame) -> None:
         pages[motif]["examples"] = _examples(own)
 
 
-def align(query: np.ndarray, known: np.ndarray) -> tuple[np.ndarray, int]:
-    """A known motif turned and moved onto a pattern, both shape (4, w) of base frequencies.
-
-    Returns
-    -------
-    (known, offset)
-        On the strand and at the offset (its first column's position in the pattern) where the sum of products of the
-        two, each less 1/4, is largest.
-    """
-    best = (-np.inf, known, 0)
-    for turned in (known, known[::-1, ::-1]):
-        products = (query - 0.25).T @ (turned - 0.25)  # (w of the query, w of the known motif)
-        for offset in range(1 - turned.shape[1], query.shape[1]):
-            score = np.trace(products, offset=-offset)
-            if score > best[0] + 1e-12:
-                best = (score, turned, offset)
-    return best[1], best[2]
-
-
 def _open_database(name: str) -> Database | None:
     try:
         return load_database(name)
@@ -142,7 +124,7 @@ def _match(entry: Entry, known: Database | None, palette) -> dict | None:
     if known is None or entry.match_id not in known.ids:
         return None
     query = entry.shown("pfm")
-    matrix, offset = align(query, known.matrices[known.ids.index(entry.match_id)])
+    matrix, offset = lay_known(query, known.matrices[known.ids.index(entry.match_id)])
     low, high = min(0, offset), max(query.shape[1], offset + matrix.shape[1])
     padded = []
     for part, first in ((query, 0), (matrix, offset)):
