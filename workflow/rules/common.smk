@@ -87,7 +87,7 @@ RESULTS_VERSION = {
     "attribute": 3,
     "mutagenesis": 2,
     "tracks": 2,
-    "motifs": 2,
+    "motifs": 3,
     "logos": 1,
     "hits": 1,
     "compendium": 1,

@@ -13,7 +13,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         type=int,
         default=2000,
         metavar="N",
-        help="most seqlets of each sign that are clustered, the strongest; more find rarer motifs, slower "
+        help="most seqlets of each sign that are clustered, half of them the strongest, half spread over the "
+        "rest of the ranking; more find rarer motifs, slower "
         "(default: %(default)s)",
     )
     parser.add_argument(
@@ -62,7 +63,12 @@ def run(arguments: argparse.Namespace) -> None:
         seed=arguments.seed,
         tfmodisco=parse_settings(arguments.tfmodisco),
     )
-    print(f"{summary.target} {summary.method}: {summary.patterns} patterns in {summary.regions} regions")
+    found = [summary.seqlets["found_positive"], summary.seqlets["found_negative"]]
+    chosen = sum(min(several, arguments.max_seqlets) for several in found)
+    print(
+        f"{summary.target} {summary.method}: {summary.patterns} patterns in {summary.regions} regions, from {chosen:,} "
+        f"of {sum(found):,} seqlets"
+    )
     if summary.message:
         print(summary.message)
         return

@@ -1,6 +1,6 @@
 """From a score file to named patterns: the whole stage.
 
-The strongest seqlets in the middle of the regions (`seqlets`) go to TF-MoDISco (`modisco`); its patterns are cut to
+Seqlets in the middle of the regions (`seqlets`) go to TF-MoDISco (`modisco`); its patterns are cut to
 their informative part, compared with known motifs and named where the likeness means something (`naming`), turned the
 way their motif reads, and written (`output`). Their logos are a stage of their own (`drawing`).
 """
@@ -85,7 +85,8 @@ def discover(
     database : str, path-like or Database
         `jaspar:<group>`, the path of a MEME file, or one already loaded.
     max_seqlets : int
-        Most positive, and most negative, seqlets clustered: the strongest of all regions.
+        Most positive, and most negative, seqlets clustered: half of them the strongest of all regions, half spread
+        evenly over the rest of the ranking.
     window : int, bp
         So many bp in the middle of each region are searched; all of a region that is not longer.
     threshold : float
