@@ -134,7 +134,7 @@ def _table(coords, n: int, length: int) -> pd.DataFrame:
     if len(coords) != n:
         raise SeqliftError(f"`coords` has {len(coords)} rows for {n} sequences; each sequence needs its own")
     table = coords.reset_index(drop=True)
-    wrong = (table["end"] - table["start"] != length) | (table["start"] < 0)
+    wrong = (table["end"] - table["start"] != length) | (table["start"] < 0) | (table["start"] % 1 != 0)
     if wrong.any():
         row = int(wrong.to_numpy().argmax())
         chrom, start, end = table[["chrom", "start", "end"]].iloc[row]
@@ -142,6 +142,7 @@ def _table(coords, n: int, length: int) -> pd.DataFrame:
             f"`coords`: row {row} ({chrom}:{start}-{end}) is no window of {length} bp, the length of the sequences; "
             "start counts from 0, end is exclusive"
         )
+    table = table.astype({"start": np.int64, "end": np.int64})  # pandas makes floats of a table that once had gaps
     names = table["name"].astype(str) if "name" in table else place_names(table)
     twice = names[names.duplicated()]
     if len(twice):
