@@ -120,7 +120,7 @@ def informative_range(weights: np.ndarray, share: float = 0.3, flank: int = FLAN
 
 
 @functools.cache
-def _outline(base: str) -> GlyphPath:
+def outline(base: str) -> GlyphPath:
     """logomaker's letter with its foot on 0, its head on 1 and its middle on 0."""
     ax = Figure().add_subplot()
     glyph = logomaker.Glyph(p=0, c=base, floor=0, ceiling=1, ax=ax, width=0.96, font_name=FONT, font_weight="bold")
@@ -171,11 +171,11 @@ def draw_logo(
         end = ends[rank, columns]
         drawn = np.flatnonzero(matrix[code])
         if len(drawn):
-            outline = _outline(base)
+            shape = outline(base)
             place = np.stack([columns[drawn] + first, (end - matrix[code])[drawn]], axis=1)
             size = np.stack([np.ones(len(drawn)), matrix[code, drawn]], axis=1)  # below zero turns it upside down
-            vertices = (outline.vertices[None] * size[:, None] + place[:, None]).reshape(-1, 2)
-            letters = GlyphPath(vertices, np.tile(outline.codes, len(drawn)))
+            vertices = (shape.vertices[None] * size[:, None] + place[:, None]).reshape(-1, 2)
+            letters = GlyphPath(vertices, np.tile(shape.codes, len(drawn)))
             ax.add_patch(PathPatch(letters, facecolor=palette[base], linewidth=0))
     ax.axhline(0, color="black", linewidth=0.6, zorder=1)
     ax.set_xlim(first - 0.5, first + matrix.shape[1] - 0.5)
