@@ -20,26 +20,7 @@ def draw_compendium(
     database: str | os.PathLike | Database,
     colours: str = "classic",
 ) -> dict:
-    """Draw all logos of a folder that `seqlift compendium` wrote.
-
-    Parameters
-    ----------
-    compendium_dir, output_dir : path-like
-        Logos of an earlier run in `output_dir` are taken away; other files stay.
-    database : str, path-like or Database
-        The known motifs by which the motifs were named.
-    colours : str
-        `classic` or `colour-blind`.
-
-    Returns
-    -------
-    dict, what stands in logos.json
-
-    Raises
-    ------
-    SeqliftError
-        If the folder is broken, the database lacks a motif that names another, or there are no such colours.
-    """
+    """Draw all logos of a folder that `seqlift compendium` wrote; all else is as of `drawing.draw_logos`."""
     compendium = read_compendium(compendium_dir)
     matrices = compendium.summary["motifs"]
     shown = Shown(
