@@ -18,7 +18,6 @@ from printing import machine, table, versions
 from seqlift.motifs.database import Database, load_database
 from seqlift.motifs.modisco import find_patterns
 from seqlift.motifs.naming import name_patterns
-from seqlift.motifs.output import trimmed
 from seqlift.motifs.seqlets import Seqlets, choose_seqlets
 from seqlift.motifs.settings import ModiscoSettings
 
@@ -102,7 +101,7 @@ def choices(data: Data, most: int) -> dict[str, Seqlets]:
 def found_motifs(seqlets: Seqlets, motifs: Database) -> tuple[set[int], int]:
     """Which of the motifs name a pattern, and how many patterns there are."""
     patterns = find_patterns(seqlets, settings=SETTINGS).patterns
-    matches = name_patterns([trimmed(one) for one in patterns], motifs, threshold=0.01, seed=1)
+    matches = name_patterns([one.shown("pfm") for one in patterns], motifs, threshold=0.01, seed=1)
     return {one.index for one in matches if one.named}, len(patterns)
 
 
