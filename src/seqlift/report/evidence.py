@@ -10,7 +10,7 @@ from seqlift.report.run import METHOD_NAMES, Run
 
 CERTAIN = 0.05  # q of a pair that is listed
 PAIRS = 100  # of motifs, at most so many are listed
-SITE_FIGURES = 1_500_000  # characters of the page that figures around sites take; the others are linked
+SITE_FIGURES = 1_000_000  # characters of the page that figures around sites take; the others are linked
 FAITHFULNESS_COMPARED = (  # columns that only some runs have, and what they are called
     ("mutagenesis", "mutagenesis_spearman"),
     ("other method", "methods_spearman"),

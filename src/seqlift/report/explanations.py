@@ -12,7 +12,7 @@ from seqlift.report.canvas import Room
 from seqlift.report.formats import median, spread
 from seqlift.report.run import MUTAGENESIS, Run
 
-DRAWN = 3_000_000  # characters of the page that drawn examples take
+DRAWN = 2_500_000  # characters of the page that drawn examples take
 
 
 def explain(run: Run, output: str, table: pd.DataFrame, examples: int) -> dict:

@@ -17,7 +17,7 @@ from seqlift.report.run import METHOD_NAMES, MUTAGENESIS
 
 METHOD_COLOURS = {"deeplift": "#1f5fa8", "interior_gradients": "#b4541a", MUTAGENESIS: "#2f7d4f"}
 LEGEND = 8  # names that fit into a legend
-DOTS = 200  # regions that a row of dots shows
+DOTS = 60  # regions that a row of dots shows
 LOGO_BASES = 100  # letters of a page-wide logo that an eye can still read; longer regions show their core
 _DENSITY = LinearSegmentedColormap.from_list("density", ["#e9eff6", "#8fb3d9", "#1f5fa8", "#0c2747"])
 

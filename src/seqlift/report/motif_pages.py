@@ -18,11 +18,11 @@ from seqlift.report.motif_figures import BINS, heat_map, positions
 from seqlift.report.run import Run
 from seqlift.report.seqlet_windows import read_windows, shown_start
 
-HEAT_MAPS = 150  # motifs, those of most seqlets, whose page has one: about 25 kB each
+HEAT_MAPS = 100  # motifs, those of most seqlets, whose page has one: about 25 kB each
 EXAMPLES = 6  # hits of a motif's page
 MEMBERS = 60  # patterns of a motif's page that have a logo
 # Characters of the page that logos take: in the table of motifs, on the pages of motifs, of their patterns there
-TABLE_LOGOS, PAGE_LOGOS, MEMBER_LOGOS = 3_000_000, 4_000_000, 2_500_000
+TABLE_LOGOS, PAGE_LOGOS, MEMBER_LOGOS = 2_000_000, 4_000_000, 1_500_000
 
 
 @dataclass(frozen=True)

@@ -9,7 +9,7 @@ from seqlift.report.files_of_run import relative_link
 from seqlift.report.letters import frequency_image, logo_image
 from seqlift.report.run import Run
 
-LOGOS = 2_500_000  # characters of the page that the logos of all tables take
+LOGOS = 2_000_000  # characters of the page that the logos of all tables take
 
 
 def pattern_tables(run: Run, folder: Path, palette: dict[str, str] = COLOURS) -> list[dict]:

@@ -10,7 +10,7 @@ from seqlift.report.canvas import Room
 from seqlift.report.run import Run
 
 DIFFERENT = 0.005  # metrics.json and the predictions further apart than this are not of one evaluation
-PROFILES = 3_000_000  # characters of the page that example profiles of all targets take
+PROFILES = 2_000_000  # characters of the page that example profiles of all targets take
 MAIN = {"classes": ("AUROC, 1:1",), "counts": ("Pearson", "Spearman")}  # drawn beside the baselines
 
 
