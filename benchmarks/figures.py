@@ -26,7 +26,7 @@ import seqlift
 from seqlift.attribution.rules import RULES
 from seqlift.dataset import one_hot
 from seqlift.motifs.logos import draw_logo
-from seqlift.report.figures import STYLE
+from seqlift.report.canvas import STYLE
 from seqlift.simulate import TARGETS
 
 IMAGES = Path(__file__).parents[1] / "docs" / "images"

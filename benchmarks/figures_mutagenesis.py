@@ -20,7 +20,7 @@ from torch import Tensor, nn
 import seqlift
 from seqlift.dataset import one_hot
 from seqlift.motifs.logos import draw_logo
-from seqlift.report.figures import STYLE
+from seqlift.report.canvas import STYLE
 from seqlift.simulate import BACKGROUND, MOTIFS, jaspar_motif
 
 LENGTH, PLACES = 60, (8, 41)

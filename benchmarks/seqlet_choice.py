@@ -92,7 +92,7 @@ def choices(data: Data, most: int) -> dict[str, Seqlets]:
     ways = {
         "the first of the file, as `modisco motifs -n` does": lambda one: one[np.argsort(place[one])][:most],
         "the strongest": lambda one: one[:most],
-        "even steps down the ranking": lambda one: one[np.unique(np.arange(most) * len(one) // most)],
+        "even steps down the ranking": lambda one: one[:: max(1, len(one) // most)][:most],
     }
     found = {name: subset(everything, np.concatenate([way(one) for one in signs])) for name, way in ways.items()}
     return {**found, "half the strongest, half even steps (seqlift)": choose(most)}

@@ -6,6 +6,7 @@ from importlib.util import find_spec
 from pathlib import Path
 
 import numpy as np
+import pytest
 
 from seqlift.genome import Genome
 from seqlift.scores import open_scores
@@ -107,3 +108,19 @@ def test_time_covered_by_kernels(monkeypatch):
 
     assert covered([]) == 0
     assert covered([(5, 6), (0, 2), (1, 3), (1.5, 2), (3, 4)]) == 5
+
+
+@pytest.mark.parametrize("script", sorted(path.stem for path in BENCHMARKS.glob("*.py")))
+def test_scripts_can_be_imported(script):
+    code = f"import importlib; importlib.import_module({script!r})"
+    done = subprocess.run([sys.executable, "-c", code], cwd=BENCHMARKS, capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr
+
+
+def test_seqlet_choice():
+    page = run("seqlet_choice.py", "--regions", "4000", "--seqlets", "300", "--seeds", "1")
+    for heading in ("All motifs equally frequent", "EWSR1-FLI1 rare"):
+        found = {name: int(several.split()[0]) for name, several, *_ in rows(page, heading)[2:]}
+        assert len(found) == 4 and all(1 <= number <= 12 for number in found.values())
+        ours = next(number for name, number in found.items() if "seqlift" in name)
+        assert found["the strongest"] <= ours

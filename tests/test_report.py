@@ -521,6 +521,21 @@ def test_agreement_matches_regions_by_name(two_score_files, monkeypatch):
     assert found.density.sum() == a.size
 
 
+def test_of_many_regions_blocks_at_even_steps_are_compared(two_score_files, monkeypatch):
+    paths, *_ = two_score_files
+    whole = analysis.agreement(*paths)
+    n = len(whole.per_region)
+    assert n >= 3 and whole.shared == n
+    monkeypatch.setattr(analysis, "BLOCK", 1)
+    monkeypatch.setattr(analysis, "COMPARED", 2)
+    some = analysis.agreement(*paths)
+    np.testing.assert_allclose(some.per_region, whole.per_region[[0, -1]])
+    assert some.shared == n
+    assert analysis._some_blocks(n) == [(0, 1), (n - 1, n)]
+    monkeypatch.setattr(analysis, "COMPARED", 100)
+    np.testing.assert_allclose(analysis.agreement(*paths).per_region, whole.per_region)
+
+
 def test_agreement_of_a_file_with_itself_is_perfect_and_with_a_stranger_none(two_score_files, tmp_path):
     paths, _ = two_score_files
     assert analysis.agreement(paths[0], paths[0]).overall == pytest.approx(1)

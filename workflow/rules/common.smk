@@ -88,14 +88,14 @@ RESULTS_VERSION = {
     "mutagenesis": 2,
     "tracks": 2,
     "motifs": 3,
-    "logos": 1,
+    "logos": 2,
     "hits": 1,
     "compendium": 1,
     "grammar": 1,
     "aggregate": 1,
-    "faithfulness": 1,
+    "faithfulness": 2,
     "truth": 3,
-    "report": 4,
+    "report": 5,
 }
 
 # What all methods explain, and limits that mean something only where another setting is `auto`

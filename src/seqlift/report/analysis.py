@@ -17,6 +17,7 @@ from seqlift.scores import Scores, choose_examples, open_scores
 
 STRONGEST = 0.05  # of a region's bases
 BLOCK = 512  # rows read at a time, so that memory does not grow with the number of regions
+COMPARED = 20  # blocks of a score file from which is told how alike methods, and models, are
 
 
 @dataclass(frozen=True)
@@ -96,15 +97,18 @@ class Agreement:
 
     Attributes
     ----------
+    shared : int
+        Regions that both methods explained, of which N were compared.
     per_region : numpy.ndarray, shape (N,)
-        Pearson correlation over the bases of each region both methods scored; NaN where one is constant.
+        Pearson correlation over the bases of each region; NaN where one is constant.
     overall : float
-        Pearson correlation over all bases of all regions.
+        Pearson correlation over all bases of these regions.
     density : numpy.ndarray, shape (B, B)
         Number of bases by contribution of the first (rows) and second method (columns).
     edges : numpy.ndarray, shape (B + 1,)
     """
 
+    shared: int
     per_region: np.ndarray
     overall: float
     density: np.ndarray
@@ -299,11 +303,16 @@ def path_curve(path: Path) -> PathCurve | None:
 
 
 def agreement(first: Path, second: Path, bins: int = 81) -> Agreement | None:
-    """Compare the contributions of two score files on the regions both have; None when they share none."""
+    """Compare the contributions of two score files on the regions both have; None when they share none.
+
+    Of more than `COMPARED` blocks of regions so many are taken, at even steps through the file.
+    """
     with open_scores(first) as a, open_scores(second) as b:
-        rows_a, rows_b = _shared_rows(a, b)
-        if not len(rows_a):
+        shared = _shared_rows(a, b)
+        if not len(shared[0]):
             return None
+        compared = np.concatenate([np.arange(start, stop) for start, stop in _some_blocks(len(shared[0]))])
+        rows_a, rows_b = (rows[compared] for rows in shared)
         limit = max(np.abs(x).max() for pair in _blocks(a, b, rows_a, rows_b) for x in pair) or 1.0
         edges = np.linspace(-limit, limit, bins + 1)
         density = np.zeros((bins, bins))
@@ -315,18 +324,21 @@ def agreement(first: Path, second: Path, bins: int = 81) -> Agreement | None:
     n, sx, sy, sxx, syy, sxy = sums
     spread = np.sqrt(max(sxx - sx * sx / n, 0) * max(syy - sy * sy / n, 0))
     overall = float((sxy - sx * sy / n) / spread) if spread > 0 else float("nan")
-    return Agreement(np.concatenate(per_region), overall, density, edges)
+    return Agreement(len(shared[0]), np.concatenate(per_region), overall, density, edges)
 
 
 def model_spread(path: Path) -> Spread | None:
-    """How far the models of a run (folds, replicates) agree about each base; None where that was not asked for."""
+    """How far the models of a run (folds, replicates) agree about each base; None where that was not asked for.
+
+    From as many regions as `agreement`.
+    """
     with open_scores(path) as scores:
         if scores.model_spread is None or not len(scores.coords):
             return None
         sums = np.zeros((2, 2))  # overall and strongest; spread and size
-        for start in range(0, len(scores.coords), BLOCK):
-            size = np.abs(scores.contributions[start : start + BLOCK].sum(axis=1, dtype=float))
-            spread = scores.model_spread[start : start + BLOCK].astype(float)
+        for start, stop in _some_blocks(len(scores.coords)):
+            size = np.abs(scores.contributions[start:stop].sum(axis=1, dtype=float))
+            spread = scores.model_spread[start:stop].astype(float)
             n = max(1, round(STRONGEST * size.shape[1]))
             top = np.argsort(-size, axis=1, kind="stable")[:, :n]
             sums[0] += spread.sum(), size.sum()
@@ -342,6 +354,13 @@ def yardstick(method: Path, mutagenesis: Path) -> Yardstick | None:
             return None
         pairs = [(_row_correlation(x, y), _rank_correlation(x, y)) for x, y in _blocks(a, b, *rows)]
     return Yardstick(*(np.concatenate(values) for values in zip(*pairs, strict=True)))
+
+
+def _some_blocks(n: int) -> list[tuple[int, int]]:
+    """Start and end of the blocks of `n` rows, or of `COMPARED` of them at even steps where there are more."""
+    starts = range(0, n, BLOCK)
+    chosen = np.unique(np.linspace(0, len(starts) - 1, min(COMPARED, len(starts))).round().astype(int))
+    return [(starts[i], min(starts[i] + BLOCK, n)) for i in chosen]
 
 
 def _shared_rows(a: Scores, b: Scores) -> tuple[np.ndarray, np.ndarray]:

@@ -63,6 +63,7 @@ def explain(run: Run, output: str, table: pd.DataFrame, examples: int) -> dict:
             agree = {
                 "overall": found.overall,
                 "regions": len(found.per_region),
+                "shared": found.shared,
                 "median": median(values),
                 "lower": float(np.quantile(values, 0.05)) if len(values) else None,
                 "histogram": figures.agreement_histogram(found),
