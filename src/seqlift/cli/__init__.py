@@ -14,6 +14,8 @@ import sys
 from seqlift.errors import SeqliftError
 
 STAGES = {
+    "run": "run the whole workflow in this folder: from FASTA and peaks to the report",
+    "template": "print a config to start from, in which every key is explained",
     "simulate": "make a genome, peaks and the truth of the GATA1/TAL1 experiment of the DeepLIFT paper",
     "fetch": "download a file, check it against its checksum and convert it",
     "regions": "windows around peaks, negatives, labels and splits: regions.tsv.gz",
