@@ -16,18 +16,11 @@ import torch
 from naming import random_patterns, shuffled_patterns
 from printing import machine, table, versions
 
-from seqlift.motifs.compendium_merging import Found, align, cluster
+from seqlift.motifs.alignment import align
+from seqlift.motifs.compendium_merging import Found, cluster
 from seqlift.motifs.database import Database, load_database
 from seqlift.motifs.folder import StoredPattern
-from seqlift.motifs.grammar_pairs import (
-    MotifSites,
-    arrangement,
-    count_together,
-    different_sequences,
-    leading_pairs,
-    pairs_apart,
-    spacing_of_pairs,
-)
+from seqlift.motifs.grammar_pairs import MotifSites, examine
 from seqlift.motifs.logos import information_content
 
 THRESHOLD, SIMILARITY = 0.01, 0.9  # the defaults
@@ -115,11 +108,8 @@ def random_sites(n_regions: int, share: float, rng: np.random.Generator) -> Moti
 
 def look(a: MotifSites, b: MotifSites, codes: np.ndarray) -> tuple[float, float, float, float]:
     """p of being together, of the orientation and of the distance, and the distance."""
-    pairs = pairs_apart(a, b)
-    together = count_together(a, b, pairs[0], len(codes))
-    leading = leading_pairs(a, b, *pairs)
-    result = arrangement(spacing_of_pairs(a, b, *leading), MAX_SPACING, different_sequences(a, b, *leading, codes))
-    return (together.p, result[0].orientation_p, result[0].spacing_p, result[0].spacing)
+    together, (arranged, _) = examine(a, b, codes, MAX_SPACING)
+    return together.p, arranged.orientation_p, arranged.spacing_p, arranged.spacing
 
 
 def grammar_rows(n_pairs: int, n_regions: int) -> tuple[list[list[str]], list[list[str]]]:

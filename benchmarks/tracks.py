@@ -5,7 +5,8 @@
 Scores of random sequences on 24 chromosomes, and the same on one. Written with `seqlift tracks write` (which reads the
 compressed scores, decides overlaps, and compares what it wrote), and, as a yardstick, the same values that are in
 memory already, region by region as fixedStep, with pyBigWig. Each measurement is a process of its own; they take turns,
-and the least time of each counts. Needs 2 GB on the disk for 100,000 regions.
+and the least time of each counts. One process more does it in parts, and what pyBigWig does beside them: so writing
+stands beside writing. Needs 2 GB on the disk for 100,000 regions.
 """
 
 import argparse
@@ -24,10 +25,14 @@ from printing import machine, table, versions
 
 from seqlift.scores import create_scores
 from seqlift.tracks import verify_track, write_track
+from seqlift.tracks.source import open_source
+from seqlift.tracks.verifying import compare
+from seqlift.tracks.writing import write_source
 
 BLOCK = 2000  # regions made at a time
 SPACING = 2000  # bp from region to region
 TURNS = 3
+OVERLAP = "nearest-summit"
 
 
 def make_scores(path: Path, regions: int, length: int, chromosomes: int) -> dict[str, int]:
@@ -81,6 +86,24 @@ def verified(scores: Path, output: Path) -> float:
     return time.perf_counter() - began
 
 
+def parts(scores: Path, sizes: dict[str, int], held: tuple[Path, Path], folder: Path) -> dict[str, float]:
+    """Seconds of what `tracks write` does, part by part, and of pyBigWig alone, in the same process."""
+    began = time.perf_counter()
+    with open_source(scores, folder) as source:
+        read = time.perf_counter()
+        write_source(source, folder / "parts.bw", chromosome_sizes=sizes, overlap=OVERLAP)
+        written = time.perf_counter()
+        compare(source, folder / "parts.bw", sizes, OVERLAP)
+        compared = time.perf_counter()
+    comparing = compared - written  # once more: the file was compared when it was written, too
+    return {
+        "reading the scores": read - began,
+        "laying and writing": written - read - comparing,
+        "comparing": comparing,
+        "pyBigWig": plain(*held, sizes, folder / "plain.bw"),
+    }
+
+
 def save_values(track: Path, folder: Path) -> tuple[Path, Path]:
     """The values of a track and where they lie, as the yardstick takes them."""
     values, places = [], []
@@ -99,14 +122,14 @@ def save_values(track: Path, folder: Path) -> tuple[Path, Path]:
 
 
 def _child(connection, function, arguments):
-    seconds = function(*arguments)
+    found = function(*arguments)
     # Not `ru_maxrss`, which also remembers the process that started this one
     highest = re.search(r"VmHWM:\s+(\d+) kB", Path("/proc/self/status").read_text())
-    connection.send((seconds, int(highest[1]) / 1024))
+    connection.send((found, int(highest[1]) / 1024))
 
 
-def measure(function, *arguments) -> tuple[float, float]:
-    """Seconds, and MB at most in memory (mapped files among them), of a process of its own."""
+def measure(function, *arguments) -> tuple:
+    """Seconds as `function` says them, and MB at most in memory (mapped files among them), of a process of its own."""
     here, there = multiprocessing.Pipe()
     process = multiprocessing.get_context("spawn").Process(target=_child, args=(there, function, arguments))
     process.start()
@@ -116,7 +139,8 @@ def measure(function, *arguments) -> tuple[float, float]:
     return found
 
 
-def compare(folder: Path, regions: int, length: int, chromosomes: int) -> list[list[str]]:
+def measure_all(folder: Path, regions: int, length: int, chromosomes: int) -> tuple[list[list[str]], list[str]]:
+    """Rows of the table of commands, and the row of that of the parts."""
     scores, output = folder / "scores.h5", folder / "ours.bw"
     sizes = make_scores(scores, regions, length, chromosomes)
     write_track(scores, output, chromosome_sizes=sizes)
@@ -129,10 +153,11 @@ def compare(folder: Path, regions: int, length: int, chromosomes: int) -> list[l
         "`tracks write --value standard-error`": (ours, scores, sizes, folder / "e.bw", {"value": "standard-error"}),
         "`tracks verify`": (verified, scores, output),
     }
-    found = {name: [] for name in jobs}
+    found, pieces = {name: [] for name in jobs}, []
     for _ in range(TURNS):
         for name, job in jobs.items():
             found[name].append(measure(*job))
+        pieces.append(measure(parts, scores, sizes, held, folder)[0])
     yardstick = min(seconds for seconds, _ in found["pyBigWig, values in memory"])
     megabytes = {"plain": (folder / "plain.bw").stat().st_size / 1e6, "ours": output.stat().st_size / 1e6}
     rows = []
@@ -141,7 +166,9 @@ def compare(folder: Path, regions: int, length: int, chromosomes: int) -> list[l
         file = megabytes["plain" if name.startswith("py") else "ours"]
         cells = [f"{seconds:.1f}", f"{yardstick / seconds:.2f}", f"{bases / seconds / 1e6:.1f}", f"{memory:.0f}"]
         rows.append([str(chromosomes), name, *cells, f"{file:.0f}" if "verify" not in name else ""])
-    return rows
+    least = {name: min(turn[name] for turn in pieces) for name in pieces[0]}
+    times = least["pyBigWig"] / least["laying and writing"]
+    return rows, [str(chromosomes), *(f"{seconds:.1f}" for seconds in least.values()), f"{times:.2f}"]
 
 
 def main() -> None:
@@ -154,11 +181,16 @@ def main() -> None:
     print("Printed by `benchmarks/tracks.py`, on", machine(torch.device("cpu")) + ";")
     print(versions("numpy", "pyBigWig", "h5py") + ".\n")
     header = ["chromosomes", "what", "s", "times as fast as pyBigWig", "million bp/s", "MB in memory", "MB of file"]
-    rows = []
+    rows, pieces = [], []
     for chromosomes in (24, 1):
         with tempfile.TemporaryDirectory(dir=arguments.folder) as name:
-            rows += compare(Path(name), arguments.regions, arguments.length, chromosomes)
+            found, piece = measure_all(Path(name), arguments.regions, arguments.length, chromosomes)
+            rows += found
+            pieces.append(piece)
     print(table(header, rows))
+    print("\n`tracks write` in parts, and pyBigWig in the same process (s):\n")
+    header = ["chromosomes", "reading the scores", "laying and writing", "comparing", "pyBigWig alone"]
+    print(table([*header, "writing: times as fast as pyBigWig"], pieces))
 
 
 if __name__ == "__main__":

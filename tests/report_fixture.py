@@ -10,6 +10,7 @@ from pathlib import Path
 import h5py
 import numpy as np
 import pandas as pd
+import pyBigWig
 import yaml
 
 from seqlift.evaluation.numbers import target_numbers
@@ -81,6 +82,8 @@ def build_run(
             _write_motifs(run, rng, output, method, patterns)
         if mutagenesis:
             _write_mutagenesis(run, table, codes, output, strengths[output.target], mutagenesis)
+    if head == "profile":
+        _write_predicted(run, table, summary, targets, strands)
     if truth is not None:
         (run / "truth.json").write_text(json.dumps(truth))
     config = {
@@ -281,6 +284,20 @@ def _write_profiles(run, rng, predictions, targets, strands):
                 expected = noisy[row, s] / noisy[row].sum() * values[row].sum()
                 examples.append(bases.assign(strand="+-"[s] if strands == 2 else ".", predicted=expected))
     pd.concat(examples).to_csv(run / "model" / "profiles.tsv.gz", sep="\t", index=False)
+
+
+def _write_predicted(run, table, summary, targets, strands):
+    """Tracks of the predicted signal in the window of each peak, which is not the whole region."""
+    place = np.arange(WINDOW)
+    peaks = table[table["kind"] == "peak"]
+    for target in targets:
+        for s in range(strands):
+            with pyBigWig.open(str(run / "tracks" / f"{target}.predicted{['', '.minus'][s]}.bw"), "w") as track:
+                track.addHeader(list(summary["genome"]["chromosomes"].items()))
+                for row in peaks.index:
+                    values = (1 + row % 5) * np.exp(-((place - [45, 72][s]) ** 2) / 60)
+                    start = int(peaks["start"][row]) + 40
+                    track.addEntries(peaks["chrom"][row], start, values=values.tolist(), span=1, step=1)
 
 
 def _write_scores(run, rng, table, codes, output, method, n_references, strength, folds):

@@ -196,6 +196,12 @@ def test_no_site_in_a_region_is_said_in_all_files(tmp_path, capsys):
     assert (tmp_path / "o" / "p.png").stat().st_size > 1000
 
 
+def test_a_file_may_have_any_name(tmp_path):
+    path, *_ = random_scores(tmp_path, place(2, 30))
+    result = aggregate(path, bed(tmp_path / r"a$\b<&$.bed", [("chr1", 5, 6)]), flank=3)
+    assert write_aggregate(result, tmp_path / "p")[2].stat().st_size > 1000
+
+
 def test_the_command_counts_the_sites(tmp_path, capsys):
     path, *_ = random_scores(tmp_path, place(2, 200))
     file = bed(tmp_path / "s.bed", [("chr1", 100, 101), ("chr1", 210, 212), ("chr1", 5000, 5001)])

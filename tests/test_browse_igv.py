@@ -1,7 +1,6 @@
 """The genome view in a real browser, by igv.js: tracks, letters, names; nothing asked for from outside."""
 
 import io
-import shutil
 import threading
 
 import matplotlib.image
@@ -9,15 +8,11 @@ import numpy as np
 import pytest
 
 from browse_fixture import EVIL, build_run
+from chromium import launch
 from seqlift.browse import open_server, read_shown
 from seqlift.browse.page import find_igv
 
-CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
-playwright = pytest.importorskip("playwright.sync_api", reason="playwright is not installed")
-pytestmark = [
-    pytest.mark.skipif(CHROMIUM is None, reason="chromium is not installed"),
-    pytest.mark.skipif(find_igv() is None, reason="igv.js is not installed (make browser)"),
-]
+pytestmark = pytest.mark.skipif(find_igv() is None, reason="igv.js is not installed (make browser)")
 LETTERS = [(0, 200, 0), (0, 0, 200), (209, 113, 5), (255, 0, 0)]  # A C G T in igv.js
 BARS = [(0, 114, 178)]  # of DeepLIFT
 
@@ -36,10 +31,8 @@ def address(tmp_path_factory):
 
 @pytest.fixture(scope="module")
 def chromium():
-    with playwright.sync_playwright() as found:
-        browser = found.chromium.launch(executable_path=CHROMIUM, args=["--no-sandbox"])
+    with launch() as browser:
         yield browser
-        browser.close()
 
 
 def opened(chromium, address, width):

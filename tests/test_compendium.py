@@ -10,9 +10,10 @@ import pytest
 from compendium_fixture import database, pattern, word, write_folder, write_hits
 from seqlift.cli import main
 from seqlift.errors import SeqliftError
+from seqlift.motifs.alignment import align
 from seqlift.motifs.compendium import CompendiumSettings, build_compendium, read_compendium
 from seqlift.motifs.compendium_drawing import draw_compendium
-from seqlift.motifs.compendium_merging import Found, align, cluster
+from seqlift.motifs.compendium_merging import Found, cluster
 from seqlift.motifs.compendium_sites import Placement, motif_sites
 from seqlift.motifs.database import read_meme
 from seqlift.motifs.folder import StoredPattern
@@ -371,6 +372,18 @@ def test_logos_of_nothing_say_why(tmp_path):
     build([write_folder(tmp_path / "a", [])], tmp_path / "out")
     assert draw_compendium(tmp_path / "out", tmp_path / "logos", database=KNOWN)["patterns"] == []
     assert (tmp_path / "logos" / "overview.png").stat().st_size > 1000
+
+
+def test_what_was_made_of_older_motifs_is_gone(tmp_path):
+    """A grammar and logos that name motifs of the compendium before are not taken for those of this one."""
+    folder = write_folder(tmp_path / "a", [pattern(word(FIRST))])
+    build([folder], tmp_path / "out")
+    (tmp_path / "out" / "logos").mkdir()
+    for name in ("grammar.tsv", "logos/logos.json", "notes.txt"):
+        (tmp_path / "out" / name).write_text("older")
+    build([folder], tmp_path / "out")
+    assert not (tmp_path / "out" / "grammar.tsv").exists() and not (tmp_path / "out" / "logos" / "logos.json").exists()
+    assert (tmp_path / "out" / "notes.txt").exists()
 
 
 def test_reading_a_broken_compendium_says_so(tmp_path):

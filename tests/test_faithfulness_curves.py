@@ -17,6 +17,7 @@ from seqlift.faithfulness.curves import (
     areas,
     areas_beyond,
     change,
+    half_way,
     normalised,
     order_ranks,
     random_ranks,
@@ -190,6 +191,14 @@ def test_the_interval_holds_the_truth_as_often_as_it_says():
         found = share_of(0.4 * whole + random.normal(0, 1, 40), whole, seed)
         held += found.low <= 0.4 <= found.high
     assert 0.89 < held / 300 < 0.985
+
+
+def test_half_way_is_on_the_way(monkeypatch):
+    """A curve that first goes the other way is half way where it has come down to a half, not where it is at 1.5."""
+    monkeypatch.setattr(module, "SHARES", (0, 0.2, 0.4, 0.6, 1))
+    assert half_way(np.array([1, 0.75, 0.25, 0.1, 0])) == pytest.approx(0.3)
+    assert half_way(np.array([1, 1.6, 1, 0.0, 0])) == pytest.approx(0.5)
+    assert half_way(np.array([0, -0.6, 0, 1, 1])) == pytest.approx(0.5)
 
 
 def test_normalised_curves_go_from_one_to_nothing_with_their_error():

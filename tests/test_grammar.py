@@ -3,6 +3,7 @@
 import dataclasses
 import shutil
 
+import h5py
 import numpy as np
 import pandas as pd
 import pytest
@@ -19,9 +20,9 @@ from seqlift.motifs.grammar_pairs import (
     LEAST_PAIRS,
     ORIENTATIONS,
     MotifSites,
-    arrangement,
     count_together,
     different_sequences,
+    examine,
     leading_pairs,
     pairs_apart,
     spacing_of_pairs,
@@ -52,8 +53,7 @@ def random_codes(rng, n_regions, length=LENGTH):
 
 
 def arranged(a, b, codes, max_spacing=150):
-    of_a, of_b = leading_pairs(a, b, *pairs_apart(a, b))
-    found = arrangement(spacing_of_pairs(a, b, of_a, of_b), max_spacing, different_sequences(a, b, of_a, of_b, codes))
+    found = examine(a, b, codes, max_spacing)[1]
     return found and found[0]
 
 
@@ -349,3 +349,26 @@ def test_a_folder_without_its_scores_is_named(run):
         find_grammar(run["compendium"], [run["folder"], other], [run["scores"]], run["output"])
     with pytest.raises(SeqliftError, match=r"`max_spacing` \(=0\) must be at least 1 bp"):
         grammar(run, max_spacing=0)
+
+
+def test_what_would_count_twice_is_refused(run):
+    """The same folder or scores under another name; and regions that hits cannot tell apart."""
+    copy, scores = run["folder"].parent / "copy", run["scores"].parent / "copy.h5"
+    shutil.copytree(run["folder"], copy)
+    shutil.copy(run["scores"], scores)
+    with pytest.raises(SeqliftError, match=r"both hold the motifs of 'factor' by deeplift; name one"):
+        find_grammar(run["compendium"], [run["folder"], copy], [run["scores"]], run["output"])
+    with pytest.raises(SeqliftError, match=r"scores.h5 and .*copy.h5 both hold the scores of 'factor' by deeplift;"):
+        find_grammar(run["compendium"], [run["folder"]], [run["scores"], scores], run["output"])
+    with h5py.File(scores, "r+") as file:
+        file["coords/name"][1] = file["coords/name"][0]
+    with pytest.raises(SeqliftError, match=r"copy.h5: has several regions called 'region_0'"):
+        find_grammar(run["compendium"], [run["folder"]], [scores], run["output"])
+    assert not run["output"].exists()
+
+
+def test_a_dollar_sign_in_a_name_is_no_formula(run):
+    path = run["compendium"] / "compendium.tsv"
+    path.write_text(path.read_text().replace("FACTOR", r"$\frac$"))
+    grammar(run)
+    assert (run["output"] / "grammar.png").stat().st_size > 10_000

@@ -15,7 +15,7 @@ from seqlift.cli import main
 from seqlift.errors import SeqliftError
 from seqlift.motifs import hits as stage
 from seqlift.motifs.hit_fit import OVERLAP, _fit, fit_hits, stand_apart
-from seqlift.motifs.hits import COLUMNS, call_hits, read_hits
+from seqlift.motifs.hits import COLUMNS, PLACES, call_hits, read_hits
 
 N, LENGTH = 60, 120
 
@@ -384,7 +384,7 @@ def test_patterns_of_other_scores_are_refused(made, tmp_path):
 
 
 def test_what_is_no_table_of_hits_is_refused(tmp_path):
-    with pytest.raises(SeqliftError, match=r"hits\.bed\.gz: cannot be read as hits .*seqlift hits"):
+    with pytest.raises(SeqliftError, match=r"hits\.bed\.gz: no such file; `seqlift hits` makes it"):
         read_hits(tmp_path / "hits.bed.gz")
     (tmp_path / "other.bed.gz").write_bytes(gzip.compress(b"#chrom\tstart\nchr1\t5\n"))
     with pytest.raises(SeqliftError, match=r"other\.bed\.gz:1: the columns are #chrom start, not"):
@@ -392,3 +392,25 @@ def test_what_is_no_table_of_hits_is_refused(tmp_path):
     (tmp_path / "cut.bed.gz").write_bytes(gzip.compress(b"#chrom\tstart\nchr1\t5\n" * 99)[:-9])
     with pytest.raises(SeqliftError, match=r"cut\.bed\.gz: cannot be read"):
         read_hits(tmp_path / "cut.bed.gz")
+    line = "\t".join(["chr1", "1", "9", "pos_0", "0", "+", "", "1", "1", "{}", "0.1", "0.1", "NA", "-2"])
+    text = "\n".join(["\t".join(COLUMNS), *(line.format(i) for i in range(5000))]) + "\n"
+    packed = bytearray(gzip.compress(text.encode()))
+    packed[2000:2004] = b"\0\xff\0\xff"  # damaged within: what is inflated makes no sense
+    (tmp_path / "spoilt.bed.gz").write_bytes(packed)
+    with pytest.raises(SeqliftError, match=r"spoilt\.bed\.gz: cannot be read as hits"):
+        read_hits(tmp_path / "spoilt.bed.gz")
+    (tmp_path / "nan.bed.gz").write_bytes(gzip.compress(text.replace("\t7\t", "\tnan\t").encode()))
+    for places_only in (False, True):
+        with pytest.raises(SeqliftError, match=r"nan\.bed\.gz: line 9 has no strand, or a number .*\(1 such lines\)"):
+            read_hits(tmp_path / "nan.bed.gz", places_only=places_only)
+
+
+def test_places_are_the_same_hits_in_less_memory(made, tmp_path):
+    path, motifs, _, _ = made
+    call_hits(path, motifs, tmp_path)
+    whole, places = (read_hits(tmp_path / "hits.bed.gz", places_only=only) for only in (False, True))
+    assert list(places.columns) == PLACES
+    for column in ("pattern", "strand", "region"):
+        assert places[column].dtype == "category"
+        assert places[column].tolist() == whole[column].tolist()
+    pd.testing.assert_frame_equal(places.select_dtypes("number"), whole[["start", "end", "contribution", "distance"]])

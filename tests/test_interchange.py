@@ -267,6 +267,30 @@ def test_bedgraph_of_overlapping_windows_is_the_track(data):
             assert here == {key: value for key, value in found.items() if key[0] == chrom}
 
 
+def test_bedgraph_is_held_against_the_genome_too(data):
+    """Chromosomes of the same names and sizes, but other bases: another assembly."""
+    turned = data.folder / "turned.fa"
+    lines = data.fasta.read_text().splitlines()
+    others = [line if line.startswith(">") else line.translate(str.maketrans("ACGT", "CGTA")) for line in lines]
+    turned.write_text("\n".join(others))
+    with pytest.raises(SeqliftError, match=r"40 of 40 rows hold other bases than .*turned.fa has"):
+        genome = Genome(turned, cache_dir=data.folder / "cache")
+        convert(Source("seqlift", data.scores), "bedgraph", data.folder / "x.bedGraph", genome=genome)
+    assert not (data.folder / "x.bedGraph").exists()
+
+
+def test_a_chromosome_may_begin_like_a_header_of_bedgraph(tmp_path):
+    (tmp_path / "x.fa").write_text(">track1\nACGTACGTAC\n>browser_2\nACGTACGTAC\n")
+    (tmp_path / "x.bed").write_text("track1\t2\t6\nbrowser_2\t3\t7\n")
+    lines = "".join(f"{chrom}\t{i}\t{i + 1}\t{i}\n" for chrom in ("track1", "browser_2") for i in range(10))
+    (tmp_path / "x.bedGraph").write_text(f"track name=x\nbrowser position y\n{lines}")
+    source = Source("bedgraph", tmp_path / "x.bedGraph", regions=tmp_path / "x.bed")
+    genome = Genome(tmp_path / "x.fa", cache_dir=tmp_path / "cache")
+    convert(source, "seqlift", tmp_path / "x.h5", target="f", method="m", genome=genome)
+    with open_scores(tmp_path / "x.h5") as scores:
+        assert scores.contributions[:].sum(axis=1).tolist() == [[2, 3, 4, 5], [3, 4, 5, 6]]
+
+
 @pytest.mark.parametrize(
     ("change", "said"),
     [
@@ -392,13 +416,14 @@ def test_lines_that_give_no_window_are_named(data):
 
 def test_names_that_stand_there_twice_stay_apart(data):
     """A peak with two summits is two lines of one name in ENCODE's files."""
-    data.coords["name"] = ["twin"] * 2 + ["triple"] * 3 + [f"p{i}" for i in range(35)]
+    data.coords["name"] = ["twin"] * 2 + ["triple"] * 3 + ["twin.2"] + [f"p{i}" for i in range(34)]
     np.savez(data.folder / "ohe.npz", data.sequences)
     np.savez(data.folder / "shap.npz", data.hypothetical)
     source = Source("modisco", data.folder / "shap.npz", data.folder / "ohe.npz", data.bed(columns=4))
     convert(source, "seqlift", data.folder / "x.h5", target="f", method="m")
     with open_scores(data.folder / "x.h5") as scores:
-        assert scores.coords["name"][:6].tolist() == ["twin", "twin.2", "triple", "triple.2", "triple.3", "p0"]
+        names = ["twin", "twin.2", "triple", "triple.2", "triple.3", "twin.2.2", "p0"]
+        assert scores.coords["name"][:7].tolist() == names
 
 
 def test_hdf5_files_that_are_something_else_are_named(data):

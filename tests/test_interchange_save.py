@@ -74,6 +74,15 @@ def test_intervals_are_enough_and_lead_to_a_track(tmp_path):
     assert summary.bases == 70 and summary.method == "my.way"  # N of one window has a base in another
 
 
+def test_whole_numbers_may_come_as_floats(tmp_path):
+    x = sequences()
+    coords = place(5, LENGTH).astype({"start": float, "end": float}).drop(columns="name")
+    path = seqlift.save_scores(tmp_path / "x.h5", METHODS["mutagenesis"](x), x, coords, target="f")
+    with open_scores(path) as scores:
+        assert scores.coords["start"].tolist() == place(5, LENGTH)["start"].tolist()
+        assert scores.coords["name"][1] == "chr1:30-60"
+
+
 @pytest.mark.parametrize(
     ("change", "said"),
     [
@@ -82,6 +91,7 @@ def test_intervals_are_enough_and_lead_to_a_track(tmp_path):
         ({"coords": place(5, LENGTH).drop(columns="end")}, "`coords` has no column 'end'"),
         ({"coords": place(5, LENGTH).assign(name="x")}, "the name 'x' stands there twice"),
         ({"coords": place(5, LENGTH).assign(start=-30, end=0)}, "row 0 (chr1:-30-0) is no window"),
+        ({"coords": place(5, LENGTH).assign(start=0.5, end=30.5)}, "row 0 (chr1:0.5-30.5) is no window"),
         ({"sequences": sequences(4)}, "`sequences` has shape (4, 4, 30), the scores have (5, 4, 30)"),
         ({"sequences": sequences().roll(1, 0)}, "5 are not those that were explained, the first is row 0"),
         ({"sequences": sequences() * 0.5}, "5 are not one-hot, the first is row 0 at position 0 (A C G T = "),

@@ -3,6 +3,7 @@
 import itertools
 import json
 import shutil
+from pathlib import Path
 
 import logomaker
 import matplotlib
@@ -15,8 +16,9 @@ from matplotlib.image import imread
 from motif_fixture import FIRST, SECOND, frequencies, place, planted, reverse_complement, write_scores
 from seqlift.cli import main
 from seqlift.errors import SeqliftError
+from seqlift.motifs.alignment import lay_known
 from seqlift.motifs.database import Database
-from seqlift.motifs.drawing import draw_logos, find_motifs
+from seqlift.motifs.drawing import KnownMotif, Shown, draw_logos, find_motifs, match_figure, overview_figure
 from seqlift.motifs.folder import read_motifs
 from seqlift.motifs.logos import (
     COLOUR_BLIND,
@@ -35,7 +37,6 @@ from seqlift.motifs.logos import (
     save_logos,
     svg_text,
 )
-from seqlift.motifs.naming import align
 
 
 def letters(ax):
@@ -236,7 +237,8 @@ def test_known_motifs_lie_where_they_fit(drawn):
     for entry, pattern in zip(manifest["patterns"], read_motifs(drawn).patterns, strict=True):
         index = known.ids.index(entry["match"]["match_id"])
         shown, motif, offset = pattern.shown("pfm"), known.matrices[index], entry["match"]["offset"]
-        assert align(shown, known, index) == (offset, False)
+        turned, at = lay_known(shown, motif)
+        assert at == offset and (turned == motif).all()
         columns = [i for i in range(motif.shape[1]) if 0 <= i + offset < shown.shape[1] and motif[:, i].max() > 0.5]
         assert len(columns) >= 8
         assert all(motif[:, i].argmax() == shown[:, i + offset].argmax() for i in columns)
@@ -245,8 +247,28 @@ def test_known_motifs_lie_where_they_fit(drawn):
 def test_the_known_motif_of_an_unturned_pattern_is_turned():
     known = known_motifs()
     pattern = np.hstack([np.full((4, 3), 0.25), frequencies(FIRST)])
-    assert align(pattern, known, 0) == (1, False)
-    assert align(reverse_complement(pattern), known, 0) == (0, True)
+    for shown, offset, expected in (
+        (pattern, 1, known.matrices[0]),
+        (reverse_complement(pattern), 0, reverse_complement(known.matrices[0])),
+    ):
+        turned, at = lay_known(shown, known.matrices[0])
+        assert at == offset and (turned == expected).all()
+
+
+def test_a_dollar_sign_in_a_name_is_no_formula():
+    matrix = frequencies(FIRST)
+    matrices = {"cwm": matrix - 0.25, "hcwm": matrix - 0.25, "pfm": matrix}
+    limits = {kind: common_limits(kind, [matrix]) for kind in KINDS}
+    known = KnownMotif("$K$", r"a $\frac$ b", matrix, 0)
+    lines = [{"motif": "pos_0", "name": known.name, "match_id": "$K$", "q": "0.001", "seqlets": 30}]
+    shown = Shown(r"$\frac$", "", "t", "m", lines, [matrices], Path("patterns.tsv"), "known")
+    nothing = Shown(r"$\frac$", r"nothing in $\frac$", "t", "m", [], [], Path("patterns.tsv"), "known")
+    for figure in (
+        match_figure(matrices, known, limits, COLOURS),
+        overview_figure(shown, [known], limits, COLOURS),
+        overview_figure(nothing, [], limits, COLOURS),
+    ):
+        assert svg_text(figure).count("<svg") == 1
 
 
 def test_other_colours_draw_again_and_clear_what_is_old(drawn, tmp_path):

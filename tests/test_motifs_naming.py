@@ -69,9 +69,9 @@ def test_wide_patterns_go_unnamed_too(kind, fungi):
 
 def test_hopeless_patterns_stop_early_and_promising_ones_do_not(fungi, monkeypatch):
     compared = []
-    real = naming._tomtom
+    real = naming.tomtom
     monkeypatch.setattr(
-        naming, "_tomtom", lambda patterns, *rest: compared.append(len(patterns)) or real(patterns, *rest)
+        naming, "tomtom", lambda patterns, *rest: compared.append(len(patterns)) or real(patterns, *rest)
     )
     rng = np.random.default_rng(2)
     hopeless = 0

@@ -1,10 +1,10 @@
-"""Seqlets are TF-MoDISco's own where it can hold all, the strongest of all regions where there are more."""
+"""Seqlets are TF-MoDISco's own where it can hold all, chosen by rank from all regions where there are more."""
 
 import numpy as np
 import pytest
 from modiscolite.extract_seqlets import extract_seqlets
 
-from motif_fixture import FIRST, planted
+from motif_fixture import FIRST, SECOND, planted
 from seqlift.motifs import seqlets as module
 from seqlift.motifs.seqlets import choose_seqlets
 from seqlift.motifs.settings import ModiscoSettings
@@ -53,20 +53,44 @@ def test_seqlets_are_those_of_tf_modisco(data):
     assert ours.negative > 30
 
 
-def test_the_strongest_of_all_regions_are_kept_not_the_first_of_the_file(data):
+def test_half_are_the_strongest_of_all_regions_and_half_spread_over_the_rest(data):
     sequences, hypothetical = data
     everything = places(choose(sequences, hypothetical))
     few = choose(sequences, hypothetical, most=30)
     for sign in (1, -1):
-        strongest = sorted((size * sign for size in everything.values() if size * sign > 0), reverse=True)[:30]
+        ranked = np.array(sorted((size * sign for size in everything.values() if size * sign > 0), reverse=True))
         kept = few.sums[few.sums * sign > 0] * sign
-        np.testing.assert_allclose(kept, strongest)
-    assert places(few).items() <= everything.items()
+        np.testing.assert_allclose(kept[:15], ranked[:15])
+        rest = ranked[15:]
+        np.testing.assert_allclose(kept[15:], rest[(np.arange(15) * len(rest)) // 15])
+        assert len(rest) > 15
+    assert places(few).items() <= everything.items() and len(places(few)) == 60
     assert few.positive + few.negative == len(everything)  # what stood out is told, whatever was kept
     # Of the 300 regions only those are held in which a seqlet lies
     assert set(few.rows) == {row for row, _ in places(few)} and len(few.rows) <= 60
     np.testing.assert_array_equal(few.sequences, sequences[few.rows])
     np.testing.assert_array_equal(few.hypothetical, hypothetical[few.rows])
+
+
+def test_as_many_seqlets_as_there_are_or_one_less():
+    found = np.array([np.arange(9), np.zeros(9), [1.0, 9, 2, 8, 3, 7, 4, 6, 5]])
+    ranked = [9.0, 8, 7, 6, 5, 4, 3, 2, 1]
+    for most in (9, 10, 100):
+        assert module._choose(found, most)[2].tolist() == ranked
+    assert module._choose(found, 8)[2].tolist() == [9, 8, 7, 6, 5, 4, 3, 2]
+    assert module._choose(found, 5)[2].tolist() == [9, 8, 7, 5, 3]
+    assert module._choose(found[:, :0], 5).shape == (3, 0)
+
+
+def test_a_strong_motif_in_all_regions_leaves_room_for_a_weak_one():
+    sequences, hypothetical, _ = planted(300, 200, motifs=(FIRST, SECOND), seed=3)
+    hypothetical[:, :, 100:] *= 0.6  # SECOND lies in the right half, FIRST in the left
+    everything = choose(sequences, hypothetical.astype(np.float32))
+    few = choose(sequences, hypothetical.astype(np.float32), most=100)
+    weak = (everything.starts + 15 >= 100) & (everything.sums > 0)
+    strongest = np.argsort(-everything.sums)[:100]
+    assert weak.sum() > 200 and not weak[strongest].any()
+    assert ((few.starts + 15 >= 100) & (few.sums > 0)).sum() > 15
 
 
 @pytest.mark.parametrize("rows", [1, 17, 299])

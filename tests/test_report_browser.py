@@ -2,17 +2,13 @@
 
 import os
 import re
-import shutil
 
 import pytest
 
+from chromium import launch
 from report_findings import add_findings
 from report_fixture import METHODS, build_run
 from seqlift.report import write_report
-
-sync_api = pytest.importorskip("playwright.sync_api", reason="playwright is not installed")
-CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
-pytestmark = pytest.mark.skipif(CHROMIUM is None, reason="chromium is not installed")
 
 LONG = "a_target_with_a_name_that_no_phone_can_hold_in_one_line_of_text"
 MEASURE = """() => {
@@ -38,10 +34,8 @@ MEASURE = """() => {
 
 @pytest.fixture(scope="module")
 def browser():
-    with sync_api.sync_playwright() as playwright:
-        browser = playwright.chromium.launch(executable_path=CHROMIUM, args=["--no-sandbox"])
+    with launch() as browser:
         yield browser
-        browser.close()
 
 
 @pytest.fixture
@@ -131,8 +125,15 @@ def test_page_of_profiles_fits(profile_report, visit, width):
     page = visit(profile_report, width)
     assert check(page, width)["images"] > 20
     page.click("#region-table tbody a >> nth=0")
+    page.wait_for_selector("#region-plot .predicted")
+    signals, bars = page.locator("#region-plot .predicted"), page.locator("#region-plot .predicted .bars")
+    assert signals.count() >= 1 and bars.count() == 2 * signals.count()  # both strands
+    assert "predicted signal, minus strand below the line" in page.inner_text("#region-plot")
+    box = page.locator("#region-plot .tracks").bounding_box()
+    page.mouse.move(box["x"] + box["width"] / 2, box["y"] + 60)
+    assert re.search(r"predicted signal \+\d+\.\d\d −\d+\.\d\d", page.inner_text("#region-status"))
     page.click("[data-do=letters]")
-    assert page.locator("#region-plot .letter").count() > 20
+    assert page.locator("#region-plot .letter").count() > 20 and bars.count() == 2 * signals.count()
     check(page, width)
 
 

@@ -20,16 +20,29 @@ from rich.console import Console
 from report_findings import add_findings
 from report_fixture import METHODS, build_run, write_scores
 from seqlift.errors import SeqliftError
+from seqlift.motifs.alignment import lay_known
 from seqlift.motifs.folder import StoredPattern
-from seqlift.report import load_run, page, write_report
+from seqlift.report import (
+    evidence,
+    explanations,
+    load_run,
+    motif_pages,
+    page,
+    pattern_tables,
+    performance,
+    region_choice,
+    write_report,
+)
 from seqlift.report.entries import Member, entries_of, key_of
+from seqlift.report.figures import DOTS, yardstick
 from seqlift.report.genes import neighbours, read_genes
 from seqlift.report.letters import logo_image, outlines
-from seqlift.report.motif_pages import add_examples, align
+from seqlift.report.motif_pages import Hit, add_examples
+from seqlift.report.predicted_signal import add_predicted, predicted_tracks
 from seqlift.report.region_choice import PER_BASE, PER_TRACK, choose_regions
 from seqlift.report.region_data import collect_regions, pack, quantise, row_blocks
 from seqlift.report.region_marks import overlaps
-from seqlift.report.region_page import script_json
+from seqlift.report.region_page import region_page, script_json
 from seqlift.report.seqlet_windows import FLANK, read_windows
 from seqlift.report.summary import print_summary
 from seqlift.scores import open_scores
@@ -147,6 +160,10 @@ def unpack(block, length):
         if "error" in track:
             track["errors"] = np.frombuffer(data, np.uint8, length, at) * track["error"]
             at += length
+    for signal in about.get("predicted", []):
+        codes = [np.frombuffer(data, np.uint8, length, at + length * i) for i in range(len(signal["strands"]))]
+        signal["values"] = np.where(np.array(codes) > 0, (np.array(codes) - 1.0) * signal["step"], np.nan)
+        at += length * len(codes)
     assert at == len(data)
     return about
 
@@ -194,6 +211,90 @@ def test_regions_take_the_room_that_is_left(tmp_path, monkeypatch):
     assert re.search(r"Here are 1 of \d+ scored regions", text) and "<code>seqlift browse</code>" in text
 
 
+def test_examples_beyond_the_size_are_left_out(tmp_path):
+    ones = np.ones((4, 10), np.float32)
+    paths = {"one": [write_scores(tmp_path / "1.h5", ["a", "b", "c", "d"], ones)]}
+    each = PER_BASE * 10 + PER_TRACK
+    assert set(choose_regions(paths, ["c", "b", "a"], 10, budget=2 * each).regions["name"]) == {"c", "b"}
+
+
+def test_the_page_keeps_its_size_where_regions_are_larger_than_reckoned(tmp_path, monkeypatch):
+    run, config = build_run(tmp_path, targets=("GATA1",))
+    monkeypatch.setattr(page, "SIZE", 1)
+    least = len(write_report(run, config, run / "report.html").read_text(encoding="utf-8"))
+    monkeypatch.setattr(page, "SIZE", least + 60_000)
+    monkeypatch.setattr(region_choice, "PER_BASE", 0.01)
+    monkeypatch.setattr(region_choice, "PER_TRACK", 0)
+    text = write_report(run, config, run / "report.html").read_text(encoding="utf-8")
+    assert least + 30_000 < len(text) <= least + 60_000
+
+
+def test_pictures_beyond_their_room_are_left_out_and_counted(found, tmp_path, monkeypatch):
+    assert "as the size of this page allows no more" not in found[1]
+    run, config = build_run(tmp_path, examples=2, head="profile", targets=("GATA1",))
+    add_findings(run, ["GATA1.counts", "GATA1.profile"], METHODS)
+    shutil.copytree(run / "aggregates" / "promoters", run / "aggregates" / "terminators")
+    for module, name in (
+        *((motif_pages, name) for name in ("TABLE_LOGOS", "PAGE_LOGOS", "MEMBER_LOGOS")),
+        *((pattern_tables, "LOGOS"), (explanations, "DRAWN"), (evidence, "SITE_FIGURES"), (performance, "PROFILES")),
+    ):
+        monkeypatch.setattr(module, name, 8)  # so that the first of each is shown
+    text = write_report(run, config, run / "report.html").read_text(encoding="utf-8")
+    assert "The last 2 motifs stand without logos" in text
+    assert text.count("The size of this page allows no more logos") == 2
+    assert text.count("The last 2 stand without logos") == 4  # tables of 3 patterns
+    assert text.count("1 more is not drawn") == 1 and text.count("2 more are not drawn") == 1 + 1  # examples, profiles
+    assert "The last 1 are not drawn here" in text
+
+
+def test_no_examples_were_asked_for(tmp_path):
+    run, config = build_run(tmp_path, targets=("GATA1",), examples=0)
+    text = write_report(run, config, run / "report.html").read_text(encoding="utf-8")
+    assert "#examples" not in text and 'id="examples"' not in text and "No region was scored" not in text
+    assert "examples below" not in text and re.search(r"All \d+ scored regions are here", text)
+
+
+def test_hits_of_an_output_that_did_not_score_the_region_are_not_on_it(found, tmp_path):
+    """A region of TAL1 alone that overlaps one of GATA1: a hit of GATA1 there has no track to be drawn on."""
+    run = tmp_path / "run"
+    shutil.copytree(found[0], run)
+    with open_scores(run / "scores" / "TAL1.deeplift.h5") as scores:
+        own = scores.coords
+    with open_scores(run / "scores" / "GATA1.deeplift.h5") as scores:
+        region = own[~own["name"].isin(scores.coords["name"])].iloc[0]
+    path = run / "motifs" / "deeplift" / "GATA1" / "hits.bed.gz"
+    hits = pd.read_csv(path, sep="\t")
+    start = int(region["start"]) + 3
+    hits.iloc[0, :3] = region["chrom"], start, start + 6
+    hits.sort_values(["#chrom", "start"]).to_csv(path, sep="\t", index=False)
+    loaded = load_run(run)
+    made = region_page(loaded, loaded.region_table(), entries_of(loaded), [])
+    row = list(made.index["names"]).index(region["name"])
+    on_it = made.hits[made.hits["region"] == row]
+    assert len(on_it) and set(on_it["output"]) == {"TAL1"}
+
+
+def test_predicted_signal_is_that_of_the_tracks(tmp_path):
+    run, config = build_run(tmp_path, targets=("A", "B"), head="profile", strands=2, regions=60, methods=("deeplift",))
+    loaded = load_run(run)
+    table = loaded.region_table()
+    regions = table[table["kind"] == "peak"].head(2)
+    paths = {(0, "deeplift"): loaded.scores("A.counts", "deeplift")}
+    data = list(collect_regions(regions["name"], paths).values())
+    add_predicted(regions, data, predicted_tracks(loaded))
+    for row, region in zip(regions.index, data, strict=True):
+        found = unpack(pack(region), 200)["predicted"]
+        assert [(each["target"], each["strands"]) for each in found] == [(0, ["+", "-"]), (1, ["+", "-"])]
+        for strand, middle in enumerate((45, 72)):
+            values = found[0]["values"][strand]
+            expected = (1 + row % 5) * np.exp(-((np.arange(120) - middle) ** 2) / 60)
+            np.testing.assert_allclose(values[40:160], expected, atol=(1 + row % 5) / 500)
+            assert np.isnan(values[:40]).all() and np.isnan(values[160:]).all()
+    (run / "tracks" / "B.predicted.minus.bw").write_bytes(b"no bigWig")
+    with pytest.raises(SeqliftError, match=r"B\.predicted\.minus\.bw.*`seqlift tracks predicted`"):
+        write_report(run, config, run / "report.html")
+
+
 def test_overlaps_counted_by_hand():
     rng = np.random.default_rng(1)
     regions = pd.DataFrame({"chrom": rng.choice(["a", "b"], 40), "start": rng.integers(0, 900, 40)})
@@ -216,42 +317,6 @@ def test_json_in_the_page_cannot_end_its_element():
 
 
 # Genes
-
-
-def test_patterns_of_single_folds_are_members_and_no_more(tmp_path):
-    """A fold's model explained by itself: its patterns stand on the motif's page; hits and regions are the mean's."""
-    run, config = build_run(tmp_path, folds=3)
-    add_findings(run, OUTPUTS, METHODS)
-    whole = entries_of(load_run(run))
-    for part, name in (("scores", "TAL1.deeplift.h5"), ("motifs/deeplift", "TAL1")):
-        target = run / part.replace("scores", "scores/fold1").replace("motifs", "motifs/fold1") / name
-        target.parent.mkdir(parents=True)
-        (shutil.copytree if part == "motifs/deeplift" else shutil.copyfile)(run / part / name, target)
-    path = run / "motifs/compendium/members.tsv"
-    members = pd.read_csv(path, sep="\t")
-    one = members[(members["output"] == "TAL1") & (members["method"] == "deeplift")]
-    pd.concat([members, one.assign(fold="1")]).to_csv(path, sep="\t", index=False)
-    found = entries_of(load_run(run))
-    assert sum(len(entry.members) for entry in found) == sum(len(entry.members) for entry in whole) + len(one)
-    assert {member.fold for entry in found for member in entry.members} == {"", "1"}
-    assert key_of(found) == key_of(whole) and not any(entry.leading.fold for entry in found)
-    (windows,) = read_windows(load_run(run), [next(m for entry in found for m in entry.members if m.fold)])
-    assert windows.total > 0
-    text = write_report(run, config, run / "report.html").read_text(encoding="utf-8")
-    assert text.count('<span class="soft">fold 1</span>') == len(one)
-    assert "motifs/fold1/deeplift/TAL1/logos/" in text
-
-
-def test_examples_of_a_motif_are_of_different_regions_and_places():
-    rows = [  # region, chrom, start, contribution: the second is the first seen from another region
-        *((0, "chr1", 100, 5.0), (1, "chr1", 100, 4.9), (0, "chr1", 160, 4.8)),
-        *((2, "chr2", 100, -4.7), (3, "chr1", 112, 0.1), *((4 + i, "chr3", 100 * i, 0.05 / (i + 1)) for i in range(9))),
-    ]
-    hits = pd.DataFrame(rows, columns=["region", "chrom", "start", "contribution"])
-    hits = hits.assign(end=hits["start"] + 12, output="a", method="deeplift", pattern="pos_0", strand="+", motif=0)
-    pages = [{}]
-    add_examples(pages, hits.sample(frac=1, random_state=1))
-    assert [hit.region for hit in pages[0]["examples"]] == [0, 2, 3, 4, 5, 6]
 
 
 @pytest.mark.parametrize(
@@ -296,6 +361,42 @@ def test_bad_genes_are_named(tmp_path, name, text, expected):
 # Motifs
 
 
+def test_patterns_of_single_folds_are_members_and_no_more(tmp_path):
+    """A fold's model explained by itself: its patterns stand on the motif's page; hits and regions are the mean's."""
+    run, config = build_run(tmp_path, folds=3)
+    add_findings(run, OUTPUTS, METHODS)
+    whole = entries_of(load_run(run))
+    for part, name in (("scores", "TAL1.deeplift.h5"), ("motifs/deeplift", "TAL1")):
+        target = run / part.replace("scores", "scores/fold1").replace("motifs", "motifs/fold1") / name
+        target.parent.mkdir(parents=True)
+        (shutil.copytree if part == "motifs/deeplift" else shutil.copyfile)(run / part / name, target)
+    path = run / "motifs/compendium/members.tsv"
+    members = pd.read_csv(path, sep="\t")
+    one = members[(members["output"] == "TAL1") & (members["method"] == "deeplift")]
+    pd.concat([members, one.assign(fold="1")]).to_csv(path, sep="\t", index=False)
+    found = entries_of(load_run(run))
+    assert sum(len(entry.members) for entry in found) == sum(len(entry.members) for entry in whole) + len(one)
+    assert {member.fold for entry in found for member in entry.members} == {"", "1"}
+    assert key_of(found) == key_of(whole) and not any(entry.leading.fold for entry in found)
+    (windows,) = read_windows(load_run(run), [next(m for entry in found for m in entry.members if m.fold)])
+    assert windows.total > 0
+    text = write_report(run, config, run / "report.html").read_text(encoding="utf-8")
+    assert text.count('<span class="soft">fold 1</span>') == len(one)
+    assert "motifs/fold1/deeplift/TAL1/logos/" in text
+
+
+def test_examples_of_a_motif_are_of_different_regions_and_places():
+    rows = [  # region, chrom, start, contribution: the second is the first seen from another region
+        *((0, "chr1", 100, 5.0), (1, "chr1", 100, 4.9), (0, "chr1", 160, 4.8)),
+        *((2, "chr2", 100, -4.7), (3, "chr1", 112, 0.1), *((4 + i, "chr3", 100 * i, 0.05 / (i + 1)) for i in range(9))),
+    ]
+    hits = pd.DataFrame(rows, columns=["region", "chrom", "start", "contribution"])
+    hits = hits.assign(end=hits["start"] + 12, output="a", method="deeplift", pattern="pos_0", strand="+", motif=0)
+    pages = [{}]
+    add_examples(pages, hits.sample(frac=1, random_state=1))
+    assert [hit.region for hit in pages[0]["examples"]] == [0, 2, 3, 4, 5, 6]
+
+
 def test_seqlets_are_turned_to_the_strand_of_the_motif(tmp_path):
     """A word stands on either strand, at the start of a region, too: all windows must read it in one column."""
     word, length = np.array([0, 2, 0, 3, 1]), 40  # AGATC
@@ -327,9 +428,28 @@ def test_known_motif_is_moved_and_turned_onto_the_pattern():
     rng = np.random.default_rng(3)
     pattern = rng.dirichlet(np.full(4, 0.2), 12).T
     for known, offset in ((pattern[:, 3:9], 3), (pattern[::-1, ::-1][:, 2:8], 4), (pattern, 0)):
-        turned, found = align(pattern, known)
+        turned, found = lay_known(pattern, known)
         assert found == offset
         np.testing.assert_allclose(turned, pattern[:, offset : offset + known.shape[1]])
+
+
+def test_a_link_to_a_hit_stays_on_the_chromosome():
+    assert Hit(0, "a", "deeplift", 5, 12, "+", 1.0).stretch == "0-32"
+    assert Hit(0, "a", "deeplift", 500, 512, "+", 1.0).stretch == "480-532"
+
+
+def test_dots_of_many_regions_are_a_choice():
+    def dots(n):
+        values = np.random.default_rng(0).uniform(0.2, 0.9, n)
+        return unquote(yardstick({"deeplift": values}, "Pearson").source).count("<use ")
+
+    assert dots(50) - dots(40) == 10 and dots(3 * DOTS) == dots(2 * DOTS) < dots(50) + DOTS
+
+
+def test_letters_fill_their_box():
+    for outline in outlines().values():
+        x, y = np.array(re.findall(r"(-?[\d.]+) (-?[\d.]+)", outline), float).T
+        assert (x.min(), x.max(), y.min(), y.max()) == (0, 100, 0, 100)
 
 
 def test_logo_stacks_the_letters_of_its_matrix():

@@ -306,6 +306,25 @@ def test_the_standard_error_of_regions_that_have_one(tmp_path):
     assert verify_track(path, tmp_path / "e.bw") == len(truth) == summary.bases
 
 
+def test_scores_from_elsewhere_that_name_no_model_contradict_none(tmp_path):
+    """A converted file has no fingerprint; what its track holds is compared base by base all the same."""
+    first, second, coords, codes, difference = two_methods(tmp_path)
+    write_track(first, tmp_path / "unknown.bw", chromosome_sizes=SIZES)
+    with h5py.File(first, "r+") as file:
+        file.attrs["model_fingerprint"] = "ours"
+    write_track(first, tmp_path / "known.bw", chromosome_sizes=SIZES)
+    assert verify_track(first, tmp_path / "unknown.bw") == verify_track(first, tmp_path / "known.bw")
+    write_track(first, tmp_path / "d.bw", chromosome_sizes=SIZES, minus=second)
+    assert_holds(tmp_path / "d.bw", expected(coords, codes, difference, "nearest-summit"))
+    with h5py.File(second, "r+") as file:
+        file.attrs["model_fingerprint"] = "theirs"
+    with pytest.raises(SeqliftError, match=r"its model_fingerprint \(theirs\) is not that of"):
+        write_track(first, tmp_path / "d.bw", chromosome_sizes=SIZES, minus=second)
+    with h5py.File(first, "r+") as file:
+        del file.attrs["model_fingerprint"]
+    assert verify_track(first, tmp_path / "known.bw") > 0
+
+
 def test_one_reference_has_no_standard_error(tmp_path, capsys):
     path, *_ = overlapping(tmp_path)
     sizes = tmp_path / "regions.json"
@@ -339,6 +358,9 @@ def test_verifying_says_which_file_is_wrong(tmp_path, capsys):
     assert "its target (other) is not that of" in message(target="other")
     assert "says 1 bases" in message(bases=1)
     assert "differ from" in message(overlap="mean")
+    with h5py.File(path, "r+") as file:
+        file.attrs["model_fingerprint"] = "ours"
+    assert "its model_fingerprint (theirs) is not that of" in message(model_fingerprint="theirs")
     assert "holds predictions" in message(value="predicted")
     note.unlink()
     assert "x.bw.json: no such file" in verify()

@@ -357,7 +357,7 @@ def test_hits_that_are_elsewhere_or_of_another_motif_are_wrong(made, explained, 
     assert judged(table)["precision"] == 0
     (tmp_path / "motifs" / "hits.bed.gz").unlink()
     with (
-        pytest.raises(SeqliftError, match=r"hits\.bed\.gz: cannot be read .*seqlift hits"),
+        pytest.raises(SeqliftError, match=r"hits\.bed\.gz: no such file; `seqlift hits` makes it"),
         open_scores(path) as scores,
     ):
         compare_hits(simulation, read_motifs(tmp_path / "motifs"), scores)
@@ -404,6 +404,12 @@ def test_command_writes_everything(made, explained, tmp_path, capsys):
     flags["--motifs"] = [folder / "nowhere"]
     assert run() == 1
     assert "nowhere/motifs.json: no such file" in capsys.readouterr().err
+    flags["--scores"] = [scores, other, scores]
+    assert run() == 1
+    assert "both hold scores of GATA1.deeplift; name one of them" in capsys.readouterr().err
+    flags["--scores"], flags["--motifs"] = [scores, other], [motifs, motifs]
+    assert run() == 1
+    assert "a second folder of motifs of GATA1.deeplift; name one" in capsys.readouterr().err
     assert not (folder / "other.json").exists()
 
 
@@ -431,6 +437,10 @@ def test_what_is_not_of_the_run_is_refused(made, tmp_path):
     refused("logit:TAL1", predictions_path=no_logit)
     (tmp_path / "broken.tsv.gz").write_bytes(gzip.compress(b"name\tlogit:TAL1\nx\ty\n"))
     refused("not predictions", predictions_path=tmp_path / "broken.tsv.gz")
+    (tmp_path / "cut.tsv.gz").write_bytes(predictions.read_bytes()[:-20])
+    refused("cut.tsv.gz: not predictions", predictions_path=tmp_path / "cut.tsv.gz")
+    (tmp_path / "plain.tsv.gz").write_bytes(b"name\tlogit:TAL1\n")
+    refused("plain.tsv.gz: not predictions", predictions_path=tmp_path / "plain.tsv.gz")
 
     elsewhere = regions.head(3).assign(start=0, end=200)
     path = write_scores(tmp_path / "s.h5", elsewhere, np.ones((3, 4, 200), np.float32))

@@ -12,6 +12,7 @@ positives and within the negatives, so the share of positives stays that of the 
 Medicine 19:1141, 2000).
 """
 
+from collections.abc import Iterator
 from dataclasses import dataclass
 
 import numpy as np
@@ -215,8 +216,7 @@ def correlation(
     found = both(np.ones(n)) if n > 1 else (np.nan, np.nan)
     drawn = np.empty((0, 2))
     if np.isfinite(found).all():
-        random = np.random.default_rng(seed)
-        drawn = np.array([both(np.bincount(random.integers(n, size=n), minlength=n)) for _ in range(resamples)])
+        drawn = np.array([both(np.bincount(rows, minlength=n)) for rows in resampled(n, resamples, seed)])
     (pearson_low, spearman_low), (pearson_high, spearman_high) = _interval(drawn, level)
     return Correlation(
         pearson=found[0],
@@ -249,13 +249,17 @@ def median(values: np.ndarray, *, resamples: int = RESAMPLES, level: float = LEV
     n = len(ranked)
     if not n:
         return Median(np.nan, np.nan, np.nan, 0)
-    random = np.random.default_rng(seed)
     middle = [(n - 1) // 2, n // 2]
-    drawn = np.empty((resamples, 1))
-    for i in range(resamples):
-        drawn[i] = ranked[np.partition(random.integers(n, size=n), middle)[middle]].mean()
-    (low,), (high,) = _interval(drawn, level)
+    drawn = [[ranked[np.partition(rows, middle)[middle]].mean()] for rows in resampled(n, resamples, seed)]
+    (low,), (high,) = _interval(np.array(drawn), level)
     return Median(float(ranked[middle].mean()), low, high, n)
+
+
+def resampled(n: int, resamples: int, seed: int) -> Iterator[np.ndarray]:
+    """Row numbers of each bootstrap sample: n of n, drawn with replacement."""
+    random = np.random.default_rng(seed)
+    for _ in range(resamples):
+        yield random.integers(n, size=n)
 
 
 def _interval(drawn: np.ndarray, level: float) -> tuple[tuple[float, ...], tuple[float, ...]]:

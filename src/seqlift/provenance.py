@@ -6,7 +6,6 @@ the time and the machine; every other file is the same when the same run is repe
 
 import contextlib
 import datetime
-import hashlib
 import importlib.metadata
 import json
 import os
@@ -16,6 +15,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from seqlift.files import replacing
+from seqlift.genome import sha256_of
 
 FORMAT = "seqlift provenance 1"
 PACKAGES = (
@@ -118,8 +118,7 @@ def source_commit() -> str | None:
 def sha256(path: str | os.PathLike) -> str | None:
     """Checksum of a file; None if it is not there any more."""
     try:
-        with open(path, "rb") as file:
-            return hashlib.file_digest(file, "sha256").hexdigest()
+        return sha256_of(path)
     except OSError:
         return None
 

@@ -6,7 +6,6 @@ whatever model that explained, together with the places of the sequences in the 
 """
 
 import os
-import re
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -15,10 +14,9 @@ import pandas as pd
 
 from seqlift import __version__
 from seqlift.errors import SeqliftError
-from seqlift.scores import create_scores
+from seqlift.scores import check_name, create_scores, place_names
 
 METHODS = {"DeepLift": "deeplift", "InteriorGradients": "interior_gradients", "Mutagenesis": "mutagenesis"}
-_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._+-]*")
 _OF_REFERENCES = ("n_references", "delta", "reference_prediction", "standard_error")
 _OF_PATHS = {
     "alphas": "alphas",
@@ -72,11 +70,7 @@ def save_scores(
     """
     method = METHODS.get(type(result).__name__) if method is None else method
     for name, value in {"target": target, "method": method}.items():
-        if not isinstance(value, str) or not _NAME.fullmatch(value):
-            raise SeqliftError(
-                f"`{name}` (={value!r}) must be made of letters, digits and . _ + -, starting with a letter or digit; "
-                "files and folders are named by it"
-            )
+        check_name(f"`{name}`", value)
     sequences = np.asarray(sequences)
     fields = _fields(result)
     _check_sequences(sequences, fields)
@@ -140,7 +134,7 @@ def _table(coords, n: int, length: int) -> pd.DataFrame:
     if len(coords) != n:
         raise SeqliftError(f"`coords` has {len(coords)} rows for {n} sequences; each sequence needs its own")
     table = coords.reset_index(drop=True)
-    wrong = (table["end"] - table["start"] != length) | (table["start"] < 0)
+    wrong = (table["end"] - table["start"] != length) | (table["start"] < 0) | (table["start"] % 1 != 0)
     if wrong.any():
         row = int(wrong.to_numpy().argmax())
         chrom, start, end = table[["chrom", "start", "end"]].iloc[row]
@@ -148,8 +142,8 @@ def _table(coords, n: int, length: int) -> pd.DataFrame:
             f"`coords`: row {row} ({chrom}:{start}-{end}) is no window of {length} bp, the length of the sequences; "
             "start counts from 0, end is exclusive"
         )
-    places = table["chrom"].astype(str) + ":" + table["start"].astype(str) + "-" + table["end"].astype(str)
-    names = table["name"].astype(str) if "name" in table else places
+    table = table.astype({"start": np.int64, "end": np.int64})  # pandas makes floats of a table that once had gaps
+    names = table["name"].astype(str) if "name" in table else place_names(table)
     twice = names[names.duplicated()]
     if len(twice):
         raise SeqliftError(f"`coords`: the name {twice.iloc[0]!r} stands there twice; give each row one of its own")

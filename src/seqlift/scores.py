@@ -37,6 +37,7 @@ Attributes of the file: `format`, `method`, `target` (the output: a target, `<ta
 import contextlib
 import io
 import os
+import re
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -55,6 +56,21 @@ _TYPES = {"raw/seq": np.int8, "diagnostics/n_references": np.int32, "path/steps"
 _PER_REFERENCE = ("diagnostics/delta", "diagnostics/reference_prediction", "path/steps")
 _NODES = ("path/alphas", "path/weights")
 _CHUNK = 2**18  # numbers: about 1 MB
+_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._+-]*")
+
+
+def check_name(what: str, value: str | None) -> None:
+    """Raise SeqliftError unless files and folders can be named by a target or method; `what` names the argument."""
+    if not isinstance(value, str) or not _NAME.fullmatch(value):
+        raise SeqliftError(
+            f"{what} (={value!r}) must be made of letters, digits and . _ + -, starting with a letter or digit; "
+            "files and folders are named by it"
+        )
+
+
+def place_names(coords: pd.DataFrame) -> pd.Series:
+    """What rows are called that have no name: `chrom:start-end`."""
+    return coords["chrom"].astype(str) + ":" + coords["start"].astype(str) + "-" + coords["end"].astype(str)
 
 
 class _File(io.FileIO):
@@ -233,6 +249,25 @@ def create_hdf5(path: str | os.PathLike) -> Iterator[tuple[h5py.File, Callable[[
 
 
 @contextlib.contextmanager
+def open_hdf5(path: Path, *, missing: str, remedy: str) -> Iterator[h5py.File]:
+    """An HDF5 file to read from.
+
+    Raises
+    ------
+    SeqliftError
+        If it is missing (the message then ends with `missing`) or no HDF5 file (with `remedy`).
+    """
+    if not path.is_file():
+        raise SeqliftError(f"{path}: {missing}")
+    try:
+        file = h5py.File(path, "r")
+    except OSError as error:
+        raise SeqliftError(f"{path}: not an HDF5 file ({error}); {remedy}") from None
+    with file:
+        yield file
+
+
+@contextlib.contextmanager
 def create_scores(
     path: str | os.PathLike, coords: pd.DataFrame, *, length: int, attributes: dict[str, str | int | float]
 ) -> Iterator[ScoreWriter]:
@@ -315,13 +350,8 @@ def open_scores(path: str | os.PathLike) -> Iterator[Scores]:
         If the file is missing, is not HDF5, or is not a score file of this format.
     """
     path = Path(path)
-    if not path.is_file():
-        raise SeqliftError(f"{path}: no such score file; `seqlift attribute` makes it")
-    try:
-        file = h5py.File(path, "r")
-    except OSError as error:
-        raise SeqliftError(f"{path}: not an HDF5 file ({error}); make it again with `seqlift attribute`") from None
-    with file:
+    missing, remedy = "no such score file; `seqlift attribute` makes it", "make it again with `seqlift attribute`"
+    with open_hdf5(path, missing=missing, remedy=remedy) as file:
         if file.attrs.get("format") != FORMAT:
             raise SeqliftError(
                 f"{path}: its `format` is {file.attrs.get('format')!r}, not {FORMAT!r}; "

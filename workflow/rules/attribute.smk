@@ -1,3 +1,20 @@
+# Scores of all bases, by every method.
+
+SCORES = expand(
+    f"{RUN}/scores/{{target}}.{{method}}.h5",
+    target=OUTPUTS,
+    method=METHODS,
+    allow_missing=True,
+)
+MUTATED = (
+    expand(
+        f"{RUN}/scores/{{target}}.mutagenesis.h5", target=OUTPUTS, allow_missing=True
+    )
+    if MUTAGENESIS
+    else []
+)
+
+
 rule attribute_bases:
     input:
         models=explained_models,

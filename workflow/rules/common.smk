@@ -60,7 +60,7 @@ MODELS = expand(f"{RUN}/model/{{fold}}model.ckpt", fold=FOLDS, allow_missing=Tru
 HISTORIES = expand(f"{RUN}/model/{{fold}}history.tsv", fold=FOLDS, allow_missing=True)
 
 # What is explained: the mean of all models and, where it is asked for, that of each fold by itself
-PARTS = ["", *(FOLDS if config["attribution"]["each_fold"] and FOLDS != [""] else [])]
+PARTS = ["", *(FOLDS if config["attribution"]["each_fold"] else [])]
 
 # Profiles are read from the bigWigs themselves, counts stand in the table of regions
 SIGNAL_FILES = sorted(
@@ -89,7 +89,7 @@ RESULTS_VERSION = {
     "attribute": 3,
     "mutagenesis": 2,
     "tracks": 2,
-    "motifs": 2,
+    "motifs": 3,
     "logos": 1,
     "hits": 1,
     "compendium": 1,

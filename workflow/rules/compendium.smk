@@ -91,12 +91,7 @@ rule find_grammar:
     input:
         compendium=rules.build_compendium.output.summary,
         hits=[f"{folder}/hits.json" for folder in MOTIF_FOLDERS],
-        scores=expand(
-            f"{RUN}/scores/{{target}}.{{method}}.h5",
-            target=OUTPUTS,
-            method=METHODS,
-            allow_missing=True,
-        ),
+        scores=SCORES,
     output:
         table=f"{COMPENDIUM}/grammar.tsv",
         figure=report(

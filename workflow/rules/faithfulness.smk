@@ -9,12 +9,7 @@ rule judge_explanations:
         regions=f"{RUN}/regions.tsv.gz",
         genome=GENOME,
         references=faithfulness_references,
-        scores=expand(
-            f"{RUN}/scores/{{target}}.{{method}}.h5",
-            target=OUTPUTS,
-            method=METHODS,
-            allow_missing=True,
-        ),
+        scores=SCORES,
         truth=data_path(config, "truth.bed") if SIMULATED else [],
     output:
         table=report(
@@ -58,14 +53,8 @@ rule judge_explanations:
         " 2>&1 | tee -i {log:q}"
 
 
-FAITHFULNESS_FILES = [
-    f"{FAITHFULNESS}/{name}"
-    for name in (
-        "faithfulness.tsv",
-        "curves.tsv",
-        "faithfulness.svg",
-        "faithfulness.png",
-        "faithfulness.json",
-    )
+FAITHFULNESS_FILES = (
+    [*rules.judge_explanations.output]
     if config["faithfulness"]["max_regions"] > 0
-]
+    else []
+)

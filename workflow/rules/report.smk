@@ -1,16 +1,3 @@
-SCORES = expand(
-    f"{RUN}/scores/{{target}}.{{method}}.h5",
-    target=OUTPUTS,
-    method=METHODS,
-    allow_missing=True,
-)
-MUTATED = (
-    expand(
-        f"{RUN}/scores/{{target}}.mutagenesis.h5", target=OUTPUTS, allow_missing=True
-    )
-    if MUTAGENESIS
-    else []
-)
 TRUTH = [f"{RUN}/truth.json"] if SIMULATED else []
 
 # What a run is for. Snakemake makes a missing file anew only if it is asked for by name.

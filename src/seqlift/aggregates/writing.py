@@ -57,6 +57,7 @@ def aggregate_figure(result: Aggregate, palette: dict[str, str] = COLOURS) -> Fi
     figure.suptitle(
         f"{summary.target}, {summary.method}: {summary.used:,} of {summary.total:,} sites of {summary.sites}{strands}",
         fontsize=9,
+        parse_math=False,  # a `$` in a file's name is a dollar sign
     )
     if not summary.used:
         for ax in (heat, profile, logo):

@@ -2,10 +2,11 @@
 
 from bisect import bisect_left
 from dataclasses import dataclass
-from pathlib import Path
+
+import pandas as pd
 
 from seqlift.browse.shown import Shown
-from seqlift.intervals import read_lines
+from seqlift.intervals import read_peaks
 from seqlift.region_table import read_regions
 from seqlift.report.genes import read_genes
 
@@ -58,21 +59,16 @@ class Names:
 
 def read_names(shown: Shown) -> Names:
     """Names of the peak files and of the genes, and of the regions but those that are background."""
-    places = [place for name, path in shown.peaks for place in _peaks(path, f"{name} peak")]
+    places = [place for target, path in shown.peaks for place in _places(read_peaks(path), f"{target} peak")]
     if shown.genes is not None:
-        genes = read_genes(shown.genes)
-        rows = zip(*(genes[column].tolist() for column in ("name", "chrom", "start", "end")), strict=True)
-        places += [Place(*row, "gene") for row in rows]
+        places += _places(read_genes(shown.genes), "gene")
     if shown.regions.is_file():
         table = read_regions(shown.regions)
-        table = table[table["kind"] != "background"]
-        rows = zip(*(table[column].tolist() for column in ("name", "chrom", "start", "end")), strict=True)
-        places += [Place(*row, "region") for row in rows]
+        places += _places(table[table["kind"] != "background"], "region")
     return Names([place for place in places if place.chrom in shown.genome.sizes])
 
 
-def _peaks(path: Path, kind: str):
-    for _, line in read_lines(path):
-        fields = line.split("\t")
-        if len(fields) > 3 and fields[3] not in ("", ".") and fields[1].isdigit() and fields[2].isdigit():
-            yield Place(fields[3], fields[0], int(fields[1]), int(fields[2]), kind)
+def _places(table: pd.DataFrame, kind: str) -> list[Place]:
+    """The rows that have a name: columns name, chrom, start, end."""
+    rows = zip(*(table[column].tolist() for column in ("name", "chrom", "start", "end")), strict=True)
+    return [Place(*row, kind) for row in rows if row[0] not in ("", ".")]

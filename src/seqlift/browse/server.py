@@ -29,7 +29,7 @@ from seqlift.genome import Genome
 log = logging.getLogger(__name__)
 
 _CHUNK = 2**20  # bytes sent at a time
-_RANGE = re.compile(r"bytes=(\d*)-(\d*)")
+_RANGE = re.compile(r"bytes=(\d{0,18})-(\d{0,18})")
 _LETTERS = np.frombuffer(b"ACGTN", np.uint8)
 _HEADERS = {
     # Scripts of this server only: nothing in a name can run, nothing outside is asked

@@ -2,22 +2,19 @@
 
 import argparse
 
+from seqlift.cli import add_shared
+
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Declare the flags."""
-    parser.add_argument("--scores", required=True, metavar="H5", help="score file of `seqlift attribute`")
+    add_shared(parser, "--scores")
     parser.add_argument(
         "--sites", required=True, metavar="BED", help="motif hits, transcription start sites, or any others"
     )
     parser.add_argument(
         "--flank", type=int, default=50, metavar="BP", help="how far to look on either side (default: %(default)s)"
     )
-    parser.add_argument(
-        "--colours",
-        default="classic",
-        metavar="NAME",
-        help="classic, or colour-blind: colours that colour-blind people can tell apart (default: %(default)s)",
-    )
+    add_shared(parser, "--colours")
     parser.add_argument("--output-prefix", required=True, metavar="P", help="writes P.tsv, P.json, P.svg and P.png")
 
 

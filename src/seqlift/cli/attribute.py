@@ -2,6 +2,8 @@
 
 import argparse
 
+from seqlift.cli import add_shared
+
 OPTIONS = ("references", "tolerance")  # of the methods with references; the rest is handed on as settings of the method
 
 
@@ -20,8 +22,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         metavar="CKPT",
         help="model.ckpt of `seqlift train`; of several (folds) the mean is explained",
     )
-    parser.add_argument("--regions", required=True, metavar="TSV", help="regions.tsv.gz of `seqlift regions`")
-    parser.add_argument("--genome", required=True, metavar="FASTA", help="the genome the regions lie on")
+    add_shared(parser, "--regions", "--genome")
     parser.add_argument(
         "--target",
         required=True,
@@ -34,7 +35,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--method", required=True, help="deeplift, interior_gradients or mutagenesis")
     parser.add_argument("--max-regions", type=int, required=True, metavar="M", help="a random sample of so many")
     parser.add_argument("--seed", type=int, required=True, help="of references and samples")
-    parser.add_argument("--device", default="auto", choices=["auto", "cpu", "cuda"], help="auto: a GPU if there is one")
+    add_shared(parser, "--device")
     parser.add_argument("--output", required=True, metavar="H5", help="the score file to write")
 
     both = parser.add_argument_group("DeepLIFT and interior gradients")

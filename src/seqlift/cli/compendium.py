@@ -2,6 +2,8 @@
 
 import argparse
 
+from seqlift.cli import add_shared
+
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Declare the flags."""
@@ -12,12 +14,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         metavar="DIR",
         help="folders of `seqlift motifs`, with the hits of `seqlift hits`; their order does not matter",
     )
-    parser.add_argument(
-        "--database",
-        default="jaspar:vertebrates",
-        metavar="NAME|MEME",
-        help="known motifs: jaspar:vertebrates, jaspar:fungi, ... or a MEME file (default: %(default)s)",
-    )
+    add_shared(parser, "--database")
     parser.add_argument(
         "--threshold",
         type=float,
@@ -54,12 +51,7 @@ def run(arguments: argparse.Namespace) -> None:
         naming_threshold=arguments.naming_threshold,
         seed=arguments.seed,
     )
-    build_compendium(
-        arguments.motifs,
-        arguments.output_dir,
-        database=arguments.database,
-        settings=settings,
-    )
+    build_compendium(arguments.motifs, arguments.output_dir, database=arguments.database, settings=settings)
     written = read_compendium(arguments.output_dir)
     print(f"{written.summary['patterns']} patterns are {len(written.motifs)} motifs, {written.summary['named']} named")
     if written.summary["message"]:

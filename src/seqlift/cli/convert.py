@@ -1,6 +1,7 @@
 """`seqlift convert`: base scores of other programs as score files, and score files in their formats."""
 
 import argparse
+import contextlib
 
 FORMATS = ("seqlift", "modisco", "chrombpnet", "bpreveal", "bpnet-lite", "bedgraph")
 
@@ -29,14 +30,10 @@ def run(arguments: argparse.Namespace) -> None:
     from seqlift.interchange import Source, convert
 
     source = Source(arguments.origin, arguments.scores, arguments.sequences, arguments.regions, arguments.kept)
-    done = convert(
-        source,
-        arguments.to,
-        arguments.output,
-        target=arguments.target,
-        method=arguments.method,
-        genome=None if arguments.genome is None else Genome(arguments.genome),
-    )
+    with contextlib.nullcontext() if arguments.genome is None else Genome(arguments.genome) as genome:
+        done = convert(
+            source, arguments.to, arguments.output, target=arguments.target, method=arguments.method, genome=genome
+        )
     print(f"{done.rows:,} regions: {', '.join(map(str, done.files))}")
     if arguments.to == "seqlift" and not done.hypothetical_known:
         print(

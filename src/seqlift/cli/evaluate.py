@@ -3,6 +3,7 @@
 import argparse
 import json
 
+from seqlift.cli import add_shared
 from seqlift.errors import SeqliftError
 
 
@@ -11,16 +12,16 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--model", required=True, nargs="+", metavar="CKPT", help="model.ckpt of `seqlift train`, or one of each fold"
     )
-    parser.add_argument("--regions", required=True, metavar="TSV", help="regions.tsv.gz of `seqlift regions`")
+    add_shared(parser, "--regions")
     parser.add_argument("--summary", required=True, metavar="JSON", help="regions.json of `seqlift regions`")
-    parser.add_argument("--genome", required=True, metavar="FASTA", help="the genome the regions lie on")
+    add_shared(parser, "--genome")
     parser.add_argument(
         "--database",
         metavar="MOTIFS",
         help="known motifs, the best of which is a baseline: jaspar:<group> or a MEME file; without it there is none",
     )
     parser.add_argument("--seed", type=int, default=1, help="of bootstraps and samples (default: %(default)s)")
-    parser.add_argument("--device", default="auto", choices=["auto", "cpu", "cuda"], help="auto: a GPU if there is one")
+    add_shared(parser, "--device")
     parser.add_argument("--output-dir", required=True, metavar="DIR", help="for metrics.json and predictions.tsv.gz")
 
 

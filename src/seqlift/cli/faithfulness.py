@@ -2,6 +2,8 @@
 
 import argparse
 
+from seqlift.cli import add_shared
+
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Flags of `seqlift faithfulness`."""
@@ -12,8 +14,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         metavar="CKPT",
         help="the model.ckpt that was explained; of folds all of them",
     )
-    parser.add_argument("--regions", required=True, metavar="TSV", help="regions.tsv.gz of `seqlift regions`")
-    parser.add_argument("--genome", required=True, metavar="FASTA", help="the genome the regions lie on")
+    add_shared(parser, "--regions", "--genome")
     parser.add_argument("--scores", required=True, nargs="+", metavar="H5", help="score files of `seqlift attribute`")
     parser.add_argument("--truth", metavar="BED", help="true sites, of simulated data; column 4 names target or motif")
     parser.add_argument("--max-regions", type=int, default=50, metavar="M", help="at most so many of each output")
@@ -24,7 +25,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         help="mutate these regions too, as a yardstick: 3 predictions a base",
     )
     parser.add_argument("--seed", type=int, default=1, help="of sample, references, random orders and bootstrap")
-    parser.add_argument("--device", default="auto", choices=["auto", "cpu", "cuda"], help="auto: a GPU if there is one")
+    add_shared(parser, "--device")
     parser.add_argument(
         "--output-dir", required=True, metavar="DIR", help="for faithfulness.tsv, curves.tsv and the figure"
     )

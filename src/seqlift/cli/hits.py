@@ -2,10 +2,12 @@
 
 import argparse
 
+from seqlift.cli import add_shared
+
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Flags of the stage."""
-    parser.add_argument("--scores", required=True, metavar="H5", help="score file of `seqlift attribute`")
+    add_shared(parser, "--scores")
     parser.add_argument("--motifs", required=True, metavar="DIR", help="what `seqlift motifs` made of it")
     parser.add_argument(
         "--min-similarity",

@@ -2,24 +2,15 @@
 
 import argparse
 
+from seqlift.cli import add_shared
+
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Declare the flags."""
     source = parser.add_mutually_exclusive_group(required=True)
     source.add_argument("--motifs", metavar="DIR", help="folder of `seqlift motifs`")
     source.add_argument("--compendium", metavar="DIR", help="or folder of `seqlift compendium`")
-    parser.add_argument(
-        "--database",
-        default="jaspar:vertebrates",
-        metavar="NAME|MEME",
-        help="known motifs by which the patterns were named: jaspar:<group> or a MEME file (default: %(default)s)",
-    )
-    parser.add_argument(
-        "--colours",
-        default="classic",
-        metavar="NAME",
-        help="classic, or colour-blind: colours that colour-blind people can tell apart (default: %(default)s)",
-    )
+    add_shared(parser, "--database", "--colours")
     parser.add_argument("--output-dir", required=True, metavar="DIR", help="folder for the logos, usually DIR/logos")
 
 

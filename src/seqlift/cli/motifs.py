@@ -2,22 +2,19 @@
 
 import argparse
 
+from seqlift.cli import add_shared
+
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Declare the flags."""
-    parser.add_argument("--scores", required=True, metavar="H5", help="score file of `seqlift attribute`")
-    parser.add_argument(
-        "--database",
-        default="jaspar:vertebrates",
-        metavar="NAME|MEME",
-        help="known motifs: jaspar:vertebrates, jaspar:fungi, ... or a MEME file (default: %(default)s)",
-    )
+    add_shared(parser, "--scores", "--database")
     parser.add_argument(
         "--max-seqlets",
         type=int,
         default=2000,
         metavar="N",
-        help="most seqlets of each sign that are clustered, the strongest; more find rarer motifs, slower "
+        help="most seqlets of each sign that are clustered, half of them the strongest, half spread over the "
+        "rest of the ranking; more find rarer motifs, slower "
         "(default: %(default)s)",
     )
     parser.add_argument(
@@ -52,9 +49,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(arguments: argparse.Namespace) -> None:
     """Find the patterns and print them."""
-    import pandas as pd
-
     from seqlift.motifs.discovery import discover
+    from seqlift.motifs.folder import read_motifs
     from seqlift.motifs.settings import parse_settings
 
     summary = discover(
@@ -67,9 +63,14 @@ def run(arguments: argparse.Namespace) -> None:
         seed=arguments.seed,
         tfmodisco=parse_settings(arguments.tfmodisco),
     )
-    print(f"{summary.target} {summary.method}: {summary.patterns} patterns in {summary.regions} regions")
+    found = [summary.seqlets["found_positive"], summary.seqlets["found_negative"]]
+    chosen = sum(min(several, arguments.max_seqlets) for several in found)
+    print(
+        f"{summary.target} {summary.method}: {summary.patterns} patterns in {summary.regions} regions, from {chosen:,} "
+        f"of {sum(found):,} seqlets"
+    )
     if summary.message:
         print(summary.message)
         return
-    table = pd.read_csv(f"{arguments.output_dir}/patterns.tsv", sep="\t", keep_default_na=False)
+    table = read_motifs(arguments.output_dir).table
     print(table[["pattern", "seqlets", "name", "match_id", "p", "q", "consensus"]].to_string(index=False))

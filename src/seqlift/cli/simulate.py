@@ -2,8 +2,6 @@
 
 import argparse
 
-HELP = "make a genome, peaks and the truth of the GATA1/TAL1 experiment of the DeepLIFT paper"
-
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Flags of the stage."""

@@ -2,6 +2,8 @@
 
 import argparse
 
+from seqlift.cli import add_shared
+
 VALUES = ["contribution", "standard-error"]
 
 
@@ -27,12 +29,12 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
     predicted = task("predicted", "lay the signal that a profile model expects in its peaks on the genome", _predict)
     predicted.add_argument("--model", required=True, nargs="+", metavar="CKPT", help="model.ckpt, or one of each fold")
-    predicted.add_argument("--regions", required=True, metavar="TSV", help="regions.tsv.gz of `seqlift regions`")
+    add_shared(predicted, "--regions")
     predicted.add_argument("--summary", required=True, metavar="JSON", help="regions.json of `seqlift regions`")
-    predicted.add_argument("--genome", required=True, metavar="FASTA", help="the genome the regions lie on")
+    add_shared(predicted, "--genome")
     predicted.add_argument("--target", required=True, metavar="NAME", help="target of the model")
     _add_overlap(predicted)
-    predicted.add_argument("--device", default="auto", choices=["auto", "cpu", "cuda"], help="auto: a GPU if any")
+    add_shared(predicted, "--device")
     predicted.add_argument("--output", required=True, metavar="BW", help="bigWig to write; of two strands, the plus")
     predicted.add_argument("--output-minus", metavar="BW", help="that of the minus strand, if the model has both")
 
@@ -46,7 +48,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def _add_scores(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument("--scores", required=True, metavar="H5", help="score file of `seqlift attribute`")
+    add_shared(parser, "--scores")
     parser.add_argument("--minus", metavar="H5", help="score file of another method, whose contributions to take away")
 
 

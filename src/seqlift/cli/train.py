@@ -4,9 +4,9 @@ import argparse
 import json
 import logging
 
+from seqlift.cli import add_shared
 from seqlift.errors import SeqliftError
 
-HELP = "train a model on regions: model.ckpt, history.tsv"
 # fmt: off
 _PASSED_ON = [
     "epochs", "batch_size", "learning_rate", "weight_decay", "patience", "jitter", "reverse_complement", "seed", "fold",
@@ -19,9 +19,9 @@ _PASSED_ON = [
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Flags of `seqlift train`."""
     add, yes_no = parser.add_argument, argparse.BooleanOptionalAction
-    add("--regions", required=True, metavar="TSV", help="regions.tsv.gz of `seqlift regions`")
+    add_shared(parser, "--regions")
     add("--summary", metavar="JSON", help="regions.json of `seqlift regions`; needed by heads that predict a signal")
-    add("--genome", required=True, metavar="FASTA", help="the genome the regions lie on")
+    add_shared(parser, "--genome")
     add("--architecture", required=True, metavar="JSON",
         help='type, head and hyperparameters, for example \'{"type": "basset", "dropout": 0.3}\'')  # fmt: skip
     add("--epochs", type=int, required=True, help="at most so many passes over the training regions")
@@ -43,7 +43,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         help="weight of counts against the profile's shape (head profile); 1: as likely as the reads are")  # fmt: skip
     add("--restarts", type=int, default=2, metavar="N",
         help="start again with the next seed, up to so many times, if nothing has been learned")  # fmt: skip
-    add("--device", default="auto", choices=["auto", "cpu", "cuda"], help="auto: a GPU if there is one")
+    add_shared(parser, "--device")
     add("--devices", type=int, default=1, metavar="N", help="GPUs, or processes on the CPU, that share each step")
     add("--tensorboard", action=yes_no, default=False, help="whether to write TensorBoard events to DIR/tensorboard")
     add("--output-dir", required=True, metavar="DIR", help="for model.ckpt, history.tsv")

@@ -2,8 +2,6 @@
 
 import argparse
 
-HELP = "hold a run on simulated data against the planted truth: truth.json"
-
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Flags of the stage."""

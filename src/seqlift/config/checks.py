@@ -15,8 +15,10 @@ from seqlift.targets import Target, check_target
 
 SIMULATED_GENOME = "genome.fa"
 SIMULATED_PEAKS = ("both.bed", "GATA1.bed", "TAL1.bed")
-SIMULATED_SITES = (*SIMULATED_PEAKS, "truth.bed")
 """Files that `seqlift simulate` makes, relative to the config's `data_dir`."""
+
+SIMULATED_SITES = (*SIMULATED_PEAKS, "truth.bed")
+"""Those of them that `aggregate.sites` can name."""
 
 SIGNAL_KEYS = ("signal", "signal_minus", "control", "control_minus")
 """Keys of a target that name bigWigs."""
@@ -385,6 +387,9 @@ def _check_files(config: dict, targets: Targets, directory: Path) -> Problems:
     if len(checksums) > 1:
         yield "genome.download", f"has {' and '.join(checksums)}; keep one checksum"
     yield from _check_sites(_dict(_dict(config.get("aggregate")).get("sites")), folder, data_dir, simulated)
+    genes = _dict(config.get("report")).get("genes")
+    if isinstance(genes, str):
+        yield from _check_file("report.genes", genes, folder / genes, f"data_dir is {data_dir!r}; ")
     database = _dict(config.get("motifs")).get("database")
     if isinstance(database, str) and database.endswith(".meme") and not database.startswith("jaspar:"):
         yield from _check_file("motifs.database", database, directory / database, "")

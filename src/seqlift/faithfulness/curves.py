@@ -271,11 +271,11 @@ def normalised(f: np.ndarray, curves: Curves) -> tuple[np.ndarray, np.ndarray]:
 def half_way(mean: np.ndarray) -> float:
     """The smallest share at which a normalised curve (S,) has gone half of its way, linearly between the shares.
 
-    NaN where there is no curve.
+    What goes the other way has not gone. NaN where there is no curve.
     """
     if not np.isfinite(mean).all():
         return np.nan
-    gone = np.abs(mean - mean[0])
+    gone = (mean - mean[0]) / (mean[-1] - mean[0])
     after = int(np.argmax(gone >= 0.5))
     part = (0.5 - gone[after - 1]) / (gone[after] - gone[after - 1])
     return float(SHARES[after - 1] + part * (SHARES[after] - SHARES[after - 1]))

@@ -130,9 +130,9 @@ def choose_sample(
     if max_regions < 1:
         raise SeqliftError(f"--max-regions (={max_regions}) must be at least 1")
     common = None
-    for path in paths:
+    for i, path in enumerate(paths):
         with open_scores(path) as scores:
-            here = scores.coords[_KEY].assign(**{f"row{paths.index(path)}": np.arange(len(scores.coords))})
+            here = scores.coords[_KEY].assign(**{f"row{i}": np.arange(len(scores.coords))})
             output = str(scores.attributes["target"])
         here = here.drop_duplicates(_KEY)
         common = here if common is None else common.merge(here, on=_KEY)

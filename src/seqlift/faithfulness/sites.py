@@ -12,7 +12,7 @@ import pandas as pd
 from seqlift.errors import SeqliftError
 from seqlift.faithfulness.curves import Estimate
 from seqlift.intervals import read_peaks
-from seqlift.metrics import LEVEL, RESAMPLES, auroc_auprc
+from seqlift.metrics import LEVEL, RESAMPLES, auroc_auprc, resampled
 
 
 def inside_sites(path: str | os.PathLike, target: str, coords: pd.DataFrame) -> np.ndarray:
@@ -65,11 +65,7 @@ def recovery(contributions: np.ndarray, inside: np.ndarray, seed: int) -> tuple[
         Of the bootstrap.
     """
     size, n = np.abs(contributions), len(contributions)
-    random = np.random.default_rng(seed)
-    drawn = np.empty((RESAMPLES, 2))
-    for i in range(RESAMPLES):
-        rows = random.integers(n, size=n)
-        drawn[i] = auroc_auprc(size[rows].ravel(), inside[rows].ravel())
+    drawn = [auroc_auprc(size[rows].ravel(), inside[rows].ravel()) for rows in resampled(n, RESAMPLES, seed)]
     values = auroc_auprc(size.ravel(), inside.ravel())
     if not np.isfinite(drawn).all():  # some draws hold no site at all
         return tuple(Estimate(value, np.nan, np.nan) for value in values)

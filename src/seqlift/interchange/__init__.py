@@ -21,9 +21,8 @@ place in other formats and are not carried.
 
 import contextlib
 import os
-import re
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
@@ -44,11 +43,10 @@ from seqlift.interchange.npz import check_pair, read_mask, read_pair, write_pair
 from seqlift.interchange.rows import BLOCK, Blocks, Rows, checked
 from seqlift.interchange.windows import read_windows, write_windows
 from seqlift.intervals import read_peaks
-from seqlift.scores import create_scores, open_scores
+from seqlift.scores import check_name, create_scores, open_scores
 
 FORMATS = ("seqlift", "modisco", "chrombpnet", "bpreveal", "bpnet-lite", "bedgraph")
 _ARRAYS = {"modisco": ("window", "shap"), "bpnet-lite": ("middle", "attr")}  # what a BED line means; name of the scores
-_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._+-]*")
 
 
 @dataclass(frozen=True)
@@ -123,12 +121,12 @@ def convert(
     """
     _check_request(source, to, target, method, genome)
     output = Path(output)
-    if to == "bedgraph":
-        with open_scores(source.scores) as scores:
-            rows = len(scores.coords)
-        write_bedgraph(Path(source.scores), output, genome)
-        return Conversion([output], rows, False)
     with _opened(source, genome) as found:
+        if to == "bedgraph":  # holds nothing but contributions, so it needs no others
+            for _ in checked(replace(found, hypothetical_known=False), genome).blocks():
+                pass
+            write_bedgraph(Path(source.scores), output, genome)
+            return Conversion([output], len(found.coords), False)
         rows = checked(found, genome)
         if not rows.hypothetical_known and to != "seqlift":
             raise SeqliftError(
@@ -166,11 +164,8 @@ def _check_request(source: Source, to: str, target: str | None, method: str | No
     for name, value in {"target": target, "method": method}.items():
         if to != "seqlift" and value is not None:
             raise SeqliftError(f"--{name} means nothing with --to {to}; leave it out")
-        if to == "seqlift" and not _NAME.fullmatch(value or ""):
-            raise SeqliftError(
-                f"--{name} (={value!r}) must be made of letters, digits and . _ + -, starting with a letter or digit; "
-                "files and folders are named by it"
-            )
+        if to == "seqlift":
+            check_name(f"--{name}", value)
 
 
 _KEPT_APART = {"sequences": "the one-hot sequences", "regions": "the coordinates of its rows"}

@@ -31,11 +31,11 @@ _LINES = 2**16  # bedGraph lines in memory at a time
 _STRETCH = 2**20  # bp of a track read at a time
 
 
-def write_bedgraph(scores: Path, output: Path, genome: Genome) -> int:
-    """Write a score file's contributions as bedGraph, by way of its track; returns the bases that have a value."""
+def write_bedgraph(scores: Path, output: Path, genome: Genome) -> None:
+    """Write a score file's contributions as bedGraph, by way of its track."""
     with tempfile.TemporaryDirectory() as folder:
         track_path = Path(folder) / "track.bw"
-        summary = write_track(scores, track_path, chromosome_sizes=dict(genome.sizes))
+        write_track(scores, track_path, chromosome_sizes=dict(genome.sizes))
         with (
             pyBigWig.open(os.fspath(track_path)) as track,
             replacing(output) as temporary,
@@ -44,7 +44,6 @@ def write_bedgraph(scores: Path, output: Path, genome: Genome) -> int:
             for chrom, size in track.chroms().items():
                 for start in range(0, size, _STRETCH):
                     _write_stretch(file.write, track, chrom, start, min(start + _STRETCH, size))
-    return summary.bases
 
 
 def _write_stretch(write: Callable[[str], int], track, chrom: str, start: int, end: int) -> None:
@@ -133,7 +132,7 @@ def _lines(path: Path, genome: Genome) -> Iterator[tuple[str, int, int, float]]:
     """The lines of a bedGraph, each checked, and sorted as bigWig needs them."""
     chrom, reach, done = None, 0, set()
     for number, line in read_lines(path):
-        if not line.strip() or line.startswith(("#", "track", "browser")):
+        if not line.strip() or line.startswith("#") or line.split(maxsplit=1)[0] in ("track", "browser"):
             continue
         where = f"{path}:{number}"
         name, start, end, value = _parse(split_fields(line), where)

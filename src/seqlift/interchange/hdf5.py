@@ -22,7 +22,7 @@ from seqlift.errors import SeqliftError
 from seqlift.genome import Genome
 from seqlift.interchange.rows import BLOCK, Blocks, Rows
 from seqlift.interchange.windows import unique_names
-from seqlift.scores import create_hdf5
+from seqlift.scores import create_hdf5, open_hdf5, place_names
 
 _PACKED = {"compression": "gzip", "compression_opts": 4, "shuffle": True}  # no plugin is needed to read it
 _TOLERANCE = 2e-3  # of half precision: projected scores are the product of numbers that were rounded too
@@ -38,13 +38,8 @@ def opened(path: Path, names: tuple[str, ...], kind: str) -> Iterator[h5py.File]
     """
     with contextlib.suppress(ImportError):
         import hdf5plugin  # noqa: F401  # chrombpnet packs with Blosc, which h5py cannot read by itself
-    if not path.is_file():
-        raise SeqliftError(f"{path}: no such file; check the name")
-    try:
-        file = h5py.File(path, "r")
-    except OSError as error:
-        raise SeqliftError(f"{path}: not an HDF5 file ({error}); give the file that {kind} wrote") from None
-    with file:
+    remedy = f"give the file that {kind} wrote"
+    with open_hdf5(path, missing="no such file; check the name", remedy=remedy) as file:
         missing = [name for name in names if not isinstance(file.get(name), h5py.Dataset)]
         if missing:
             found = ", ".join(list(file)[:6]) or "nothing"
@@ -142,14 +137,14 @@ def bpreveal_windows(path: Path, length: int) -> pd.DataFrame | None:
                 f"{path}: row {wrong[0]} is said to lie at {one['chrom']}:{one['start']}-{one['end']}, but its "
                 f"sequence has {length} bp; the coordinates are not those of the sequences"
             )
-        places = table["chrom"] + ":" + table["start"].astype(str) + "-" + table["end"].astype(str)
-        names = pd.Series(file["descriptions"].asstr()[:], dtype=object) if "descriptions" in file else places
+        described = "descriptions" in file
+        names = pd.Series(file["descriptions"].asstr()[:], dtype=object) if described else place_names(table)
         return table.assign(name=unique_names(names), strand=".")
 
 
-def write_chrombpnet(rows: Rows, path: Path) -> int:
-    """Write rows as chrombpnet lays them out; returns their number."""
-    n, shape = len(rows.coords), (len(rows.coords), 4, rows.length)
+def write_chrombpnet(rows: Rows, path: Path) -> None:
+    """Write rows as chrombpnet lays them out."""
+    shape = (len(rows.coords), 4, rows.length)
     with create_hdf5(path) as (file, check):
         chunks = _chunks(shape)
         sequences = file.create_dataset("raw/seq", shape, np.int8, chunks=chunks, **_PACKED)
@@ -159,18 +154,17 @@ def write_chrombpnet(rows: Rows, path: Path) -> int:
             block = slice(first, first + len(codes))
             sequences[block], hypothetical[block], projected[block] = codes, values, codes * values
             check()
-    return n
 
 
-def write_bpreveal(rows: Rows, path: Path, genome: Genome) -> int:
-    """Write rows as BPReveal's interpretFlat does; returns their number.
+def write_bpreveal(rows: Rows, path: Path, genome: Genome) -> None:
+    """Write rows as BPReveal's interpretFlat does.
 
     Raises
     ------
     SeqliftError
         If a window lies on no chromosome of the genome.
     """
-    n, shape = len(rows.coords), (len(rows.coords), rows.length, 4)
+    shape = (len(rows.coords), rows.length, 4)
     numbers = {chrom: number for number, chrom in enumerate(genome.sizes)}
     unknown = rows.coords["chrom"][~rows.coords["chrom"].isin(numbers.keys())]
     if len(unknown):
@@ -190,7 +184,6 @@ def write_bpreveal(rows: Rows, path: Path, genome: Genome) -> int:
         for column in ("start", "end"):
             file.create_dataset(f"coords_{column}", data=rows.coords[column].to_numpy(np.uint32))
         file.create_dataset("descriptions", data=rows.coords["name"].astype(str).to_numpy(object), dtype=text)
-    return n
 
 
 def _numbered(rows: Rows) -> Iterator[tuple[int, np.ndarray, np.ndarray]]:

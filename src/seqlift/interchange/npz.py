@@ -61,14 +61,8 @@ def check_pair(sequences: Path, scores: Path) -> tuple[int, int, int]:
     return shape
 
 
-def write_pair(rows: Rows, sequences: Path, scores: Path) -> int:
-    """Write the rows as two archives; each appears when it is whole.
-
-    Returns
-    -------
-    int
-        Rows written.
-    """
+def write_pair(rows: Rows, sequences: Path, scores: Path) -> None:
+    """Write the rows as two archives; each appears when it is whole."""
     shape = (len(rows.coords), 4, rows.length)
     with (
         replacing(sequences) as one,
@@ -79,7 +73,6 @@ def write_pair(rows: Rows, sequences: Path, scores: Path) -> int:
         for block, hypothetical in rows.blocks():
             codes.write(np.ascontiguousarray(block, np.int8).data)
             values.write(np.ascontiguousarray(hypothetical, np.float32).data)
-    return shape[0]
 
 
 @contextlib.contextmanager
@@ -102,8 +95,8 @@ def _opened(path: Path) -> Iterator[tuple[tuple[int, int, int], np.dtype, Binary
     with contextlib.ExitStack() as stack:
         try:
             stream = _stream(path, stack)
-            version = np.lib.format.read_magic(stream)
-            read_header = np.lib.format.read_array_header_1_0 if version == (1, 0) else _later_header
+            first = np.lib.format.read_magic(stream) == (1, 0)
+            read_header = np.lib.format.read_array_header_1_0 if first else np.lib.format.read_array_header_2_0
             shape, fortran, dtype = read_header(stream)
         except (ValueError, zipfile.BadZipFile, zlib.error, EOFError) as error:
             raise SeqliftError(f"{path}: not a NumPy array or archive ({error}); save it with numpy.savez") from None
@@ -115,10 +108,6 @@ def _opened(path: Path) -> Iterator[tuple[tuple[int, int, int], np.dtype, Binary
         if fortran:
             raise SeqliftError(f"{path}: its array is in Fortran order; save numpy.ascontiguousarray(array)")
         yield tuple(map(int, shape)), dtype, stream
-
-
-def _later_header(stream: BinaryIO):
-    return np.lib.format.read_array_header_2_0(stream)
 
 
 def _stream(path: Path, stack: contextlib.ExitStack) -> BinaryIO:

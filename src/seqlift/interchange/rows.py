@@ -12,9 +12,8 @@ import numpy as np
 import pandas as pd
 
 from seqlift.errors import SeqliftError
-from seqlift.genome import Genome, one_hot_batch
+from seqlift.genome import BASES, Genome, one_hot_batch
 
-BASES = "ACGT"
 BLOCK = 1024  # rows in memory at a time: 16 MB of scores at 1 kb
 
 Blocks = Iterator[tuple[np.ndarray, np.ndarray]]

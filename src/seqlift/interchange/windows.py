@@ -18,8 +18,7 @@ import pandas as pd
 from seqlift.errors import SeqliftError
 from seqlift.files import replacing
 from seqlift.intervals import read_peaks
-
-RULES = ("window", "summit", "middle")
+from seqlift.scores import place_names
 
 
 def read_windows(
@@ -86,8 +85,7 @@ def read_windows(
         )
     table = pd.DataFrame({"chrom": peaks["chrom"], "start": start.astype(np.int64)})
     table["end"] = table["start"] + length
-    places = table["chrom"] + ":" + table["start"].astype(str) + "-" + table["end"].astype(str)
-    table["name"] = unique_names(peaks["name"].where(peaks["name"] != "", places))
+    table["name"] = unique_names(peaks["name"].where(peaks["name"] != "", place_names(table)))
     table["strand"] = peaks["strand"]
     return table
 
@@ -95,7 +93,8 @@ def read_windows(
 def unique_names(names: pd.Series) -> pd.Series:
     """Names, the second and later of the same numbered."""
     again = names.groupby(names).cumcount() + 1
-    return names.where(again == 1, names + "." + again.astype(str))
+    numbered = names.where(again == 1, names + "." + again.astype(str))
+    return numbered if numbered.is_unique else unique_names(numbered)  # there may have been such a name already
 
 
 def write_windows(coords: pd.DataFrame, path: Path) -> None:

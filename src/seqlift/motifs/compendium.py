@@ -16,10 +16,9 @@ compendium.json           settings, counts, and each motif's consensus matrices;
 ========================  ==========================================================================================
 """
 
-import itertools
 import json
 import os
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
@@ -29,7 +28,7 @@ import pandas as pd
 from seqlift.errors import SeqliftError
 from seqlift.files import replacing
 from seqlift.motifs.compendium_merging import Found, Motif, merge
-from seqlift.motifs.compendium_sites import Placement, motif_sites, read_hits
+from seqlift.motifs.compendium_sites import Placement, motif_sites, read_called
 from seqlift.motifs.compendium_tables import (
     MEMBER_COLUMNS,
     MOTIF_COLUMNS,
@@ -40,8 +39,8 @@ from seqlift.motifs.compendium_tables import (
     usage_table,
 )
 from seqlift.motifs.database import Database, load_database
-from seqlift.motifs.folder import MotifFolder, read_motifs
-from seqlift.motifs.output import write_meme_entries
+from seqlift.motifs.folder import MotifFolder, Source, counted, read_different
+from seqlift.motifs.output import write_meme
 
 FORMAT = "seqlift compendium 1"
 
@@ -101,61 +100,22 @@ def build_compendium(
     SeqliftError
         If a folder is missing, unfinished or without hits, or two are of the same output, method and fold.
     """
-    known = database if isinstance(database, Database) else load_database(database)
-    read = sorted((read_motifs(folder) for folder in folders), key=_place)
-    _check_different(read)
-    patterns = [Found(*_source(one), pattern) for one in read for pattern in one.patterns]
-    motifs = merge(
-        patterns,
-        known,
-        threshold=settings.threshold,
-        similarity=settings.similarity,
-        naming_threshold=settings.naming_threshold,
-        seed=settings.seed,
-    )
+    known, read = load_database(database), read_different(folders)
+    patterns = [Found(*one.source, pattern) for one in read for pattern in one.patterns]
+    motifs = merge(patterns, known, **asdict(settings))
     numbers: dict[str, int] = {}
     usage = [_use(one, motifs, numbers) for one in read]
     _write(Path(output_dir), read, motifs, usage, settings, known)
     return motifs
 
 
-def _counted(usage: list[Usage]) -> list[Usage]:
-    """Whose hits count: of an output and method those of the mean of all folds; where there is none, the folds'.
-
-    Folds explain the same regions as their mean, and a site is not used twice because two say so.
-    """
-    whole = {(one.output, one.method) for one in usage if one.fold is None}
-    return [one for one in usage if one.fold is None or (one.output, one.method) not in whole]
-
-
-def _source(one: MotifFolder) -> tuple[str, str, int | None]:
-    """Output, method and fold of a folder."""
-    return one.summary["target"], one.summary["method"], one.summary.get("fold")
-
-
-def _place(one: MotifFolder) -> tuple[str, str, int]:
-    output, method, fold = _source(one)
-    return output, method, -1 if fold is None else fold
-
-
-def _check_different(folders: Sequence[MotifFolder]) -> None:
-    for first, second in itertools.pairwise(folders):
-        if _place(first) == _place(second):
-            output, method, fold = _source(first)
-            raise SeqliftError(
-                f"{first.folder} and {second.folder} both hold the motifs of {output!r} by {method}"
-                f"{'' if fold is None else f', fold {fold}'}; name one of them, so that nothing counts twice"
-            )
-
-
 def _use(folder: MotifFolder, motifs: list[Motif], numbers: dict[str, int]) -> Usage:
     """Read the hits of one folder and lay them on the motifs; `numbers` of regions grow with new names."""
-    source = _source(folder)
-    hits, regions = read_hits(folder.folder)
+    hits, regions = read_called(folder.folder)
     placements = {}
     for number, motif in enumerate(motifs):
         for member in motif.members:
-            if (member.found.output, member.found.method, member.found.fold) == source:
+            if member.found.source == folder.source:
                 place = Placement(number, member.reverse, member.offset, motif.width)
                 placements[member.found.pattern.name] = place
     sites = motif_sites(hits, placements, folder.folder / "hits.bed.gz")
@@ -169,7 +129,7 @@ def _use(folder: MotifFolder, motifs: list[Motif], numbers: dict[str, int]) -> U
         }
     )
     members = hits.groupby("pattern", observed=True).agg(hits=("region", "size"), regions=("region", "nunique"))
-    return Usage(*source, compact, members, regions)
+    return Usage(folder.source, compact, members, regions)
 
 
 def _write(
@@ -181,34 +141,30 @@ def _write(
     database: Database,
 ) -> None:
     """All files; compendium.json last, so that a folder with it is whole."""
-    counted = _counted(usage)
+    sources = counted(one.source for one in usage)
+    counting = [one for one in usage if one.source in sources]
     tables = {
-        "compendium.tsv": motif_table(motifs, counted),
+        "compendium.tsv": motif_table(motifs, counting),
         "members.tsv": member_table(motifs, usage),
-        "usage.tsv": usage_table(motifs, counted),
-        "positions.tsv": position_table(motifs, counted),
+        "usage.tsv": usage_table(motifs, counting),
+        "positions.tsv": position_table(motifs, counting),
     }
     folder.mkdir(parents=True, exist_ok=True)
-    (folder / "compendium.json").unlink(missing_ok=True)
+    for name in ("compendium.json", "grammar.tsv", "logos/logos.json"):
+        (folder / name).unlink(missing_ok=True)  # of older motifs, also what later stages made of them
     for name, table in tables.items():
         with replacing(folder / name) as temporary:
             table.to_csv(temporary, sep="\t", index=False, lineterminator="\n")
     for sign, name in (("positive", "compendium.meme"), ("negative", "compendium_negative.meme")):
-        entries = [
-            (one.name, one.match.match_name if one.match.named else "", one.frequencies, one.seqlets)
-            for one in motifs
-            if one.sign == sign
-        ]
-        write_meme_entries(entries, _background(read), folder / name)
+        entries = [(one.name, one.match, one.frequencies, one.seqlets) for one in motifs if one.sign == sign]
+        write_meme(entries, _background(read), folder / name)
     summary = {
         "format": FORMAT,
         "settings": asdict(settings),
         "database": {"name": database.name, "release": database.release, "motifs": len(database.ids)},
         "folders": [
             {
-                "output": used.output,
-                "method": used.method,
-                "fold": used.fold,
+                **used.source._asdict(),
                 "patterns": len(one.patterns),
                 "sites": len(used.sites),
                 "regions_searched": used.regions_searched,
@@ -256,14 +212,14 @@ class Compendium:
     motifs: pd.DataFrame
     members: pd.DataFrame
 
-    def placements(self, output: str, method: str, fold: int | None) -> dict[str, Placement]:
+    def placements(self, source: Source) -> dict[str, Placement]:
         """How the patterns of one folder lie on the motifs."""
         width = dict(zip(self.motifs["motif"], self.motifs["width"], strict=True))
         number = {motif: i for i, motif in enumerate(self.motifs["motif"])}
         own = self.members[
-            (self.members["output"] == output)
-            & (self.members["method"] == method)
-            & (self.members["fold"] == ("" if fold is None else str(fold)))
+            (self.members["output"] == source.output)
+            & (self.members["method"] == source.method)
+            & (self.members["fold"] == ("" if source.fold is None else str(source.fold)))
         ]
         return {
             row.pattern: Placement(number[row.motif], row.strand == "-", row.offset, width[row.motif])

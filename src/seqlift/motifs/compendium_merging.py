@@ -19,7 +19,6 @@ The consensus of a motif is the mean of its members' matrices over all seqlets, 
 one of most seqlets. What less than half of the seqlets cover is left out.
 """
 
-import warnings
 from collections.abc import Sequence
 from dataclasses import dataclass
 
@@ -27,12 +26,12 @@ import numpy as np
 from scipy.cluster.hierarchy import fcluster, linkage
 from scipy.spatial.distance import squareform
 
+from seqlift.motifs.alignment import align
 from seqlift.motifs.database import Database
-from seqlift.motifs.folder import StoredPattern
+from seqlift.motifs.folder import Source, StoredPattern
 from seqlift.motifs.logos import informative_range
-from seqlift.motifs.naming import Match, name_patterns
+from seqlift.motifs.naming import Match, name_patterns, tomtom
 
-FLANK = 2  # bp kept on either side of the informative part of a consensus, as of a pattern
 _LEAST_COVERED = 0.5  # share of the seqlets that stand on a column of the consensus
 _UNLIKE = 3.0  # a distance beyond every cosine's, which is at most 2
 _KINDS = ("frequencies", "contributions", "hypothetical")
@@ -55,10 +54,15 @@ class Found:
     pattern: StoredPattern
 
     @property
+    def source(self) -> Source:
+        """What the pattern is of."""
+        return Source(self.output, self.method, self.fold)
+
+    @property
     def key(self) -> tuple:
         """The place in the order that all results follow."""
         sign, _, number = self.pattern.name.partition("_")
-        return (self.output, self.method, -1 if self.fold is None else self.fold, sign != "pos", int(number))
+        return (*self.source.order, sign != "pos", int(number))
 
     @property
     def sign(self) -> str:
@@ -70,21 +74,15 @@ class Found:
         """How many there are."""
         return len(self.pattern.rows)
 
-    def turned(self, kind: str) -> np.ndarray:
-        """PFM, CWM or hCWM (`frequencies`, `contributions`, `hypothetical`), untrimmed, as its logo reads, (4, W)."""
+    def whole(self, kind: str, reverse: bool) -> np.ndarray:
+        """PFM, CWM or hCWM (`frequencies`, ...), untrimmed, as its logo reads or its reverse complement, (4, W)."""
         matrix = getattr(self.pattern, kind)
-        return matrix[::-1, ::-1] if self.pattern.flipped else matrix
+        return matrix[::-1, ::-1] if self.pattern.flipped != reverse else matrix
 
-    @property
-    def shown_start(self) -> int:
-        """Where the trimmed part begins in `turned`."""
+    def before(self, reverse: bool) -> int:
+        """Where the trimmed part begins in `whole`."""
         pattern = self.pattern
-        return pattern.frequencies.shape[1] - pattern.end if pattern.flipped else pattern.start
-
-    @property
-    def width(self) -> int:
-        """Of the trimmed part, bp."""
-        return self.pattern.end - self.pattern.start
+        return pattern.frequencies.shape[1] - pattern.end if pattern.flipped != reverse else pattern.start
 
 
 @dataclass(frozen=True)
@@ -205,9 +203,9 @@ def cluster(patterns: Sequence[Found], database: Database, threshold: float, sim
     """Patterns of one sign, in the order of their keys, that are the same motif; parameters as of `merge`."""
     if len(patterns) < 2:
         return [[one] for one in patterns]
-    p_values = tomtom([one.pattern.shown("pfm") for one in patterns], database)
-    cosines = np.stack([align(one.pattern.shown("cwm"), [other.pattern.shown("cwm") for other in patterns])[0]
-                        for one in patterns])  # fmt: skip
+    pfms, cwms = ([one.pattern.shown(kind) for one in patterns] for kind in ("pfm", "cwm"))
+    p_values = _p_values(pfms, pfms, database)
+    cosines = np.stack([align(one, cwms)[0] for one in cwms])
     cosines = np.minimum(np.minimum(cosines, cosines.T), 1)  # equal, and at most 1, but for rounding
     alike = (np.maximum(p_values, p_values.T) * (len(patterns) - 1) <= threshold) & (cosines >= similarity)
     distance = np.where(alike, 1 - cosines, _UNLIKE)
@@ -217,67 +215,9 @@ def cluster(patterns: Sequence[Found], database: Database, threshold: float, sim
     return [[one for one, own in zip(patterns, labels, strict=True) if own == label] for label in np.unique(labels)]
 
 
-def tomtom(
-    queries: Sequence[np.ndarray], database: Database, targets: Sequence[np.ndarray] | None = None
-) -> np.ndarray:
-    """TOMTOM's p-values of queries against targets (default: the queries), with the database in the background.
-
-    Parameters
-    ----------
-    queries, targets : sequence of numpy.ndarray, each of shape (4, w)
-        Base frequencies.
-    database : Database
-
-    Returns
-    -------
-    numpy.ndarray, shape (queries, targets)
-    """
-    import memelite
-
-    targets = queries if targets is None else targets
-    with warnings.catch_warnings():
-        # A user's own database may hold a few motifs only; the cosine stands beside these p-values.
-        warnings.filterwarnings("ignore", message="tomtom was given", category=UserWarning)
-        result = memelite.tomtom(
-            [np.ascontiguousarray(query, float) for query in queries],
-            [np.ascontiguousarray(target, float) for target in [*targets, *database.matrices]],
-            n_jobs=1,
-        )
-    return result[0][:, : len(targets)]
-
-
-def align(one: np.ndarray, others: Sequence[np.ndarray]) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """Lay matrices on one matrix so that their cosine is the largest.
-
-    Parameters
-    ----------
-    one : numpy.ndarray, shape (4, w)
-    others : sequence of n numpy.ndarray, each of shape (4, v), each of its own width
-
-    Returns
-    -------
-    cosine : numpy.ndarray, shape (n,)
-        Over all positions on which either stands; 0 if a matrix is all zeros.
-    offset : numpy.ndarray, shape (n,), int
-        Position of `one` on which the first column of the other lies, once turned; may be negative.
-    reverse : numpy.ndarray, shape (n,), bool
-        The other is turned to its reverse complement.
-    """
-    longest = max(other.shape[1] for other in others)
-    size = one.shape[1] + longest  # no wrap-around
-    transform = np.fft.rfft(one, size)
-    products = []
-    for step in (1, -1):
-        padded = np.zeros((len(others), 4, longest))
-        for row, other in zip(padded, others, strict=True):
-            row[:, : other.shape[1]] = other[::step, ::step]
-        products.append(np.fft.irfft((transform * np.fft.rfft(padded, size).conj()).sum(axis=1), size))
-    norms = np.linalg.norm(one) * np.array([np.linalg.norm(other) for other in others])
-    products = np.concatenate(products, axis=1) / np.where(norms > 0, norms, 1)[:, None]
-    # Rounded, so that of equal ones (palindromes) the forward strand is taken and not the last digit's.
-    best = np.argmax(np.round(products, 9), axis=1)
-    reverse, shift = np.divmod(best, size)
-    return products[np.arange(len(others)), best], np.where(shift < one.shape[1], shift, shift - size), reverse == 1
+def _p_values(queries: Sequence[np.ndarray], targets: Sequence[np.ndarray], database: Database) -> np.ndarray:
+    """TOMTOM's p-values, shape (queries, targets), with the database in the background."""
+    return tomtom(queries, [*targets, *database.matrices])[0][:, : len(targets)]
 
 
 @dataclass(frozen=True)
@@ -302,31 +242,29 @@ class _Draft:
 def _consensus(group: list[Found]) -> _Draft:
     """Mean over the seqlets of all members, laid on the first one."""
     _, offsets, reverse = align(group[0].pattern.shown("cwm"), [one.pattern.shown("cwm") for one in group])
+    laid = list(zip(group, offsets.tolist(), reverse.tolist(), strict=True))
     # Whole patterns are averaged: from the trimmed part's place to the place of the whole pattern.
-    starts = [
-        int(offset) - (one.turned("frequencies").shape[1] - one.shown_start - one.width if back else one.shown_start)
-        for one, offset, back in zip(group, offsets, reverse, strict=True)
-    ]
+    starts = [offset - one.before(back) for one, offset, back in laid]
+    widths = [one.pattern.frequencies.shape[1] for one in group]
     first = min(starts)
-    length = max(start + one.turned("frequencies").shape[1] for start, one in zip(starts, group, strict=True)) - first
+    length = max(start + width for start, width in zip(starts, widths, strict=True)) - first
     weight, sums = np.zeros(length), {kind: np.zeros((4, length)) for kind in _KINDS}
-    for one, start, back in zip(group, starts, reverse, strict=True):
-        step = -1 if back else 1
-        place = slice(start - first, start - first + one.turned("frequencies").shape[1])
+    for (one, _, back), start, width in zip(laid, starts, widths, strict=True):
+        place = slice(start - first, start - first + width)
         weight[place] += one.seqlets
         for kind, total in sums.items():
-            total[:, place] += one.seqlets * one.turned(kind)[::step, ::step]
+            total[:, place] += one.seqlets * one.whole(kind, back)
     covered = np.flatnonzero(weight >= _LEAST_COVERED * weight.max())
     kept = slice(int(covered[0]), int(covered[-1]) + 1)
     means = {kind: total[:, kept] / weight[kept] for kind, total in sums.items()}
-    start, end = informative_range(means["contributions"], flank=FLANK)
+    start, end = informative_range(means["contributions"])
     begin = first + kept.start + start  # of the consensus, in positions of the first member's trimmed part
     trimmed = {kind: matrix[:, start:end] for kind, matrix in means.items()}
     return _Draft(
         **trimmed,
-        reverse=[bool(back) for back in reverse],
-        offsets=[int(offset) - begin for offset in offsets],
-        widths=[one.width for one in group],
+        reverse=reverse.tolist(),
+        offsets=(offsets - begin).tolist(),
+        widths=[one.pattern.shown_width for one in group],
     )
 
 
@@ -337,7 +275,7 @@ def _p_of_members(groups: list[list[Found]], drafts: list[_Draft], database: Dat
     consensus = [draft.frequencies for draft in drafts]
     members = [one.pattern.shown("pfm") for group in groups for one in group]
     of_motif = np.repeat(np.arange(len(groups)), [len(group) for group in groups])
-    to, back = tomtom(members, database, consensus), tomtom(consensus, database, members)
+    to, back = _p_values(members, consensus, database), _p_values(consensus, members, database)
     each = np.arange(len(members))
     larger = np.maximum(to[each, of_motif], back[of_motif, each])
     return [larger[of_motif == i].tolist() for i in range(len(groups))]

@@ -21,7 +21,6 @@ distance          of the consensus' middle to the region's centre, bp; positive 
 
 import json
 import os
-import zlib
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -30,19 +29,7 @@ import numpy as np
 import pandas as pd
 
 from seqlift.errors import SeqliftError
-
-# What is read of hits.bed.gz. Names come again and again: a category holds each of them once.
-_COLUMNS = {
-    "start": np.int64,
-    "end": np.int64,
-    "pattern": "category",
-    "strand": "category",
-    "contribution": np.float64,
-    "region": "category",
-    "distance": np.float64,
-}
-# A region may be called NA, a number may not.
-_MISSING = {key: ["", "nan", "NaN", "NA"] for key in ("contribution", "distance")}
+from seqlift.motifs.hits import read_hits
 
 
 @dataclass(frozen=True)
@@ -66,8 +53,8 @@ class Placement:
     width: int
 
 
-def read_hits(folder: str | os.PathLike) -> tuple[pd.DataFrame, int]:
-    """The hits in a folder of motifs.
+def read_called(folder: str | os.PathLike) -> tuple[pd.DataFrame, int]:
+    """What was called in a folder of motifs.
 
     Parameters
     ----------
@@ -77,7 +64,7 @@ def read_hits(folder: str | os.PathLike) -> tuple[pd.DataFrame, int]:
     Returns
     -------
     hits : pandas.DataFrame
-        Columns start, end, pattern, strand, contribution, region, distance; text as categories.
+        Columns `hits.PLACES`; text as categories.
     regions : int
         All regions that were searched.
 
@@ -86,31 +73,16 @@ def read_hits(folder: str | os.PathLike) -> tuple[pd.DataFrame, int]:
     SeqliftError
         If a file is missing or is not what `seqlift hits` writes.
     """
-    path, summary = Path(folder) / "hits.bed.gz", Path(folder) / "hits.json"
+    path, remedy = Path(folder) / "hits.json", "make it again with `seqlift hits`"
     try:
-        regions = int(json.loads(summary.read_text(encoding="utf-8"))["regions"])
+        regions = int(json.loads(path.read_text(encoding="utf-8"))["regions"])
     except FileNotFoundError:
-        raise _broken(summary, "no such file") from None
+        raise SeqliftError(f"{path}: no such file; {remedy}") from None
     except (OSError, ValueError, KeyError, TypeError) as error:
-        raise _broken(summary, f"cannot be read, or does not say how many `regions` were searched ({error})") from None
-    try:
-        hits = pd.read_csv(
-            path, sep="\t", usecols=list(_COLUMNS), dtype=_COLUMNS, keep_default_na=False, na_values=_MISSING
-        )
-    except FileNotFoundError:
-        raise _broken(path, "no such file") from None
-    except (OSError, EOFError, ValueError, zlib.error) as error:
-        raise _broken(path, f"cannot be read as a table of hits ({error})") from None
-    bad = np.flatnonzero(
-        ~np.isfinite(hits[["contribution", "distance"]]).all(axis=1) | ~hits["strand"].isin(["+", "-"])
-    )
-    if len(bad):
-        raise _broken(path, f"line {bad[0] + 2} has no strand, or a number that is not finite ({len(bad)} such lines)")
-    return hits, regions
-
-
-def _broken(path: Path, what: str) -> SeqliftError:
-    return SeqliftError(f"{path}: {what}; make it again with `seqlift hits`")
+        raise SeqliftError(
+            f"{path}: cannot be read, or does not say how many `regions` were searched ({error}); {remedy}"
+        ) from None
+    return read_hits(Path(folder) / "hits.bed.gz", places_only=True), regions
 
 
 def motif_sites(hits: pd.DataFrame, placements: Mapping[str, Placement], source: str | os.PathLike) -> pd.DataFrame:
@@ -119,7 +91,7 @@ def motif_sites(hits: pd.DataFrame, placements: Mapping[str, Placement], source:
     Parameters
     ----------
     hits : pandas.DataFrame
-        Of `read_hits`.
+        Of `read_called`.
     placements : mapping of pattern to Placement
     source : path-like
         The file, for messages.

@@ -7,6 +7,7 @@ import numpy as np
 import pandas as pd
 
 from seqlift.motifs.compendium_merging import Motif
+from seqlift.motifs.folder import Source
 from seqlift.motifs.logos import information_content
 from seqlift.motifs.output import consensus
 
@@ -81,8 +82,7 @@ class Usage:
 
     Attributes
     ----------
-    output, method : str
-    fold : int or None
+    source : Source
     sites : pandas.DataFrame
         Columns motif, region (a number, the same in all folders), contribution, distance.
     members : pandas.DataFrame
@@ -90,9 +90,7 @@ class Usage:
     regions_searched : int
     """
 
-    output: str
-    method: str
-    fold: int | None
+    source: Source
     sites: pd.DataFrame
     members: pd.DataFrame
     regions_searched: int
@@ -103,13 +101,9 @@ def motif_table(motifs: Sequence[Motif], usage: Sequence[Usage]) -> pd.DataFrame
     regions, hits = _regions_of_motifs(len(motifs), usage)
     rows = [
         {
+            **motif.match.columns,
             "motif": motif.name,
             "sign": motif.sign,
-            "name": motif.match.match_name if motif.match.named else "",
-            "match_id": motif.match.match_id if motif.match.named else "",
-            "p": f"{motif.match.p:.3g}",
-            "q": f"{motif.match.q:.3g}",
-            "closest": f"{motif.match.match_id} {motif.match.match_name}",
             "consensus": consensus(motif.frequencies),
             "width": motif.width,
             "gc": f"{motif.frequencies[1:3].sum() / motif.width:.3f}",
@@ -138,12 +132,12 @@ def _regions_of_motifs(n: int, usage: Sequence[Usage]) -> tuple[list[int], list[
 
 def member_table(motifs: Sequence[Motif], usage: Sequence[Usage]) -> pd.DataFrame:
     """One row a pattern, with the columns `MEMBER_COLUMNS`."""
-    counts = {(used.output, used.method, used.fold): used.members.to_dict("index") for used in usage}
+    counts = {used.source: used.members.to_dict("index") for used in usage}
     rows = []
     for motif in motifs:
         for member in motif.members:
             found = member.found
-            own = counts[found.output, found.method, found.fold].get(found.pattern.name, {"hits": 0, "regions": 0})
+            own = counts[found.source].get(found.pattern.name, {"hits": 0, "regions": 0})
             rows.append(
                 {
                     "motif": motif.name,
@@ -166,7 +160,7 @@ def usage_table(motifs: Sequence[Motif], usage: Sequence[Usage]) -> pd.DataFrame
     rows = []
     for number, motif in enumerate(motifs):
         for output, method in _used_in(motif):
-            folds = [one for one in usage if (one.output, one.method) == (output, method)]
+            folds = [one for one in usage if one.source[:2] == (output, method)]
             searched = sum(one.regions_searched for one in folds)
             of_fold = [one.sites[one.sites["motif"] == number] for one in folds]
             regions, sites = sum(one["region"].nunique() for one in of_fold), pd.concat(of_fold)
@@ -207,7 +201,7 @@ def position_table(motifs: Sequence[Motif], usage: Sequence[Usage]) -> pd.DataFr
         for output, method in _used_in(motif):
             counts = np.zeros(len(bins), int)
             for one in usage:
-                if (one.output, one.method) == (output, method):
+                if one.source[:2] == (output, method):
                     own = one.sites.loc[one.sites["motif"] == number, "distance"] // BIN
                     counts += np.bincount(own.to_numpy(int) - first, minlength=len(bins))
             table = pd.DataFrame({"bin_start": bins * BIN, "bin_end": bins * BIN + BIN, "hits": counts})

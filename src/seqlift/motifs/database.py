@@ -53,14 +53,16 @@ class Database:
     matrices: tuple[np.ndarray, ...]
 
 
-def load_database(name: str | os.PathLike) -> Database:
-    """Load `jaspar:<group>` or a MEME file.
+def load_database(name: str | os.PathLike | Database) -> Database:
+    """Load `jaspar:<group>` or a MEME file; one that is loaded already is given back.
 
     Raises
     ------
     SeqliftError
         If the group does not exist, or the file is missing or not a MEME motif file (with the line).
     """
+    if isinstance(name, Database):
+        return name
     name = os.fspath(name)
     if name.startswith("jaspar:"):
         return _load_jaspar(name.removeprefix("jaspar:"))

@@ -1,6 +1,6 @@
 """From a score file to named patterns: the whole stage.
 
-The strongest seqlets in the middle of the regions (`seqlets`) go to TF-MoDISco (`modisco`); its patterns are cut to
+Seqlets in the middle of the regions (`seqlets`) go to TF-MoDISco (`modisco`); its patterns are cut to
 their informative part, compared with known motifs and named where the likeness means something (`naming`), turned the
 way their motif reads, and written (`output`). Their logos are a stage of their own (`drawing`).
 """
@@ -17,9 +17,9 @@ from seqlift.errors import SeqliftError
 from seqlift.files import replacing
 from seqlift.motifs import modisco
 from seqlift.motifs.database import Database, load_database
-from seqlift.motifs.folder import FORMAT
+from seqlift.motifs.folder import FORMAT, source_of
 from seqlift.motifs.naming import SHUFFLES, name_patterns
-from seqlift.motifs.output import NamedPattern, orient, trimmed, write_meme, write_seqlets, write_table
+from seqlift.motifs.output import NamedPattern, orient, write_meme, write_seqlets, write_table
 from seqlift.motifs.seqlets import Seqlets, choose_seqlets
 from seqlift.motifs.settings import ModiscoSettings
 from seqlift.scores import Scores, open_scores
@@ -85,7 +85,8 @@ def discover(
     database : str, path-like or Database
         `jaspar:<group>`, the path of a MEME file, or one already loaded.
     max_seqlets : int
-        Most positive, and most negative, seqlets clustered: the strongest of all regions.
+        Most positive, and most negative, seqlets clustered: half of them the strongest of all regions, half spread
+        evenly over the rest of the ranking.
     window : int, bp
         So many bp in the middle of each region are searched; all of a region that is not longer.
     threshold : float
@@ -105,10 +106,10 @@ def discover(
     """
     settings = tfmodisco or ModiscoSettings()
     _check_settings(max_seqlets, window, threshold, settings)
-    known = database if isinstance(database, Database) else load_database(database)
+    known = load_database(database)
     with open_scores(score_path) as scores:
-        attributes, coords = scores.attributes, scores.coords
-        if attributes.get("hypothetical") == "unknown":
+        source, coords = source_of(scores.attributes), scores.coords
+        if scores.attributes.get("hypothetical") == "unknown":
             raise SeqliftError(
                 f"{score_path}: its hypothetical contributions are unknown (attribute `hypothetical`), and TF-MoDISco "
                 "clusters by them; explain the model with `seqlift attribute`, or convert a file that has them"
@@ -119,17 +120,17 @@ def discover(
         except SeqliftError as error:
             raise SeqliftError(f"{score_path}: {error}") from None
     found = modisco.find_patterns(seqlets, settings=settings, offset=middle.offset)
-    matches = name_patterns([trimmed(one) for one in found.patterns], known, threshold=threshold, seed=seed)
+    matches = name_patterns([one.shown("pfm") for one in found.patterns], known, threshold=threshold, seed=seed)
     patterns = [orient(one, match) for one, match in zip(found.patterns, matches, strict=True)]
     used = {
-        sign: sum(len(one.pattern.rows) for one in patterns if one.pattern.name.startswith(sign[:3]))
+        sign: sum(len(one.rows) for one in found.patterns if one.name.startswith(sign[:3]))
         for sign in ("positive", "negative")
     }
     summary = MotifSummary(
         format=FORMAT,
-        target=str(attributes["target"]),
-        method=str(attributes["method"]),
-        fold=int(attributes["fold"]) if "fold" in attributes else None,
+        target=source.output,
+        method=source.method,
+        fold=source.fold,
         regions=len(coords),
         seqlets={**used, "found_positive": seqlets.positive, "found_negative": seqlets.negative},
         patterns=len(patterns),
@@ -234,7 +235,10 @@ def _write(folder: Path, summary: MotifSummary, patterns: list[NamedPattern], fo
         save_hdf5(temporary, *found.results, summary.settings["window"])
     background = np.array(list(summary.background.values()))
     for name, sign in (("patterns.meme", "pos"), ("patterns_negative.meme", "neg")):
-        write_meme([one for one in patterns if one.pattern.name.startswith(sign)], background, folder / name)
+        entries = [
+            (one.name, match, one.shown("pfm"), len(one.rows)) for one, match in patterns if one.name.startswith(sign)
+        ]
+        write_meme(entries, background, folder / name)
     write_table(patterns, folder / "patterns.tsv")
     contributions = (seqlets.sequences * seqlets.hypothetical).sum(axis=1) if patterns else np.empty((0, 0))
     write_seqlets(patterns, coords, seqlets.rows, contributions, summary.settings["offset"], folder / "seqlets.bed.gz")

@@ -1,17 +1,18 @@
-"""Draw the logos of a folder of motifs: each pattern alone, beside the known motif it is named after, and all at once.
+"""Draw the logos of a folder of motifs: each motif alone, beside the known motif it is named after, and all at once.
 
 ===========================  =======================================================================================
 file                         what
 ===========================  =======================================================================================
-<pattern>.cwm.*              mean contributions; <pattern>.hcwm.* mean hypothetical contributions, of all four bases;
-                             <pattern>.pfm.* base frequencies in bits
-<pattern>.<kind>.reverse.*   the same on the opposite strand
-<pattern>.match.*            of named patterns: CWM, PFM and, aligned under them, the known motif
-overview.svg, .png           all patterns on one sheet
+<motif>.cwm.*                mean contributions; <motif>.hcwm.* mean hypothetical contributions, of all four bases;
+                             <motif>.pfm.* base frequencies in bits
+<motif>.<kind>.reverse.*     the same on the opposite strand
+<motif>.match.*              of named ones: CWM, PFM and, aligned under them, the known motif
+overview.svg, .png           all on one sheet
 logos.json                   what was drawn, from what, in which colours and to which scale
 ===========================  =======================================================================================
 
-Patterns are cut and turned as in patterns.meme. All logos of a kind share one y axis: a low logo is a weak motif.
+Motifs are the patterns of one output and method, cut and turned as in patterns.meme, or those of a compendium
+(`compendium_drawing`). All logos of a kind share one y axis: a low logo is a weak motif.
 """
 
 import json
@@ -27,8 +28,9 @@ from matplotlib.figure import Figure
 
 from seqlift.errors import SeqliftError
 from seqlift.files import replacing
+from seqlift.motifs.alignment import lay_known
 from seqlift.motifs.database import Database, load_database
-from seqlift.motifs.folder import MotifFolder, StoredPattern, read_motifs
+from seqlift.motifs.folder import read_motifs
 from seqlift.motifs.logos import (
     FORMATS,
     KINDS,
@@ -37,20 +39,52 @@ from seqlift.motifs.logos import (
     draw_logo,
     information_content,
     letter_heights,
+    plain_text,
     save_figure,
     save_logos,
 )
-from seqlift.motifs.naming import align
 
 FORMAT = "seqlift logos 1"
-_OURS = re.compile(r"((pos|neg)_\d+\.(cwm|hcwm|pfm|match)(\.reverse)?|overview)\.(svg|png|pdf)")
-_INCH, _SMALL = 0.24, 0.17  # width of a letter, also on the sheet of all patterns
+_OURS = re.compile(r"((pos|neg|m)_\d+\.(cwm|hcwm|pfm|match)(\.reverse)?|overview)\.(svg|png|pdf)")
+_INCH, _SMALL = 0.24, 0.17  # width of a letter, also on the sheet of all motifs
 _LABEL, _HEAD, _ROW = 2.0, 0.7, 1.65  # inches of that sheet
 
 
 @dataclass(frozen=True)
+class Shown:
+    """Motifs to draw, and what is said of them.
+
+    Attributes
+    ----------
+    title : str
+        Of the sheet of all motifs.
+    message : str
+        What the sheet says if there are no motifs.
+    target, method : str
+        Empty for motifs of several.
+    lines : list of dict
+        Of each motif `motif` (what it is called here), `name`, `match_id`, `q` and `seqlets`.
+    matrices : list of dict
+        Of each motif its `cwm`, `hcwm` and `pfm`, shape (4, w), as shown.
+    table : pathlib.Path
+        Where the names stand, for messages.
+    database : str
+        By which the motifs were named.
+    """
+
+    title: str
+    message: str
+    target: str
+    method: str
+    lines: list[dict]
+    matrices: list[dict]
+    table: Path
+    database: str
+
+
+@dataclass(frozen=True)
 class KnownMotif:
-    """The known motif that a pattern is named after.
+    """The known motif that a motif is named after.
 
     Attributes
     ----------
@@ -58,7 +92,7 @@ class KnownMotif:
     matrix : numpy.ndarray, shape (4, v)
         Its base frequencies.
     offset : int
-        Position of the pattern as shown (0-based) at which the known motif begins; negative where it begins before.
+        Position of the motif as shown (0-based) at which the known motif begins; negative where it begins before.
     """
 
     match_id: str
@@ -95,11 +129,26 @@ def draw_logos(
     SeqliftError
         If the folder is broken, the database lacks a motif that names a pattern, or there are no such colours.
     """
-    palette = choose_palette(colours)
     folder = read_motifs(motifs)
-    known = _known_motifs(folder, database if isinstance(database, Database) else load_database(database))
-    shown = [{kind: pattern.shown(kind) for kind in KINDS} for pattern in folder.patterns]
-    limits = {kind: common_limits(kind, [one[kind] for one in shown]) for kind in KINDS}
+    output, method, _ = folder.source
+    shown = Shown(
+        title=f"{output}, {method.replace('_', ' ')}",
+        message=folder.summary["message"],
+        target=output,
+        method=method,
+        lines=folder.table.rename(columns={"pattern": "motif"}).to_dict("records"),
+        matrices=[{kind: pattern.shown(kind) for kind in KINDS} for pattern in folder.patterns],
+        table=folder.folder / "patterns.tsv",
+        database=folder.summary["database"]["name"],
+    )
+    return draw(shown, output_dir, database=database, colours=colours)
+
+
+def draw(shown: Shown, output_dir: str | os.PathLike, *, database: str | os.PathLike | Database, colours: str) -> dict:
+    """Draw motifs of any kind; parameters, result and errors as of `draw_logos`."""
+    palette = choose_palette(colours)
+    known = _known_motifs(shown, load_database(database))
+    limits = {kind: common_limits(kind, [one[kind] for one in shown.matrices]) for kind in KINDS}
     place = Path(output_dir)
     place.mkdir(parents=True, exist_ok=True)
     (place / "logos.json").unlink(missing_ok=True)  # it is written last: a folder with it is whole
@@ -107,22 +156,19 @@ def draw_logos(
         if _OURS.fullmatch(path.name):
             path.unlink()
     entries = []
-    for pattern, matrices, match in zip(folder.patterns, shown, known, strict=True):
-        files = save_logos(place, pattern.name, matrices, limits, palette)
+    for line, matrices, match in zip(shown.lines, shown.matrices, known, strict=True):
+        name, named = line["motif"], None
+        files = save_logos(place, name, matrices, limits, palette)
         if match is not None:
-            save_figure(
-                match_figure(matrices, match, limits, palette), place / f"{pattern.name}.match", formats=FORMATS
-            )
-            files += [f"{pattern.name}.match.{form}" for form in FORMATS]
-        entries.append(_entry(pattern, match, files))
-    title = f"{folder.summary['target']}, {folder.summary['method'].replace('_', ' ')}"
-    lines = folder.table.to_dict("records")
-    sheet = overview_figure(title, folder.summary["message"], lines, shown, known, limits, palette)
-    save_figure(sheet, place / "overview", dpi=100)
+            save_figure(match_figure(matrices, match, limits, palette), place / f"{name}.match", formats=FORMATS)
+            files += [f"{name}.match.{form}" for form in FORMATS]
+            named = {"match_id": match.match_id, "name": match.name, "offset": match.offset}
+        entries.append({"pattern": name, "width": matrices["pfm"].shape[1], "match": named, "files": files})
+    save_figure(overview_figure(shown, known, limits, palette), place / "overview", dpi=100)
     manifest = {
         "format": FORMAT,
-        "target": folder.summary["target"],
-        "method": folder.summary["method"],
+        "target": shown.target,
+        "method": shown.method,
         "colours": colours,
         "palette": palette,
         "limits": limits,
@@ -151,37 +197,32 @@ def find_motifs(
     from seqlift.motifs.discovery import discover
 
     choose_palette(colours)  # wrong colours are told before the long work
-    known = database if isinstance(database, Database) else load_database(database)
+    known = load_database(database)
     summary = discover(score_path, folder, database=known, **settings)
     draw_logos(folder, Path(folder) / "logos", database=known, colours=colours)
     return summary
 
 
-def _known_motifs(folder: MotifFolder, database: Database) -> list[KnownMotif | None]:
-    """Of each pattern the known motif it is named after, turned and aligned; None for one without a name."""
+def _known_motifs(shown: Shown, database: Database) -> list[KnownMotif | None]:
+    """Of each motif the known one it is named after, turned and aligned; None for one without a name."""
     index = {identifier: i for i, identifier in enumerate(database.ids)}
     found: list[KnownMotif | None] = []
-    for pattern, match_id in zip(folder.patterns, folder.table["match_id"], strict=True):
+    for line, matrices in zip(shown.lines, shown.matrices, strict=True):
+        match_id = line["match_id"]
         if not match_id:
             found.append(None)
         elif match_id not in index:
             raise SeqliftError(
-                f"{folder.folder / 'patterns.tsv'}: {pattern.name} is named after {match_id!r}, which {database.name} "
-                f"does not hold; the patterns were named by {folder.summary['database']['name']}: give that --database"
+                f"{shown.table}: {line['motif']} is named after {match_id!r}, which {database.name} does not hold; the "
+                f"patterns were named by {shown.database}: give that --database"
             )
         else:
-            i = index[match_id]
-            offset, reverse = align(pattern.shown("pfm"), database, i)
-            matrix = database.matrices[i][::-1, ::-1] if reverse else database.matrices[i]
-            found.append(KnownMotif(match_id, database.names[i], matrix, offset))
+            matrix, offset = lay_known(matrices["pfm"], database.matrices[index[match_id]])
+            found.append(KnownMotif(match_id, database.names[index[match_id]], matrix, offset))
     return found
 
 
-def _entry(pattern: StoredPattern, match: KnownMotif | None, files: list[str]) -> dict:
-    named = {"match_id": match.match_id, "name": match.name, "offset": match.offset} if match else None
-    return {"pattern": pattern.name, "width": pattern.end - pattern.start, "match": named, "files": files}
-
-
+@plain_text
 def match_figure(matrices: dict[str, np.ndarray], match: KnownMotif, limits: dict, palette: dict[str, str]) -> Figure:
     """CWM, PFM and the known motif, one above the other, position under position."""
     width = matrices["pfm"].shape[1]
@@ -206,37 +247,31 @@ def match_figure(matrices: dict[str, np.ndarray], match: KnownMotif, limits: dic
     return figure
 
 
-def overview_figure(
-    title: str, message: str, lines: list[dict], shown: list[dict], known: list, limits: dict, palette: dict[str, str]
-) -> Figure:
+@plain_text
+def overview_figure(shown: Shown, known: list[KnownMotif | None], limits: dict, palette: dict[str, str]) -> Figure:
     """All motifs on one sheet, a line each: what it is, its CWM, and its PFM above the known motif.
 
     Parameters
     ----------
-    title : str
-    message : str
-        What the sheet says if there are no motifs.
-    lines : list of dict
-        Of each motif `pattern` (what it is called here), `name`, `match_id`, `q` and `seqlets`.
-    shown : list of dict
-        Of each motif its `cwm` and `pfm`, shape (4, w).
+    shown : Shown
     known : list of KnownMotif or None
     limits : dict
         By kind, the range of the y axis.
     palette : dict of str to str
     """
-    if not shown:
-        return _nothing(title, message)
-    spans = [_span(one["pfm"].shape[1], match) for one, match in zip(shown, known, strict=True)]
+    if not shown.lines:
+        return _nothing(shown.title, shown.message)
+    spans = [_span(one["pfm"].shape[1], match) for one, match in zip(shown.matrices, known, strict=True)]
     panel = 0.75 + _SMALL * max(last - first for first, last in spans)
-    sheet = _Sheet(_LABEL + 2 * panel, _HEAD + _ROW * len(shown))
-    sheet.write(0.15, 0.12, title, fontsize=12, weight="bold")
+    sheet = _Sheet(_LABEL + 2 * panel, _HEAD + _ROW * len(shown.lines))
+    sheet.write(0.15, 0.12, shown.title, fontsize=12, weight="bold")
     for x, text in ((_LABEL, "contributions (CWM)"), (_LABEL + panel, "bits (PFM), under it the known motif")):
         sheet.write(x + 0.35, 0.46, text, fontsize=8, color="#555555")
-    for i, (line, one, match, span) in enumerate(zip(lines, shown, known, spans, strict=True)):
+    rows = zip(shown.lines, shown.matrices, known, spans, strict=True)
+    for i, (line, one, match, span) in enumerate(rows):
         top = _HEAD + _ROW * i
         sheet.write(0.15, top + 0.1, line["name"] or "no name", fontsize=10, color="black" if match else "#777777")
-        facts = f"{line['pattern']}, {line['seqlets']} seqlets\nq = {float(line['q']):.1e}\n{line['match_id']}"
+        facts = f"{line['motif']}, {line['seqlets']} seqlets\nq = {float(line['q']):.1e}\n{line['match_id']}"
         sheet.write(0.15, top + 0.34, facts, fontsize=7.5, color="#444444", linespacing=1.35)
         logos = [
             (_LABEL, 0, _ROW - 0.25, one["cwm"], 0, limits["cwm"]),
@@ -256,7 +291,7 @@ def overview_figure(
 
 
 def _span(width: int, match: KnownMotif | None) -> tuple[int, int]:
-    """First and last (exclusive) position that a pattern and the known motif under it take."""
+    """First and last (exclusive) position that a motif and the known motif under it take."""
     if match is None:
         return 0, width
     return min(0, match.offset), max(width, match.offset + match.matrix.shape[1])
@@ -279,7 +314,7 @@ class _Sheet:
 
 
 def _nothing(title: str, message: str) -> Figure:
-    """The sheet of a folder without patterns says why."""
+    """The sheet of a folder without motifs says why."""
     sheet = _Sheet(8, 1.7)
     sheet.write(0.15, 0.12, title, fontsize=12, weight="bold")
     sheet.write(0.15, 0.5, "\n".join(textwrap.wrap(message, 110)), fontsize=8, linespacing=1.35)

@@ -1,14 +1,18 @@
 """Read what motif discovery left in a folder: the patterns, their table and the summary.
 
 Hits, the compendium, the grammar, logos and the report all begin here, so that how TF-MoDISco's file, the table and the
-settings belong together stands in one place. `modisco.h5` counts the positions of seqlets from the start of the part
+settings belong together stands in one place. So does what the motifs are of, and whose hits count where both folds and
+their mean were explained. `modisco.h5` counts the positions of seqlets from the start of the part
 of each region that was searched; here they are counted from the start of the region, as in the score file.
 """
 
+import itertools
 import json
 import os
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
+from typing import NamedTuple
 
 import h5py
 import numpy as np
@@ -22,9 +26,47 @@ _KINDS = {"pfm": "frequencies", "cwm": "contributions", "hcwm": "hypothetical"}
 _GROUPS = {"pos": "pos_patterns", "neg": "neg_patterns"}
 
 
+class Source(NamedTuple):
+    """What scores, and the motifs found in them, are of.
+
+    Attributes
+    ----------
+    output, method : str
+    fold : int or None
+        Of the model explained, where it is that of one fold alone.
+    """
+
+    output: str
+    method: str
+    fold: int | None
+
+    @property
+    def order(self) -> tuple[str, str, int]:
+        """The place in the order that all results follow; the mean of all folds comes before them."""
+        return self.output, self.method, -1 if self.fold is None else self.fold
+
+    def __str__(self) -> str:
+        return f"{self.output!r} by {self.method}" + ("" if self.fold is None else f", fold {self.fold}")
+
+
+def source_of(attributes: Mapping) -> Source:
+    """By the attributes of a score file, or what stands in motifs.json."""
+    fold = attributes.get("fold")
+    return Source(str(attributes["target"]), str(attributes["method"]), None if fold is None else int(fold))
+
+
+def counted(sources: Iterable[Source]) -> set[Source]:
+    """Whose hits count: of an output and method those of the mean of all folds; where there is none, the folds'.
+
+    Folds explain the same regions as their mean, and a site is not used twice because two say so.
+    """
+    sources = set(sources)
+    return {one for one in sources if one.fold is None or one._replace(fold=None) not in sources}
+
+
 @dataclass(frozen=True)
 class StoredPattern:
-    """A pattern as TF-MoDISco has it, width W in bp, bases A C G T, and how it is shown.
+    """A cluster of seqlets as TF-MoDISco has it, width W in bp, bases A C G T, and how it is shown.
 
     Attributes
     ----------
@@ -57,6 +99,16 @@ class StoredPattern:
     starts: np.ndarray
     reverse: np.ndarray
 
+    @property
+    def shown_width(self) -> int:
+        """Of the informative part, bp."""
+        return self.end - self.start
+
+    @property
+    def shown_starts(self) -> np.ndarray:
+        """Where the informative part of each seqlet begins, bp from the start of the region, shape (S,)."""
+        return self.starts + np.where(self.reverse, self.contributions.shape[1] - self.end, self.start)
+
     def shown(self, kind: str) -> np.ndarray:
         """The `pfm`, `cwm` or `hcwm`, shape (4, end - start): cut and turned as logos and MEME file show it."""
         part = getattr(self, _KINDS[kind])[:, self.start : self.end]
@@ -83,6 +135,11 @@ class MotifFolder:
     table: pd.DataFrame
     patterns: list[StoredPattern]
 
+    @property
+    def source(self) -> Source:
+        """What they are of."""
+        return source_of(self.summary)
+
 
 def read_motifs(folder: str | os.PathLike) -> MotifFolder:
     """Read a folder that `seqlift motifs` wrote.
@@ -108,6 +165,24 @@ def read_motifs(folder: str | os.PathLike) -> MotifFolder:
     if found != len(patterns):
         raise _broken(path, f"holds {found} patterns, but patterns.tsv {len(patterns)}")
     return MotifFolder(folder, summary, table, patterns)
+
+
+def read_different(folders: Iterable[str | os.PathLike]) -> list[MotifFolder]:
+    """Read several folders, in any order; they come back in the order of `Source.order`.
+
+    Raises
+    ------
+    SeqliftError
+        If one is broken, or two are of the same output, method and fold.
+    """
+    read = sorted(map(read_motifs, folders), key=lambda one: one.source.order)
+    for first, second in itertools.pairwise(read):
+        if first.source == second.source:
+            raise SeqliftError(
+                f"{first.folder} and {second.folder} both hold the motifs of {first.source}; name one of them, so that "
+                "nothing counts twice"
+            )
+    return read
 
 
 def base_frequencies(counts: np.ndarray) -> np.ndarray:

@@ -8,8 +8,9 @@ Written to `motifs/compendium/`: grammar.tsv (one row for each output, method an
 grammar.svg and grammar.png.
 """
 
+import itertools
 import os
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -20,23 +21,14 @@ from scipy import stats
 from seqlift.errors import SeqliftError
 from seqlift.files import replacing
 from seqlift.motifs.compendium import Compendium, read_compendium
-from seqlift.motifs.compendium_sites import motif_sites, read_hits
-from seqlift.motifs.folder import MotifFolder, read_motifs
-from seqlift.motifs.grammar_figure import LeadingPair, draw_grammar
-from seqlift.motifs.grammar_pairs import (
-    MotifSites,
-    arrangement,
-    count_together,
-    different_sequences,
-    leading_pairs,
-    pairs_apart,
-    spacing_of_pairs,
-)
+from seqlift.motifs.compendium_sites import motif_sites, read_called
+from seqlift.motifs.folder import MotifFolder, Source, counted, read_different, source_of
+from seqlift.motifs.grammar_figure import LeadingPair, choose_panels, draw_grammar
+from seqlift.motifs.grammar_pairs import LEAST_REGIONS, MotifSites, Spacing, examine
 from seqlift.motifs.logos import save_figure
 from seqlift.scores import open_scores
 
 _ROWS = 4096  # regions of a score file read at once
-LEAST_REGIONS = 20  # with each of two motifs, below which a pair is not looked at
 
 # Columns of grammar.tsv. Of `regions` that were searched, `regions_a` and `regions_b` have a site of each motif and
 # `together` both, apart from each other; `expected` by chance, `enrichment` their quotient. Orientation and spacing
@@ -73,14 +65,11 @@ COLUMNS = [
 
 
 @dataclass(frozen=True)
-class SearchedRegions:
-    """Regions of one score file: where each starts, by name."""
+class _Searched:
+    """The regions of a score file: where each starts, by name."""
 
     path: Path
-
-    output: str
-    method: str
-    fold: int | None
+    source: Source
     start: pd.Series
 
 
@@ -114,21 +103,24 @@ def find_grammar(
     Raises
     ------
     SeqliftError
-        If a file is missing or wrong, a folder has no score file, or hits are of other regions than the scores.
+        If a file is missing or wrong, two folders or two score files are of the same output, method and fold, a folder
+        has no score file, or hits are of other regions than the scores.
     """
     if max_spacing < 1:
         raise SeqliftError(f"`max_spacing` (={max_spacing}) must be at least 1 bp")
     compendium = read_compendium(compendium_dir)
-    searched = {(one.output, one.method, one.fold): one for one in map(_read_regions, score_paths)}
-    read = [read_motifs(folder) for folder in folders]
+    searched = _read_searched(score_paths)
+    read = read_different(folders)
+    speaking = counted(one.source for one in read)
     rows, leading = [], []
-    for source in sorted({_source(one)[:2] for one in read}):
-        folds = [one for one in read if _source(one)[:2] == source]
-        folds = [one for one in folds if _source(one)[2] is None] or folds  # the mean of all folds speaks for them
-        sites, paths = _sites(folds, compendium, searched)
-        own_rows, own_leading = _pairs(sites, np.concatenate([_read_bases(path) for path in paths]), max_spacing)
-        rows += [{"output": source[0], "method": source[1], **row} for row in own_rows]
-        leading += [LeadingPair(*source, **one) for one in own_leading]
+    for (output, method), own in itertools.groupby(read, key=lambda one: one.source[:2]):
+        sites, paths = _sites([one for one in own if one.source in speaking], compendium, searched)
+        codes = np.concatenate([_read_bases(path) for path in paths])
+        for row, spacing in _pairs(sites, codes, max_spacing):
+            rows.append({"output": output, "method": method, **row})
+            if spacing is not None:
+                one = LeadingPair(output, method, row["motif_a"], row["motif_b"], row["spacing_p"], spacing)
+                leading = choose_panels([*leading, one])
     table = _table(rows, compendium)
     figure = draw_grammar(table, leading, max_spacing)
     with replacing(Path(output_dir) / "grammar.tsv") as temporary:
@@ -137,18 +129,22 @@ def find_grammar(
     return table
 
 
-def _source(one: MotifFolder) -> tuple[str, str, int | None]:
-    return one.summary["target"], one.summary["method"], one.summary.get("fold")
-
-
-def _read_regions(path: str | os.PathLike) -> SearchedRegions:
-    with open_scores(path) as scores:
-        attributes, coords = scores.attributes, scores.coords
-    fold = attributes.get("fold")
-    start = pd.Series(coords["start"].to_numpy(), index=coords["name"].astype(str))
-    return SearchedRegions(
-        Path(path), str(attributes["target"]), str(attributes["method"]), None if fold is None else int(fold), start
-    )
+def _read_searched(paths: Iterable[str | os.PathLike]) -> dict[Source, _Searched]:
+    found: dict[Source, _Searched] = {}
+    for path in paths:
+        with open_scores(path) as scores:
+            source, coords = source_of(scores.attributes), scores.coords
+        if source in found:
+            raise SeqliftError(f"{found[source].path} and {path} both hold the scores of {source}; name one of them")
+        start = pd.Series(coords["start"].to_numpy(), index=coords["name"].astype(str))
+        if not start.index.is_unique:
+            name = start.index[start.index.duplicated()][0]
+            raise SeqliftError(
+                f"{path}: has several regions called {name!r}, so hits do not say in which they lie; give each a name "
+                "of its own"
+            )
+        found[source] = _Searched(Path(path), source, start)
+    return found
 
 
 def _read_bases(path: Path) -> np.ndarray:
@@ -163,21 +159,18 @@ def _read_bases(path: Path) -> np.ndarray:
 
 
 def _sites(
-    folders: Sequence[MotifFolder], compendium: Compendium, searched: dict[tuple, SearchedRegions]
+    folders: Sequence[MotifFolder], compendium: Compendium, searched: dict[Source, _Searched]
 ) -> tuple[dict[str, MotifSites], list[Path]]:
     """Sites of each motif by one output and method, over all folds, and the score files that number their regions."""
     parts, paths, n_regions = [], [], 0
-    for one in sorted(folders, key=lambda one: -1 if _source(one)[2] is None else _source(one)[2]):
-        source = _source(one)
-        if source not in searched:
+    for one in folders:
+        if one.source not in searched:
             raise SeqliftError(
-                f"{one.folder}: there is no score file of {source[0]!r} by {source[1]}"
-                f"{'' if source[2] is None else f', fold {source[2]}'} among --scores; name the one that the motifs "
+                f"{one.folder}: there is no score file of {one.source} among --scores; name the one that the motifs "
                 "were found in"
             )
-        start = searched[source].start
-        path = one.folder / "hits.bed.gz"
-        sites = motif_sites(read_hits(one.folder)[0], compendium.placements(*source), path)
+        start, path = searched[one.source].start, one.folder / "hits.bed.gz"
+        sites = motif_sites(read_called(one.folder)[0], compendium.placements(one.source), path)
         number = start.index.get_indexer(sites["region"].cat.categories)
         if (number < 0).any():
             name = sites["region"].cat.categories[number < 0][0]
@@ -189,7 +182,7 @@ def _sites(
         sites["start"] -= start.to_numpy()[row]
         parts.append(sites.assign(region=row + n_regions))
         n_regions += len(start)
-        paths.append(searched[source].path)
+        paths.append(searched[one.source].path)
     sites = pd.concat(parts).sort_values(["motif", "region", "start"], kind="stable")
     names, widths = compendium.motifs["motif"], compendium.motifs["width"]
     return {
@@ -204,39 +197,24 @@ def _sites(
     }, paths
 
 
-_LEADING = 6  # pairs whose distances are drawn
-
-
-def _pairs(sites: dict[str, MotifSites], codes: np.ndarray, max_spacing: int) -> tuple[list[dict], list[dict]]:
-    """One row for each pair of motifs that enough regions have, and the pairs whose distances stand out most."""
-    n_regions = len(codes)
+def _pairs(sites: dict[str, MotifSites], codes: np.ndarray, max_spacing: int) -> Iterator[tuple[dict, Spacing | None]]:
+    """Of each pair of motifs that enough regions have, its row of the table and the distances of its sites."""
     frequent = [name for name, one in sites.items() if len(np.unique(one.region)) >= LEAST_REGIONS]
-    rows, leading = [], []
     for i, first in enumerate(frequent):
         for second in frequent[i:]:
-            a, b = sites[first], sites[second]
-            of_a, of_b = pairs_apart(a, b)
-            counts = count_together(a, b, of_a, n_regions)
-            row = {
-                "motif_a": first,
-                "motif_b": second,
-                "regions": n_regions,
-                **vars(counts),
-                "enrichment": counts.together / counts.expected,
-            }
-            pairs = leading_pairs(a, b, of_a, of_b)
-            found = (
-                arrangement(spacing_of_pairs(a, b, *pairs), max_spacing, different_sequences(a, b, *pairs, codes))
-                if len(of_a)
-                else None
+            together, found = examine(sites[first], sites[second], codes, max_spacing)
+            arranged, spacing = found or (None, None)
+            yield (
+                {
+                    "motif_a": first,
+                    "motif_b": second,
+                    "regions": len(codes),
+                    **vars(together),
+                    "enrichment": together.together / together.expected,
+                    **(vars(arranged) if arranged else {}),
+                },
+                spacing,
             )
-            if found:
-                arranged, spacing = found
-                row |= vars(arranged)
-                leading.append({"motif_a": first, "motif_b": second, "p": arranged.spacing_p, "spacing": spacing})
-                leading = sorted(leading, key=lambda one: one["p"])[:_LEADING]
-            rows.append(row)
-    return rows, leading
 
 
 def _table(rows: list[dict], compendium: Compendium) -> pd.DataFrame:

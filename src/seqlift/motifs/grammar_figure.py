@@ -10,7 +10,8 @@ from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.colors import TwoSlopeNorm
 from matplotlib.figure import Figure
 
-from seqlift.motifs.grammar_pairs import ORIENTATIONS, Spacing
+from seqlift.motifs.grammar_pairs import LEAST_REGIONS, ORIENTATIONS, Spacing
+from seqlift.motifs.logos import plain_text
 
 _MOST_PAIRS = 20  # rows of the heat map
 _PANELS = 6
@@ -32,15 +33,24 @@ class LeadingPair:
     spacing: Spacing
 
 
-def draw_grammar(table: pd.DataFrame, leading: Sequence[LeadingPair], max_spacing: int) -> Figure:
+def choose_panels(leading: Sequence[LeadingPair]) -> list[LeadingPair]:
+    """Those to draw: of each pair of motifs the one of the smallest p, at most `_PANELS`, by rising p."""
+    first: dict[tuple[str, str], LeadingPair] = {}
+    for one in sorted(leading, key=lambda one: one.p):
+        first.setdefault((one.motif_a, one.motif_b), one)
+    return list(first.values())[:_PANELS]
+
+
+@plain_text
+def draw_grammar(table: pd.DataFrame, panels: Sequence[LeadingPair], max_spacing: int) -> Figure:
     """Heat map of log2 enrichment, pairs by output and method, and below it distances of the leading pairs.
 
     Parameters
     ----------
     table : pandas.DataFrame
         grammar.tsv.
-    leading : sequence of LeadingPair
-        Any number, in any order; the first of each pair of motifs by p is drawn, at most `_PANELS`.
+    panels : sequence of LeadingPair
+        Of `choose_panels`.
     max_spacing : int, bp
         Range of the distances.
     """
@@ -51,7 +61,6 @@ def draw_grammar(table: pd.DataFrame, leading: Sequence[LeadingPair], max_spacin
         **dict(zip(table["motif_b"], _labels(table["motif_b"], table["name_b"]), strict=True)),
     }
     pairs = _leading_pairs(table)
-    panels = _different(leading)
     sources = sorted(set(zip(table["output"], table["method"], strict=True)))
     map_height, rows = 0.26 * len(pairs) + 1.9, -(-len(panels) // 2)
     figure = Figure(figsize=(max(8.5, 0.5 * len(sources) + 5), map_height + 2.3 * rows), layout="constrained")
@@ -72,9 +81,8 @@ def draw_grammar(table: pd.DataFrame, leading: Sequence[LeadingPair], max_spacin
 def _nothing() -> Figure:
     figure = Figure(figsize=(6, 1.2))
     FigureCanvasAgg(figure)
-    figure.text(
-        0.5, 0.5, "No pairs: no two motifs have sites in 20 regions each.", ha="center", va="center", fontsize=9
-    )
+    text = f"No pairs: no two motifs have sites in {LEAST_REGIONS} regions each."
+    figure.text(0.5, 0.5, text, ha="center", va="center", fontsize=9)
     return figure
 
 
@@ -87,13 +95,6 @@ def _leading_pairs(table: pd.DataFrame) -> list[tuple[str, str]]:
     order = table.sort_values(["p", "enrichment"], ascending=[True, False], kind="stable")
     pairs = list(dict.fromkeys(zip(order["motif_a"], order["motif_b"], strict=True)))
     return pairs[:_MOST_PAIRS]
-
-
-def _different(leading: Sequence[LeadingPair]) -> list[LeadingPair]:
-    first: dict[tuple[str, str], LeadingPair] = {}
-    for one in sorted(leading, key=lambda one: one.p):
-        first.setdefault((one.motif_a, one.motif_b), one)
-    return list(first.values())[:_PANELS]
 
 
 def _mark(q: float) -> str:
@@ -120,7 +121,7 @@ def _draw_heat_map(figure, table: pd.DataFrame, pairs: list, sources: list, labe
                   fontsize=8, rotation=0 if len(sources) <= 6 else 90)  # fmt: skip
     ax.set_title(
         "Regions with both motifs (numbers), against chance (colour); q ≤ 0.05 *, 0.01 **, 0.001 ***\n"
-        "grey: one of the motifs in fewer than 20 regions",
+        f"grey: one of the motifs in fewer than {LEAST_REGIONS} regions",
         fontsize=9,
         loc="left",
     )

@@ -27,10 +27,11 @@ from dataclasses import dataclass
 import numpy as np
 from scipy import stats
 
-from seqlift.motifs.compendium_merging import FLANK
 from seqlift.motifs.grammar_copies import count_different, turn, windows_around
+from seqlift.motifs.logos import FLANK
 
 ORIENTATIONS = ("> >", "> <", "< >")
+LEAST_REGIONS = 20  # with each of two motifs, below which a pair is not looked at
 LEAST_PAIRS = 20  # regions with both, below which nothing is said of orientation and spacing
 _SMOOTH = 10  # bp to either side over which the null of the spacing is averaged
 
@@ -102,6 +103,32 @@ class Arrangement:
     spacing_count: int
     spacing_expected: float
     spacing_p: float
+
+
+def examine(
+    a: MotifSites, b: MotifSites, codes: np.ndarray, max_spacing: int
+) -> tuple[Together, tuple[Arrangement, Spacing] | None]:
+    """All that is asked of two motifs, or twice the same one (`a is b`).
+
+    Parameters
+    ----------
+    a, b : MotifSites
+    codes : numpy.ndarray, shape (N, L), uint8
+        Bases of all regions that were searched: 0 to 3 for A C G T, 4 for N.
+    max_spacing : int, bp
+        Distances up to this are tried one by one.
+
+    Returns
+    -------
+    how often they are together, and what `arrangement` gives; None where they are never apart in one region
+    """
+    of_a, of_b = pairs_apart(a, b)
+    together = count_together(a, b, of_a, len(codes))
+    if not len(of_a):
+        return together, None
+    pairs = leading_pairs(a, b, of_a, of_b)
+    spacing = spacing_of_pairs(a, b, *pairs)
+    return together, arrangement(spacing, max_spacing, different_sequences(a, b, *pairs, codes))
 
 
 def pairs_apart(a: MotifSites, b: MotifSites) -> tuple[np.ndarray, np.ndarray]:

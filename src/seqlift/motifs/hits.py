@@ -32,6 +32,7 @@ within that region, over all hits called in it.
 import json
 import os
 import time
+import zlib
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
@@ -61,6 +62,11 @@ COLUMNS = [
     "region",
     "distance",
 ]
+PLACES = ["start", "end", "pattern", "strand", "contribution", "region", "distance"]
+_TYPES = {
+    **dict.fromkeys(("#chrom", "pattern", "strand", "name", "region"), str),
+    **dict.fromkeys(("start", "end", "score"), np.int64),
+}  # of columns; all others are float
 _ROWS = 1024  # regions of a score file in memory at once
 # The mean contributions of a pattern's seqlets are its CWM, up to rounding; further off, the scores are other ones.
 _ROUNDING = 0.01
@@ -152,22 +158,49 @@ def call_hits(
     return summary
 
 
-def read_hits(path: str | os.PathLike) -> pd.DataFrame:
+def read_hits(path: str | os.PathLike, *, places_only: bool = False) -> pd.DataFrame:
     """Read hits.bed.gz; the first column is called `chrom`, texts are texts, empty where there is nothing.
+
+    Parameters
+    ----------
+    path : path-like
+    places_only : bool
+        Only `PLACES`, what says where motifs lie and how much they contribute; texts are categories, which hold each
+        of many equal ones once.
 
     Raises
     ------
     SeqliftError
-        If the file is missing or not one of hits.
+        If the file is missing or not one of hits, or a line has no strand or a number that is not finite.
     """
-    kinds = dict.fromkeys(("#chrom", "pattern", "strand", "name", "region"), str)
+    columns = PLACES if places_only else COLUMNS
+    types = {column: _TYPES.get(column, float) for column in columns}
+    numbers = [column for column, kind in types.items() if kind is float]
+    if places_only:
+        types = {column: "category" if kind is str else kind for column, kind in types.items()}
     try:
-        table = pd.read_csv(path, sep="\t", keep_default_na=False, dtype=kinds)
-    except (OSError, ValueError, EOFError) as error:
-        raise SeqliftError(f"{path}: cannot be read as hits ({error}); `seqlift hits` makes it") from None
-    if list(table.columns) != COLUMNS:
+        table = pd.read_csv(
+            path,
+            sep="\t",
+            usecols=columns.__contains__ if places_only else None,
+            dtype=types,
+            keep_default_na=False,
+            na_values={key: ["", "nan", "NaN", "NA"] for key in numbers},  # a region may be called NA, a number may not
+        )
+    except FileNotFoundError:
+        raise SeqliftError(f"{path}: no such file; `seqlift hits` makes it") from None
+    except (OSError, EOFError, ValueError, zlib.error) as error:
+        raise SeqliftError(f"{path}: cannot be read as hits ({error}); make it again with `seqlift hits`") from None
+    if list(table.columns) != columns:
         raise SeqliftError(
-            f"{path}:1: the columns are {' '.join(table.columns)}, not {' '.join(COLUMNS)}; make it with `seqlift hits`"
+            f"{path}:1: the columns are {' '.join(table.columns)}, not {' '.join(columns)}; make it again with "
+            "`seqlift hits`"
+        )
+    bad = np.flatnonzero(~np.isfinite(table[numbers]).all(axis=1) | ~table["strand"].isin(["+", "-"]))
+    if len(bad):
+        raise SeqliftError(
+            f"{path}: line {bad[0] + 2} has no strand, or a number that is not finite ({len(bad)} such lines); make it "
+            "again with `seqlift hits`"
         )
     return table.rename(columns={"#chrom": "chrom"})
 
@@ -291,13 +324,11 @@ def _seqlet_recall(table: pd.DataFrame, patterns: list[StoredPattern]) -> list[t
     found = []
     for index, pattern in enumerate(patterns):
         own, any_hit = np.zeros((2, len(pattern.rows)), bool)
-        width = pattern.end - pattern.start
-        whole = pattern.contributions.shape[1]
-        for i, (row, reverse) in enumerate(zip(pattern.rows, pattern.reverse, strict=True)):
+        width = pattern.shown_width
+        for i, (row, start) in enumerate(zip(pattern.rows, pattern.shown_starts, strict=True)):
             if row not in places:
                 continue
             hits = places[row]
-            start = pattern.starts[i] + (whole - pattern.end if reverse else pattern.start)
             common = np.minimum(start + width, hits[:, 0] + hits[:, 1]) - np.maximum(start, hits[:, 0])
             close = common >= np.minimum(width, hits[:, 1]) / 2
             any_hit[i] = close.any()
@@ -353,9 +384,9 @@ def _summarise(
     groups = dict(iter(bed.groupby("pattern")))
     return HitSummary(
         format=FORMAT,
-        target=motifs.summary["target"],
-        method=motifs.summary["method"],
-        fold=motifs.summary.get("fold"),
+        target=motifs.source.output,
+        method=motifs.source.method,
+        fold=motifs.source.fold,
         settings={"min_similarity": least, "overlap": OVERLAP},
         regions=regions,
         regions_with_hits=int(bed["region"].nunique()),

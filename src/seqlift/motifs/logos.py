@@ -40,7 +40,9 @@ FORMATS = ("svg", "png", "pdf")  # of logos that are written for publication
 KINDS = {"cwm": "contribution", "hcwm": "hypothetical", "pfm": "bits"}  # and what their heights mean
 FONT = "DejaVu Sans"  # comes with matplotlib: the same letters on every machine
 INVISIBLE = 0.004  # letters lower than this share of the tallest column are thinner than a pixel: they only swell files
+FLANK = 2  # bp kept on either side of the informative part of a pattern
 _DECIMALS = re.compile(r"-?\d+\.\d{3,}")
+plain_text = matplotlib.rc_context({"text.parse_math": False})  # around what writes names: a `$` in one is a `$`
 
 
 def choose_palette(name: str) -> dict[str, str]:
@@ -91,7 +93,7 @@ def information_content(frequencies: np.ndarray) -> np.ndarray:
     return frequencies * np.maximum(column, 0)
 
 
-def informative_range(weights: np.ndarray, share: float = 0.3, flank: int = 2) -> tuple[int, int]:
+def informative_range(weights: np.ndarray, share: float = 0.3, flank: int = FLANK) -> tuple[int, int]:
     """The part of a pattern worth drawing and naming.
 
     From the first to the last position whose total |weight| over the four bases reaches `share` of the largest such
@@ -118,7 +120,7 @@ def informative_range(weights: np.ndarray, share: float = 0.3, flank: int = 2) -
 
 
 @functools.cache
-def _outline(base: str) -> GlyphPath:
+def outline(base: str) -> GlyphPath:
     """logomaker's letter with its foot on 0, its head on 1 and its middle on 0."""
     ax = Figure().add_subplot()
     glyph = logomaker.Glyph(p=0, c=base, floor=0, ceiling=1, ax=ax, width=0.96, font_name=FONT, font_weight="bold")
@@ -169,11 +171,11 @@ def draw_logo(
         end = ends[rank, columns]
         drawn = np.flatnonzero(matrix[code])
         if len(drawn):
-            outline = _outline(base)
+            shape = outline(base)
             place = np.stack([columns[drawn] + first, (end - matrix[code])[drawn]], axis=1)
             size = np.stack([np.ones(len(drawn)), matrix[code, drawn]], axis=1)  # below zero turns it upside down
-            vertices = (outline.vertices[None] * size[:, None] + place[:, None]).reshape(-1, 2)
-            letters = GlyphPath(vertices, np.tile(outline.codes, len(drawn)))
+            vertices = (shape.vertices[None] * size[:, None] + place[:, None]).reshape(-1, 2)
+            letters = GlyphPath(vertices, np.tile(shape.codes, len(drawn)))
             ax.add_patch(PathPatch(letters, facecolor=palette[base], linewidth=0))
     ax.axhline(0, color="black", linewidth=0.6, zorder=1)
     ax.set_xlim(first - 0.5, first + matrix.shape[1] - 0.5)

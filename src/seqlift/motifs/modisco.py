@@ -19,40 +19,10 @@ import numba
 import numpy as np
 from numba.core.dispatcher import Dispatcher
 
-from seqlift.motifs.folder import base_frequencies
+from seqlift.motifs.folder import StoredPattern, base_frequencies
+from seqlift.motifs.logos import informative_range
 from seqlift.motifs.seqlets import Seqlets
 from seqlift.motifs.settings import ModiscoSettings
-
-
-@dataclass(frozen=True)
-class Pattern:
-    """A cluster of seqlets; width W in bp, bases A C G T.
-
-    Attributes
-    ----------
-    name : str
-        `pos_0` is the positive pattern of most seqlets, `neg_0` the negative one.
-    frequencies : numpy.ndarray, shape (4, W)
-        PFM: share of each base; each column sums to 1.
-    contributions : numpy.ndarray, shape (4, W)
-        CWM: mean contribution of each base.
-    hypothetical : numpy.ndarray, shape (4, W)
-        hCWM: mean hypothetical contribution of each base.
-    rows : numpy.ndarray, shape (S,), int
-        Row of the score file that each seqlet lies in.
-    starts : numpy.ndarray, shape (S,), int
-        Where the seqlet starts, bp from the start of the region; it is W bp long.
-    reverse : numpy.ndarray, shape (S,), bool
-        The seqlet reads as the pattern does on the opposite strand.
-    """
-
-    name: str
-    frequencies: np.ndarray
-    contributions: np.ndarray
-    hypothetical: np.ndarray
-    rows: np.ndarray
-    starts: np.ndarray
-    reverse: np.ndarray
 
 
 @dataclass(frozen=True)
@@ -61,13 +31,13 @@ class Discovery:
 
     Attributes
     ----------
-    patterns : tuple of Pattern
-        Positive ones, then negative ones, each by falling number of seqlets.
+    patterns : tuple of StoredPattern
+        Positive ones, then negative ones, each by falling number of seqlets; none is flipped.
     results : tuple
         The package's own two lists of patterns, for its own file format.
     """
 
-    patterns: tuple[Pattern, ...]
+    patterns: tuple[StoredPattern, ...]
     results: tuple
 
 
@@ -167,12 +137,17 @@ def _all_seqlets(results: tuple) -> Iterator:
             stack += pattern.subcluster_to_subpattern.values()
 
 
-def _pattern(name: str, found, offset: int) -> Pattern:
-    return Pattern(
+def _pattern(name: str, found, offset: int) -> StoredPattern:
+    contributions = np.asarray(found.contrib_scores, float).T
+    start, end = informative_range(contributions)
+    return StoredPattern(
         name=name,
         frequencies=base_frequencies(np.asarray(found.sequence, float).T),  # below 1 where some seqlets hold N
-        contributions=np.asarray(found.contrib_scores, float).T,
+        contributions=contributions,
         hypothetical=np.asarray(found.hypothetical_contribs, float).T,
+        start=start,
+        end=end,
+        flipped=False,
         rows=np.array([seqlet.example_idx for seqlet in found.seqlets], int),
         starts=np.array([seqlet.start for seqlet in found.seqlets], int) + offset,
         reverse=np.array([bool(seqlet.is_revcomp) for seqlet in found.seqlets]),

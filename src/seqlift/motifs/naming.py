@@ -67,6 +67,17 @@ class Match:
     reverse: bool
     named: bool
 
+    @property
+    def columns(self) -> dict[str, str]:
+        """As tables hold it: `name` and `match_id`, empty where it gives no name, `p`, `q`, and `closest`, always."""
+        return {
+            "name": self.match_name if self.named else "",
+            "match_id": self.match_id if self.named else "",
+            "p": f"{self.p:.3g}",
+            "q": f"{self.q:.3g}",
+            "closest": f"{self.match_id} {self.match_name}",
+        }
+
 
 def name_patterns(
     patterns: Sequence[np.ndarray],
@@ -145,8 +156,8 @@ def calibrated_p(
     for number in (min(FIRST_SHUFFLES, shuffles), shuffles):
         more = [pattern[:, rng.permutation(width)] for _ in range(number - len(null))]
         if more:
-            found = _compare(more, database, nearest=True)
-            null = np.concatenate([null, -np.log10(np.maximum(found, _SMALLEST))])
+            smallest = tomtom(more, database.matrices, 1)[0][:, 0]
+            null = np.concatenate([null, -np.log10(np.maximum(smallest, _SMALLEST))])
         if np.ptp(null) < 1e-9:
             return 1.0
         location, scale = stats.gumbel_r.fit(null)
@@ -156,47 +167,38 @@ def calibrated_p(
     return p
 
 
-def align(pattern: np.ndarray, database: Database, index: int) -> tuple[int, bool]:
-    """How a known motif lies to a pattern, by TOMTOM's best alignment of the two.
-
-    Parameters
-    ----------
-    pattern : numpy.ndarray, shape (4, w)
-        Base frequencies.
-    database : Database
-    index : int
-        Of the known motif.
-
-    Returns
-    -------
-    offset : int
-        Position of the pattern (0-based) at which the known motif begins; negative where it begins before the pattern.
-    reverse : bool
-        The known motif's reverse complement lies there.
-    """
-    result = _tomtom([(1 - FLAT_SHARE) * pattern + FLAT_SHARE / 4], database, None)
-    return -int(result[2][0, index]), bool(result[4][0, index] == 1)
-
-
-def _compare(patterns: Sequence[np.ndarray], database: Database, nearest: bool = False):
-    """TOMTOM's p-values, scores and strands (n, motifs); or with `nearest` only the smallest p-value (n,)."""
-    result = _tomtom(patterns, database, 1 if nearest else None)
-    if nearest:
-        return result[0][:, 0]
-    p_values, scores, _offsets, _overlaps, strands = result
+def _compare(patterns: Sequence[np.ndarray], database: Database) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """TOMTOM's p-values and scores, and whether it turned the pattern, each of shape (n, motifs)."""
+    p_values, scores, _offsets, _overlaps, strands = tomtom(patterns, database.matrices)
     return p_values, scores, strands == 1
 
 
-def _tomtom(patterns: Sequence[np.ndarray], database: Database, nearest: int | None):
-    """memelite's arrays, all of shape (n, motifs or `nearest`)."""
+def tomtom(
+    queries: Sequence[np.ndarray], targets: Sequence[np.ndarray], nearest: int | None = None
+) -> tuple[np.ndarray, ...]:
+    """TOMTOM on one thread.
+
+    Parameters
+    ----------
+    queries, targets : sequence of numpy.ndarray, each of shape (4, w)
+        Base frequencies.
+    nearest : int, optional
+        Only so many targets of the smallest p-values.
+
+    Returns
+    -------
+    tuple of numpy.ndarray, each of shape (queries, targets or `nearest`)
+        memelite's: p-values, scores, offsets, overlaps and strands come first.
+    """
     import memelite
 
     with warnings.catch_warnings():
-        # It warns of p-values that depend on few targets; ours are calibrated against the same targets.
+        # It warns of p-values that depend on few targets, as those of a user's own database may be. Those of names are
+        # calibrated against the same targets, and beside those of the compendium stands a cosine.
         warnings.filterwarnings("ignore", message="tomtom was given", category=UserWarning)
         return memelite.tomtom(
-            [np.ascontiguousarray(pattern, float) for pattern in patterns],
-            list(database.matrices),
+            [np.ascontiguousarray(query, float) for query in queries],
+            [np.ascontiguousarray(target, float) for target in targets],
             n_nearest=nearest,
             n_jobs=1,
         )

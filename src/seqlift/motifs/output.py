@@ -13,17 +13,17 @@ motifs.json         what was searched and how, and why nothing was found if so
 ==================  ================================================================================================
 """
 
-import gzip
 import os
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import replace
+from typing import NamedTuple
 
 import numpy as np
 import pandas as pd
 
-from seqlift.files import replacing
-from seqlift.motifs.logos import information_content, informative_range
-from seqlift.motifs.modisco import Pattern
+from seqlift.files import gzip_text, replacing
+from seqlift.motifs.folder import StoredPattern
+from seqlift.motifs.logos import information_content
 from seqlift.motifs.naming import Match
 
 # Columns of patterns.tsv. `name` and `match_id` are empty unless q is at most the threshold; `closest` always says
@@ -54,52 +54,16 @@ PATTERN_COLUMNS = [
 _TWO = {"AC": "M", "AG": "R", "AT": "W", "CG": "S", "CT": "Y", "GT": "K"}
 
 
-@dataclass(frozen=True)
-class NamedPattern:
-    """A pattern cut to its informative part and turned the way its known motif reads.
+class NamedPattern(NamedTuple):
+    """A pattern turned the way its known motif reads, and that motif."""
 
-    Attributes
-    ----------
-    pattern : Pattern
-        As TF-MoDISco has it.
-    match : Match
-    start, end : int
-        The informative part, positions of `pattern`, 0-based, end exclusive.
-    frequencies, contributions : numpy.ndarray, shape (4, end - start)
-        Trimmed and oriented PFM and CWM.
-    """
-
-    pattern: Pattern
+    pattern: StoredPattern
     match: Match
-    start: int
-    end: int
-    frequencies: np.ndarray
-    contributions: np.ndarray
-
-    @property
-    def flipped(self) -> bool:
-        """Whether it is shown as the reverse complement of what TF-MoDISco has."""
-        return self.match.named and self.match.reverse
 
 
-def trimmed(pattern: Pattern) -> np.ndarray:
-    """The PFM of the informative part, shape (4, w), as TF-MoDISco orients it."""
-    start, end = informative_range(pattern.contributions)
-    return pattern.frequencies[:, start:end]
-
-
-def orient(pattern: Pattern, match: Match) -> NamedPattern:
-    """Trim the pattern and turn it as the motif it is named after reads."""
-    start, end = informative_range(pattern.contributions)
-    step = -1 if match.named and match.reverse else 1
-    return NamedPattern(
-        pattern=pattern,
-        match=match,
-        start=start,
-        end=end,
-        frequencies=pattern.frequencies[:, start:end][::step, ::step],
-        contributions=pattern.contributions[:, start:end][::step, ::step],
-    )
+def orient(pattern: StoredPattern, match: Match) -> NamedPattern:
+    """Turn the pattern as the motif it is named after reads."""
+    return NamedPattern(replace(pattern, flipped=match.named and match.reverse), match)
 
 
 def consensus(frequencies: np.ndarray) -> str:
@@ -121,23 +85,19 @@ def pattern_table(patterns: Sequence[NamedPattern]) -> pd.DataFrame:
     """One row a pattern, with the columns `PATTERN_COLUMNS`."""
     rows = [
         {
-            "pattern": one.pattern.name,
-            "seqlets": len(one.pattern.rows),
-            "name": one.match.match_name if one.match.named else "",
-            "match_id": one.match.match_id if one.match.named else "",
-            "p": f"{one.match.p:.3g}",
-            "q": f"{one.match.q:.3g}",
-            "p_tomtom": f"{one.match.p_tomtom:.3g}",
-            "strand": "-" if one.flipped else "+",
-            "consensus": consensus(one.frequencies),
-            "width": one.end - one.start,
-            "trim_start": one.start,
-            "trim_end": one.end,
-            "mean_contribution": f"{one.contributions.sum():.6g}",
-            "information": f"{information_content(one.frequencies).sum():.3f}",
-            "closest": f"{one.match.match_id} {one.match.match_name}",
+            **match.columns,
+            "pattern": pattern.name,
+            "seqlets": len(pattern.rows),
+            "p_tomtom": f"{match.p_tomtom:.3g}",
+            "strand": "-" if pattern.flipped else "+",
+            "consensus": consensus(pattern.shown("pfm")),
+            "width": pattern.shown_width,
+            "trim_start": pattern.start,
+            "trim_end": pattern.end,
+            "mean_contribution": f"{pattern.shown('cwm').sum():.6g}",
+            "information": f"{information_content(pattern.shown('pfm')).sum():.3f}",
         }
-        for one in patterns
+        for pattern, match in patterns
     ]
     return pd.DataFrame(rows, columns=PATTERN_COLUMNS)
 
@@ -148,39 +108,22 @@ def write_table(patterns: Sequence[NamedPattern], path: str | os.PathLike) -> No
         pattern_table(patterns).to_csv(temporary, sep="\t", index=False, lineterminator="\n")
 
 
-def write_meme(patterns: Sequence[NamedPattern], background: np.ndarray, path: str | os.PathLike) -> None:
-    """Write patterns.meme; a valid file without motifs when there are no patterns.
-
-    Parameters
-    ----------
-    patterns : sequence of NamedPattern
-    background : numpy.ndarray, shape (4,)
-        Shares of A C G T in the regions searched, both strands taken together.
-    path : path-like
-    """
-    entries = [
-        (one.pattern.name, one.match.match_name if one.match.named else "", one.frequencies, len(one.pattern.rows))
-        for one in patterns
-    ]
-    write_meme_entries(entries, background, path)
-
-
-def write_meme_entries(
-    entries: Sequence[tuple[str, str, np.ndarray, int]], background: np.ndarray, path: str | os.PathLike
+def write_meme(
+    entries: Sequence[tuple[str, Match, np.ndarray, int]], background: np.ndarray, path: str | os.PathLike
 ) -> None:
-    """Write motifs of any kind in minimal MEME format, version 4; a valid file also without motifs.
+    """Write motifs in minimal MEME format, version 4, with the names they got; a valid file also without motifs.
 
     Parameters
     ----------
-    entries : sequence of (identifier, second name or "", base frequencies of shape (4, w), number of sites)
+    entries : sequence of (identifier, match, base frequencies of shape (4, w), number of sites)
     background : numpy.ndarray, shape (4,)
-        Shares of A C G T.
+        Shares of A C G T, both strands taken together.
     path : path-like
     """
     lines = ["MEME version 4", "", "ALPHABET= ACGT", "", "strands: + -", "", "Background letter frequencies"]
     lines += [" ".join(f"{base} {share:.5f}" for base, share in zip("ACGT", background, strict=True)), ""]
-    for identifier, name, frequencies, sites in entries:
-        lines.append(f"MOTIF {identifier} {'_'.join(name.split())}".rstrip())
+    for identifier, match, frequencies, sites in entries:
+        lines.append(f"MOTIF {identifier} {'_'.join(match.columns['name'].split())}".rstrip())
         lines.append(f"letter-probability matrix: alength= 4 w= {frequencies.shape[1]} nsites= {sites} E= 0")
         lines += [" ".join(f"{share:.6f}" for share in column) for column in frequencies.T]
         lines.append("")
@@ -217,22 +160,20 @@ def write_seqlets(
     """
     totals = np.concatenate([np.zeros((len(contributions), 1)), np.cumsum(contributions, axis=1, dtype=float)], axis=1)
     tables = []
-    for one in patterns:
-        rows, reverse = one.pattern.rows, one.pattern.reverse
-        width = one.pattern.contributions.shape[1]
-        start = one.pattern.starts + np.where(reverse, width - one.end, one.start)
-        region = coords.iloc[rows]
-        held, begin = np.searchsorted(searched, rows), start - offset
+    for pattern, _ in patterns:
+        region = coords.iloc[pattern.rows]
+        start, width = region["start"].to_numpy() + pattern.shown_starts, pattern.shown_width
+        held, begin = np.searchsorted(searched, pattern.rows), pattern.shown_starts - offset
         tables.append(
             pd.DataFrame(
                 {
                     "#chrom": region["chrom"].to_numpy(),
-                    "start": region["start"].to_numpy() + start,
-                    "end": region["start"].to_numpy() + start + one.end - one.start,
-                    "pattern": one.pattern.name,
+                    "start": start,
+                    "end": start + width,
+                    "pattern": pattern.name,
                     "score": 0,
-                    "strand": np.where(reverse ^ one.flipped, "-", "+"),
-                    "contribution": totals[held, begin + one.end - one.start] - totals[held, begin],
+                    "strand": np.where(pattern.reverse ^ pattern.flipped, "-", "+"),
+                    "contribution": totals[held, begin + width] - totals[held, begin],
                     "region": region["name"].to_numpy(),
                 }
             )
@@ -244,6 +185,5 @@ def write_seqlets(
         table["score"] = (1000 * size / size.max()).round().astype(int) if size.max() > 0 else 0
         table["contribution"] = table["contribution"].map("{:.6g}".format)
         table = table.sort_values(["#chrom", "start", "end", "pattern", "region"], kind="stable")
-    text = table.to_csv(sep="\t", index=False, lineterminator="\n")
-    with replacing(path) as temporary:
-        temporary.write_bytes(gzip.compress(text.encode(), mtime=0))  # no date: equal results give equal files
+    with replacing(path) as temporary, gzip_text(temporary) as text:
+        table.to_csv(text, sep="\t", index=False, lineterminator="\n")

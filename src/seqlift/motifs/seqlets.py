@@ -1,11 +1,15 @@
-"""Seqlets: the short stretches whose contributions stand out, chosen by their strength over all regions.
+"""Seqlets: the short stretches whose contributions stand out, chosen by their rank over all regions.
 
 TF-MoDISco (Shrikumar et al., arXiv 1811.00416) slides a window over the contributions, learns from the sums what
 background looks like (a Laplace distribution around their mode), and keeps the windows beyond it at a false discovery
 rate. Its implementation holds all regions in memory and, where there are more seqlets than it may cluster, takes the
-first of the file. Here the rule is the same and the regions go by in blocks, twice: once to learn the thresholds, from
-all windows or a random million of them, once to keep the strongest seqlets of either sign. What stays in memory is one
-block and the regions of the seqlets kept, at most two for each of `max_seqlets`, however many regions there are.
+first of the file. Here the rule is the same and the regions go by in blocks, three times: to learn the thresholds, from
+all windows or a random million of them; to find what passes them; and to fetch the regions of the seqlets that are
+kept, at most two for each of `max_seqlets`, however many regions there are.
+
+Where there are too many, the strongest alone would not do: they are all of one motif, if it is long and stands in many
+regions, and every other one would be lost. So half of those kept are the strongest, where a rare motif of great effect
+is found, and half are taken at even steps from the ranking of the rest, where each motif is as frequent as among all.
 """
 
 from collections.abc import Iterable
@@ -22,7 +26,7 @@ _WEAK = 0.8  # TF-MoDISco's `weak_threshold_for_counting_sign`
 
 @dataclass(frozen=True)
 class Seqlets:
-    """The strongest seqlets, and the regions that hold them; W bp are searched in each region.
+    """The chosen seqlets, and the regions that hold them; W bp are searched in each region.
 
     Attributes
     ----------
@@ -73,11 +77,11 @@ def choose_seqlets(
     max_seqlets: int,
     seed: int,
 ) -> Seqlets:
-    """The `max_seqlets` strongest positive, and as many negative, seqlets.
+    """The seqlets of all regions, at most `max_seqlets` positive and as many negative ones.
 
     Parameters
     ----------
-    blocks : iterable that can be gone through twice
+    blocks : iterable that can be gone through three times
         Sequences, shape (n, 4, W) one-hot, and hypothetical contributions, shape (n, 4, W), of the regions in turn.
         How they are cut into blocks makes no difference.
     n_regions : int
@@ -92,15 +96,31 @@ def choose_seqlets(
         If hypothetical contributions are not finite, or are zero wherever a base is not there.
     """
     survey = _survey(blocks, n_regions, settings.sliding_window_size, seed)
-    kept = _Strongest(max_seqlets)
+    found = np.empty((3, 0))  # row of the score file, start, sum
     thresholds = _thresholds(survey.sums, settings)
     if thresholds is not None:
-        first = 0
+        several, first = [found], 0
         for sequences, hypothetical in blocks:
-            found = _extract((sequences * hypothetical).sum(axis=1), thresholds, settings)
-            kept.add(first, sequences, hypothetical, *found)
+            rows, starts, sums = _extract((sequences * hypothetical).sum(axis=1), thresholds, settings)
+            several.append(np.stack([rows + first, starts, sums]))
             first += len(sequences)
-    return kept.result(survey)
+        found = np.hstack(several)
+    signs = found[:, found[2] > 0], found[:, found[2] < 0]
+    row, start, size = np.hstack([_choose(one, max_seqlets) for one in signs])
+    held = np.unique(row.astype(int))
+    sequences, hypothetical = _fetch(blocks, held)
+    return Seqlets(
+        rows=held,
+        sequences=sequences.astype(np.int8),
+        hypothetical=hypothetical.astype(np.float32),
+        regions=np.searchsorted(held, row.astype(int)),
+        starts=start.astype(int),
+        sums=size,
+        positive=signs[0].shape[1],
+        negative=signs[1].shape[1],
+        composition=survey.composition,
+        silent=survey.silent,
+    )
 
 
 def _survey(blocks, n_regions: int, core: int, seed: int) -> _Survey:
@@ -179,41 +199,25 @@ def _extract(contributions: np.ndarray, thresholds, settings: ModiscoSettings) -
     return rows[signed], starts[signed], size[signed]
 
 
-class _Strongest:
-    """The strongest seqlets of the regions that went by, and the regions that hold them."""
+def _choose(found: np.ndarray, most: int) -> np.ndarray:
+    """Of seqlets (row, start, sum) of one sign, shape (3, n), at most `most`, strongest first.
 
-    def __init__(self, most: int):
-        self._most, self._found = most, [0, 0]  # of positive, of negative ones
-        self._seqlets = np.empty((3, 0))  # row of the score file, start, sum
-        self._regions: dict[int, tuple[np.ndarray, np.ndarray]] = {}
+    Half are the strongest, half stand at even steps down the ranking of the rest.
+    """
+    row, start, size = found
+    ranked = found[:, np.lexsort((start, row, -np.abs(size)))]
+    rest = ranked.shape[1] - most // 2
+    steps = most - most // 2
+    if rest <= steps:
+        return ranked
+    return np.hstack([ranked[:, : most // 2], ranked[:, most // 2 + np.arange(steps) * rest // steps]])
 
-    def add(self, first: int, sequences, hypothetical, rows, starts, sums) -> None:
-        """Take in the seqlets of a block whose first region is row `first` of the score file."""
-        together = np.hstack([self._seqlets, [rows + first, starts, sums]])
-        row, start, size = together
-        order = np.lexsort((start, row, -np.abs(size)))
-        signs = order[size[order] > 0], order[size[order] < 0]
-        self._found = [old + int((sums * sign > 0).sum()) for old, sign in zip(self._found, (1, -1), strict=True)]
-        self._seqlets = together[:, np.concatenate([several[: self._most] for several in signs])]
-        held = set(self._seqlets[0].astype(int).tolist())
-        self._regions = {row: region for row, region in self._regions.items() if row in held}
-        for i in range(len(sequences)):
-            if first + i in held:
-                self._regions[first + i] = sequences[i].copy(), hypothetical[i].copy()
 
-    def result(self, survey: _Survey) -> Seqlets:
-        row, start, size = self._seqlets
-        rows = np.array(sorted(self._regions), int)
-        pairs = [self._regions[row] for row in rows.tolist()]
-        return Seqlets(
-            rows=rows,
-            sequences=np.array([sequence for sequence, _ in pairs], np.int8),
-            hypothetical=np.array([scores for _, scores in pairs], np.float32),
-            regions=np.searchsorted(rows, row.astype(int)),
-            starts=start.astype(int),
-            sums=size,
-            positive=self._found[0],
-            negative=self._found[1],
-            composition=survey.composition,
-            silent=survey.silent,
-        )
+def _fetch(blocks, rows: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Sequences and hypothetical contributions (K, 4, W) of `rows`, which rise."""
+    kept, first = [], 0
+    for sequences, hypothetical in blocks:
+        here = rows[(rows >= first) & (rows < first + len(sequences))] - first
+        kept.append((sequences[here], hypothetical[here]))
+        first += len(sequences)
+    return np.concatenate([one for one, _ in kept]), np.concatenate([one for _, one in kept])

@@ -10,7 +10,6 @@ import numpy as np
 from seqlift.motifs.database import Database
 from seqlift.motifs.modisco import find_patterns
 from seqlift.motifs.naming import name_patterns
-from seqlift.motifs.output import trimmed
 from seqlift.motifs.seqlets import choose_seqlets
 from seqlift.motifs.settings import ModiscoSettings
 
@@ -31,7 +30,7 @@ def compile_kernels() -> int:
     patterns = find_patterns(seqlets, settings=settings).patterns
     ids = tuple(str(i) for i in range(40))
     known = Database("", "", ids, ids, tuple(rng.dirichlet([0.3] * 4, 8).T for _ in ids))
-    name_patterns([trimmed(pattern) for pattern in patterns], known, shuffles=50)
+    name_patterns([pattern.shown("pfm") for pattern in patterns], known, shuffles=50)
     return len(patterns)
 
 

@@ -18,7 +18,7 @@ from seqlift.scores import open_scores
 
 __all__ = ["Run", "load_run", "read_config", "write_report"]
 
-EXAMPLES = 4
+EXAMPLES = 3
 
 
 def write_report(run_dir: str | os.PathLike, config_path: str | os.PathLike, output: str | os.PathLike) -> Path:

@@ -7,12 +7,14 @@ reader's own sans-serif font; letters of sequence logos are shapes.
 
 import base64
 import io
+import math
 import re
 from dataclasses import dataclass
 from pathlib import Path
 from urllib.parse import quote
 
 import matplotlib
+import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.backends.backend_svg import FigureCanvasSVG
 from matplotlib.figure import Figure
@@ -25,6 +27,7 @@ POSITIVE, NEGATIVE = "#1f5fa8", "#8b97a3"
 PAGE = 10.6  # inches: 1018 CSS pixels, the width of the page's column
 LARGEST = 300_000  # bytes of an SVG file that goes into the page as it is
 PAIR = 2.5  # inches: 240 CSS pixels, so that two pairs of figures stand side by side
+COLUMNS = 1000  # bars side by side: about a pixel each on the width of the page
 
 STYLE = {
     "axes.edgecolor": "#8b97a3",
@@ -69,6 +72,24 @@ class Image:
     alt: str
     width: int
     height: int
+
+
+class Room:
+    """What pictures of one kind may take of the page together, in characters, so that it stays small whatever the run.
+
+    The picture that reaches the limit is still shown, those after it are not: they need not even be drawn.
+    """
+
+    def __init__(self, size: int):
+        self._left = size
+
+    @property
+    def full(self) -> bool:
+        return self._left <= 0
+
+    def take(self, *images: Image) -> None:
+        """Note that these are shown."""
+        self._left -= sum(len(image.source) for image in images)
 
 
 class drawing:  # noqa: N801, used like a function: `with drawing(3, 2) as (figure, image):`
@@ -126,6 +147,18 @@ def axes(ax: Axes, xlabel: str, ylabel: str) -> None:
     ax.set_xlabel(xlabel)
     ax.set_ylabel(ylabel)
     ax.yaxis.set_major_locator(MaxNLocator(5))
+
+
+def bars(ax: Axes, first: int, values: np.ndarray, **look) -> None:
+    """Values of bases, the first one at position `first`, as filled bars; of those that share a pixel the largest.
+
+    They are one outline: a shape for each bar would make a page of many regions several times as large.
+    """
+    wide = math.ceil(len(values) / COLUMNS)
+    starts = np.arange(0, len(values), wide)
+    high, low = np.maximum.reduceat(values, starts), np.minimum.reduceat(values, starts)
+    edges = first - 0.5 + np.append(starts, len(values))
+    ax.stairs(np.where(high >= -low, high, low), edges, fill=True, linewidth=0, **look)
 
 
 def unit_square(ax: Axes, xlabel: str, ylabel: str) -> None:

@@ -1,17 +1,23 @@
 """The sections on hits, grammar, sites and faithfulness: what other stages found, as rows and figures."""
 
-import math
 from pathlib import Path
 
 import pandas as pd
 
-from seqlift.report.canvas import file_image
+from seqlift.report.canvas import Room, file_image
 from seqlift.report.files_of_run import relative_link
 from seqlift.report.run import METHOD_NAMES, Run
 
 CERTAIN = 0.05  # q of a pair that is listed
 PAIRS = 100  # of motifs, at most so many are listed
-SITE_FIGURES = 40  # in the page; the others are linked
+SITE_FIGURES = 1_000_000  # characters of the page that figures around sites take; the others are linked
+FAITHFULNESS_COMPARED = (  # columns that only some runs have, and what they are called
+    ("mutagenesis", "mutagenesis_spearman"),
+    ("other method", "methods_spearman"),
+    ("models", "models_spearman"),
+    ("references", "references_spearman"),
+    ("AUROC of planted bases", "truth_auroc"),
+)
 
 
 def hit_rows(run: Run, folder: Path) -> list[dict]:
@@ -46,18 +52,14 @@ def grammar_section(run: Run, folder: Path) -> dict | None:
 
 
 def site_figures(run: Run, folder: Path) -> list[dict]:
-    """Mean contribution around the user's sites, each a figure, as many as the page holds, and a link."""
-    found = []
-    for i, sites in enumerate(run.sites):
+    """Mean contribution around the user's sites, each a figure while there is room in the page, and a link."""
+    found, room = [], Room(SITE_FIGURES)
+    for sites in run.sites:
         files = {kind: sites.stem.with_name(f"{sites.stem.name}.{kind}") for kind in ("svg", "tsv")}
         alt = f"Mean contribution of {sites.output} by {METHOD_NAMES[sites.method]} around the sites of {sites.sites}."
-        found.append(
-            {
-                "sites": sites,
-                "figure": file_image(files["svg"], alt, "aggregate") if i < SITE_FIGURES else None,
-                "link": relative_link(files["tsv"], folder),
-            }
-        )
+        figure = None if room.full else file_image(files["svg"], alt, "aggregate")
+        room.take(*filter(None, [figure]))
+        found.append({"sites": sites, "figure": figure, "link": relative_link(files["tsv"], folder)})
     return found
 
 
@@ -69,7 +71,11 @@ def faithfulness_section(run: Run, folder: Path) -> dict | None:
     alt = "Deletion and insertion curves of each output: mean output against the share of bases replaced, by method."
     return {
         "rows": [_plain(row) for row in run.faithfulness.to_dict("records")],
-        "columns": {column for column in run.faithfulness if run.faithfulness[column].notna().any()},
+        "compared": [
+            (label, column)
+            for label, column in FAITHFULNESS_COMPARED
+            if column in run.faithfulness and run.faithfulness[column].notna().any()
+        ],
         "figure": file_image(path, alt, "faithfulness") if path.is_file() else None,
         "link": relative_link(run.directory / "faithfulness" / "faithfulness.tsv", folder),
     }
@@ -77,6 +83,4 @@ def faithfulness_section(run: Run, folder: Path) -> dict | None:
 
 def _plain(row: dict) -> dict:
     """A row with None where a number is missing."""
-    return {
-        key: None if isinstance(x, float) and math.isnan(x) else (None if x is pd.NA else x) for key, x in row.items()
-    }
+    return {key: None if pd.isna(value) else value for key, value in row.items()}

@@ -1,5 +1,6 @@
 """The sections on the explanations themselves: examples, path, completeness, agreement and mutagenesis of an output."""
 
+import itertools
 from pathlib import Path
 
 import numpy as np
@@ -7,22 +8,18 @@ import pandas as pd
 
 from seqlift.motifs.logos import COLOURS
 from seqlift.report import analysis, figures
+from seqlift.report.canvas import Room
 from seqlift.report.formats import median, spread
 from seqlift.report.run import MUTAGENESIS, Run
 
+DRAWN = 2_500_000  # characters of the page that drawn examples take
 
-def explain(run: Run, output: str, table: pd.DataFrame, examples: int, palette: dict[str, str] = COLOURS) -> dict:
-    """Examples, path, completeness, agreement and mutagenesis of one output."""
+
+def explain(run: Run, output: str, table: pd.DataFrame, examples: int) -> dict:
+    """Examples (not drawn yet), path, completeness, agreement and mutagenesis of one output."""
     paths = {method: run.scores(output, method) for method in run.methods}
     mutagenesis = {MUTAGENESIS: run.scores(output, MUTAGENESIS)} if run.mutagenesis else {}
     chosen, rule = analysis.read_examples(paths | mutagenesis, table, examples)
-    planted = run.planted_sites()
-    drawn = []
-    for example in chosen:
-        here = planted[planted["chrom"] == example.chrom] if planted is not None else None
-        sites = [] if here is None else list(here[["start", "end", "name"]].itertuples(index=False, name=None))
-        image, part = figures.example_region(example, sites, palette)
-        drawn.append({"region": example, "image": image, "part": part})
     path = None
     steps = {}
     for method in run.methods:
@@ -73,9 +70,8 @@ def explain(run: Run, output: str, table: pd.DataFrame, examples: int, palette: 
             }
     return {
         "target": output,
-        "examples": drawn,
+        "examples": [{"region": example, "image": None, "part": ""} for example in chosen],
         "rule": rule,
-        "planted": planted is not None,
         "path": path,
         "completeness": complete,
         "elsewhere": elsewhere,
@@ -87,6 +83,34 @@ def explain(run: Run, output: str, table: pd.DataFrame, examples: int, palette: 
         "agreement": agree,
         "mutagenesis": _mutagenesis(paths, mutagenesis[MUTAGENESIS]) if mutagenesis else None,
     }
+
+
+def examples_in_turn(explanations: list[dict]) -> list[dict]:
+    """The first example of each output, then the second of each, and so on."""
+    rounds = itertools.zip_longest(*(each["examples"] for each in explanations))
+    return [example for found in rounds for example in found if example is not None]
+
+
+def draw_examples(explanations: list[dict], planted: pd.DataFrame | None, palette: dict[str, str] = COLOURS) -> None:
+    """Draw the examples of all outputs, in turn, until they have taken their room; `image` of the others stays None.
+
+    Parameters
+    ----------
+    explanations : list of dict
+        As from `explain`.
+    planted : pandas.DataFrame or None
+        Known motif instances (simulated data) to mark: chrom, start, end, name.
+    """
+    room = Room(DRAWN)
+    for example in examples_in_turn(explanations):
+        if room.full:
+            break
+        region, sites = example["region"], []
+        if planted is not None:
+            here = planted[planted["chrom"] == region.chrom]
+            sites = list(here[["start", "end", "name"]].itertuples(index=False, name=None))
+        example["image"], example["part"] = figures.example_region(region, sites, palette)
+        room.take(example["image"])
 
 
 def _mutagenesis(paths: dict[str, Path], yardstick: Path) -> dict | None:

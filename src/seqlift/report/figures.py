@@ -5,16 +5,19 @@ import numpy as np
 import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.colors import LinearSegmentedColormap, LogNorm
+from matplotlib.patches import PathPatch
+from matplotlib.path import Path
 from matplotlib.ticker import FuncFormatter, MaxNLocator
 
 from seqlift.motifs.logos import COLOURS
 from seqlift.report.analysis import Agreement, Completeness, Example, PathCurve
-from seqlift.report.canvas import INK, NEGATIVE, PAGE, PAIR, POSITIVE, RULE, SOFT, Image, axes, drawing
+from seqlift.report.canvas import INK, NEGATIVE, PAGE, PAIR, POSITIVE, RULE, SOFT, Image, axes, bars, drawing
 from seqlift.report.letters import definitions, place_letters
 from seqlift.report.run import METHOD_NAMES, MUTAGENESIS
 
 METHOD_COLOURS = {"deeplift": "#1f5fa8", "interior_gradients": "#b4541a", MUTAGENESIS: "#2f7d4f"}
 LEGEND = 8  # names that fit into a legend
+DOTS = 60  # regions that a row of dots shows
 LOGO_BASES = 100  # letters of a page-wide logo that an eye can still read; longer regions show their core
 _DENSITY = LinearSegmentedColormap.from_list("density", ["#e9eff6", "#8fb3d9", "#1f5fa8", "#0c2747"])
 
@@ -250,6 +253,8 @@ def agreement_density(found: Agreement, first: str, second: str) -> Image:
 def yardstick(values: dict[str, np.ndarray], kind: str) -> Image:
     """Correlation with mutagenesis within each region, a row of dots for each method, its median as a line.
 
+    Of more than `DOTS` regions a random choice has a dot.
+
     Parameters
     ----------
     values : dict
@@ -263,9 +268,10 @@ def yardstick(values: dict[str, np.ndarray], kind: str) -> Image:
         lowest, said = 0.8, []
         for i, (method, found) in enumerate(values.items()):
             found = found[np.isfinite(found)]
-            height = -i + random.uniform(-0.14, 0.14, len(found))
+            shown = found if len(found) <= DOTS else random.choice(found, DOTS, replace=False)
+            height = -i + random.uniform(-0.14, 0.14, len(shown))
             ax.axhline(-i, color=RULE, linewidth=0.7, zorder=0)
-            ax.plot(found, height, "o", color=METHOD_COLOURS[method], markersize=4, markeredgewidth=0, alpha=0.55)
+            ax.plot(shown, height, "o", color=METHOD_COLOURS[method], markersize=4, markeredgewidth=0, alpha=0.55)
             if len(found):
                 ax.plot([np.median(found)] * 2, [-i - 0.22, -i + 0.22], color=INK, linewidth=1.4)
                 lowest = min(lowest, np.floor(10 * found.min()) / 10)
@@ -277,7 +283,7 @@ def yardstick(values: dict[str, np.ndarray], kind: str) -> Image:
         ax.set_yticks([])
         ax.spines["left"].set_visible(False)
         ax.set_xlabel(f"{kind} correlation")
-        return image(f"{kind} correlation with mutagenesis, a dot for each region; medians: {', '.join(said)}.")
+        return image(f"{kind} correlation with mutagenesis, dots for regions; medians: {', '.join(said)}.")
 
 
 def _mark_epochs(ax: Axes, epochs: list[int | None]) -> None:
@@ -323,9 +329,8 @@ def _band(ax: Axes, x: np.ndarray, y: np.ndarray) -> None:
 
 def _draw_overview(ax: Axes, example: Example, values: np.ndarray, method: str, window: tuple[int, int]) -> None:
     total = values.sum(axis=0)
-    x = np.arange(example.start, example.end)
     ax.axvspan(example.start + window[0], example.start + window[1], color="#eef2f6", linewidth=0, zorder=0)
-    ax.fill_between(x, 0, total, step="mid", color=METHOD_COLOURS[method], linewidth=0)
+    bars(ax, example.start, total, color=METHOD_COLOURS[method])
     ax.axhline(0, color="#8b97a3", linewidth=0.6)
     ax.set_xlim(example.start - 0.5, example.end - 0.5)
     ax.locator_params(axis="y", nbins=3)
@@ -345,7 +350,9 @@ def _draw_scores(ax: Axes, example: Example, values: np.ndarray, method: str, of
     ax.set_ylim(low - room, high + room)
     ax.axhline(0, color="black", linewidth=0.6)
     if known.any():
-        ax.vlines(x[known], (total - error)[known], (total + error)[known], color=INK, linewidth=0.45, alpha=0.75)
+        ends = np.stack([x, total - error, x, total + error], axis=1)[known].reshape(-1, 2)
+        lines = Path(ends, np.tile([Path.MOVETO, Path.LINETO], len(ends) // 2))  # one path: see `bars`
+        ax.add_patch(PathPatch(lines, fill=False, edgecolor=INK, linewidth=0.45, alpha=0.75))
     ax.tick_params(axis="y", labelsize=8.5)
     ax.locator_params(axis="y", nbins=4)
     _method_label(ax, method)

@@ -8,11 +8,9 @@ and a size: 3 to 4 kB. The region view draws with the same outlines.
 import functools
 
 import numpy as np
-from matplotlib.font_manager import FontProperties
 from matplotlib.path import Path
-from matplotlib.textpath import TextPath
 
-from seqlift.motifs.logos import BASES, COLOURS, FONT, information_content
+from seqlift.motifs.logos import BASES, COLOURS, information_content, outline
 from seqlift.report.canvas import Image, address
 
 COLUMN = 13  # CSS pixels that a letter is wide
@@ -24,11 +22,11 @@ def outlines() -> dict[str, str]:
     """SVG path data of A, C, G and T, each filling the box from (0, 0) to (100, 100), y pointing down."""
     found = {}
     for base in BASES:
-        path = TextPath((0, 0), base, size=100, prop=FontProperties(family=FONT, weight="bold"))
-        low, high = path.vertices.min(axis=0), path.vertices.max(axis=0)
+        path = outline(base)
+        box = path.get_extents()
         words = []
         for points, code in path.iter_segments(curves=True, simplify=False):
-            points = 100 * (points.reshape(-1, 2) - low) / (high - low)
+            points = 100 * (points.reshape(-1, 2) - box.min) / box.size
             points[:, 1] = 100 - points[:, 1]
             letter = {Path.MOVETO: "M", Path.LINETO: "L", Path.CURVE3: "Q", Path.CURVE4: "C", Path.CLOSEPOLY: "Z"}[code]
             words.append(
@@ -40,7 +38,7 @@ def outlines() -> dict[str, str]:
 
 def definitions(palette: dict[str, str] = COLOURS) -> str:
     """The outlines as SVG definitions, for `place_letters` in the same drawing."""
-    paths = (f"<path id='{base}' d='{outline}' fill='{palette[base]}'/>" for base, outline in outlines().items())
+    paths = (f"<path id='{base}' d='{shape}' fill='{palette[base]}'/>" for base, shape in outlines().items())
     return f"<defs>{''.join(paths)}</defs>"
 
 

@@ -7,9 +7,10 @@ import numpy as np
 import pandas as pd
 
 from seqlift.errors import SeqliftError
+from seqlift.motifs.alignment import lay_known
 from seqlift.motifs.database import Database, load_database
 from seqlift.motifs.logos import COLOURS
-from seqlift.report.canvas import Image
+from seqlift.report.canvas import Image, Room
 from seqlift.report.entries import Entry, Member
 from seqlift.report.files_of_run import relative_link
 from seqlift.report.letters import frequency_image, logo_image
@@ -17,9 +18,11 @@ from seqlift.report.motif_figures import BINS, heat_map, positions
 from seqlift.report.run import Run
 from seqlift.report.seqlet_windows import read_windows, shown_start
 
-HEAT_MAPS = 150  # motifs, those of most seqlets, whose page has one: about 25 kB each
+HEAT_MAPS = 100  # motifs, those of most seqlets, whose page has one: about 25 kB each
 EXAMPLES = 6  # hits of a motif's page
 MEMBERS = 60  # patterns of a motif's page that have a logo
+# Characters of the page that logos take: in the table of motifs, on the pages of motifs, of their patterns there
+TABLE_LOGOS, PAGE_LOGOS, MEMBER_LOGOS = 2_000_000, 4_000_000, 1_500_000
 
 
 @dataclass(frozen=True)
@@ -34,19 +37,20 @@ class Hit:
     strand: str
     contribution: float
 
+    @property
+    def stretch(self) -> str:
+        """What a link to it shows: 20 bp more on either side, as far as the chromosome reaches."""
+        return f"{max(0, self.start - 20)}-{self.end + 20}"
+
 
 def motif_rows(entries: list[Entry], palette: dict[str, str] = COLOURS) -> list[dict]:
-    """The rows of the table of motifs."""
-    return [
-        {
-            "entry": entry,
-            "cwm": _logo(entry, "cwm", palette, 52),
-            "pfm": _logo(entry, "pfm", palette, 52),
-            "outputs": entry.outputs,
-            "methods": entry.methods,
-        }
-        for entry in entries
-    ]
+    """The rows of the table of motifs; `logos` is empty where those before it have taken their room."""
+    rows, room = [], Room(TABLE_LOGOS)
+    for entry in entries:
+        logos = {} if room.full else {kind: _logo(entry, kind, palette, 52) for kind in ("cwm", "pfm")}
+        room.take(*logos.values())
+        rows.append({"entry": entry, "logos": logos, "outputs": entry.outputs, "methods": entry.methods})
+    return rows
 
 
 def motif_pages(
@@ -64,22 +68,21 @@ def motif_pages(
     known = _open_database(database)
     drawn = entries[:HEAT_MAPS]
     windows = read_windows(run, [entry.leading for entry in drawn])
-    pages = []
+    pages, room, members = [], Room(PAGE_LOGOS), Room(MEMBER_LOGOS)
     for i, entry in enumerate(entries):
-        leading = entry.leading
+        logos = [] if room.full else _page_logos(entry, known, palette)
+        room.take(*(image for _, images in logos for image in images))
         pages.append(
             {
                 "entry": entry,
-                "leading": leading,
-                "logos": {kind: _logo(entry, kind, palette, 92) for kind in ("cwm", "hcwm")},
-                "reverse": _logo(entry, "cwm", palette, 64, reverse=True),
-                "pfm": _logo(entry, "pfm", palette, 60),
-                "match": _match(entry, known, palette),
+                "leading": entry.leading,
+                "logos": logos,
                 "heat": heat_map(windows[i], entry.label, palette) if i < len(drawn) else None,
                 "places": _places(run, entry),
                 "usage": entry.usage,
                 "members": [
-                    _member(run, member, entry, folder, palette, n < MEMBERS) for n, member in enumerate(entry.members)
+                    _member(run, member, folder, _aligned(member, entry, palette, members) if n < MEMBERS else None)
+                    for n, member in enumerate(entry.members)
                 ],
                 "examples": [],
             }
@@ -88,7 +91,7 @@ def motif_pages(
 
 
 def add_examples(pages: list[dict], hits: pd.DataFrame) -> None:
-    """Put the strongest hits of each motif onto its page.
+    """Put the strongest hits of each motif onto its page, in place of those that were there.
 
     Parameters
     ----------
@@ -97,27 +100,10 @@ def add_examples(pages: list[dict], hits: pd.DataFrame) -> None:
     hits : pandas.DataFrame
         Hits on the regions of the page, with the number of their motif, `motif`.
     """
+    for page in pages:
+        page["examples"] = []
     for motif, own in hits.groupby("motif", sort=False):
         pages[motif]["examples"] = _examples(own)
-
-
-def align(query: np.ndarray, known: np.ndarray) -> tuple[np.ndarray, int]:
-    """A known motif turned and moved onto a pattern, both shape (4, w) of base frequencies.
-
-    Returns
-    -------
-    (known, offset)
-        On the strand and at the offset (its first column's position in the pattern) where the sum of products of the
-        two, each less 1/4, is largest.
-    """
-    best = (-np.inf, known, 0)
-    for turned in (known, known[::-1, ::-1]):
-        products = (query - 0.25).T @ (turned - 0.25)  # (w of the query, w of the known motif)
-        for offset in range(1 - turned.shape[1], query.shape[1]):
-            score = np.trace(products, offset=-offset)
-            if score > best[0] + 1e-12:
-                best = (score, turned, offset)
-    return best[1], best[2]
 
 
 def _open_database(name: str) -> Database | None:
@@ -137,47 +123,59 @@ def _logo(entry: Entry, kind: str, palette, height: int, reverse: bool = False) 
     return (frequency_image if kind == "pfm" else logo_image)(matrix, alt, height=height, palette=palette)
 
 
-def _match(entry: Entry, known: Database | None, palette) -> dict | None:
-    """The known motif, aligned below the pattern: both padded to the same columns."""
-    if known is None or entry.match_id not in known.ids:
-        return None
+def _page_logos(entry: Entry, known: Database | None, palette) -> list[tuple[str, list[Image]]]:
+    """The logos of a motif's page: captions, each with the logos that stand below it."""
+    caption, frequencies = "Frequencies, bits (PFM)", [_logo(entry, "pfm", palette, 60)]
+    if known is not None and entry.match_id in known.ids:
+        number = known.ids.index(entry.match_id)
+        caption += f", above the known {known.names[number]} {entry.match_id}"
+        frequencies = _matched(entry, known.matrices[number], f"{known.names[number]} ({entry.match_id})", palette)
+    return [
+        ("Mean contribution (CWM)", [_logo(entry, "cwm", palette, 92)]),
+        ("Hypothetical (hCWM)", [_logo(entry, "hcwm", palette, 92)]),
+        (caption, frequencies),
+        ("CWM, other strand", [_logo(entry, "cwm", palette, 64, reverse=True)]),
+    ]
+
+
+def _matched(entry: Entry, known: np.ndarray, name: str, palette) -> list[Image]:
+    """The base frequencies and, aligned below, the known motif: both padded to the same columns."""
     query = entry.shown("pfm")
-    matrix, offset = align(query, known.matrices[known.ids.index(entry.match_id)])
+    matrix, offset = lay_known(query, known)
     low, high = min(0, offset), max(query.shape[1], offset + matrix.shape[1])
-    padded = []
-    for part, first in ((query, 0), (matrix, offset)):
+    found = []
+    words = f"Base frequencies of {entry.label}", f"{name}, aligned below"
+    for part, first, alt in ((query, 0, words[0]), (matrix, offset, words[1])):
         whole = np.full((4, high - low), 0.25)
         whole[:, first - low : first - low + part.shape[1]] = part
-        padded.append(whole)
-    name = known.names[known.ids.index(entry.match_id)]
-    return {
-        "name": name,
-        "id": entry.match_id,
-        "query": frequency_image(padded[0], f"Base frequencies of {entry.label}", height=60, palette=palette),
-        "known": frequency_image(padded[1], f"{name} ({entry.match_id}), aligned below", height=60, palette=palette),
-    }
+        found.append(frequency_image(whole, alt, height=60, palette=palette))
+    return found
 
 
-def _member(run: Run, member: Member, entry: Entry, folder: Path, palette, drawn: bool) -> dict:
+def _member(run: Run, member: Member, folder: Path, logo: Image | None) -> dict:
     key = member.output, member.method
     motifs = run.fold_motifs[*key, member.fold] if member.fold else run.motifs[key]
     logos = motifs.folder / "logos"
     return {
         "member": member,
-        "logo": _aligned(member, entry, palette) if drawn else None,
+        "logo": logo,
         "row": member.row,
         "link": relative_link(logos, folder) + "/" if logos.is_dir() else None,
     }
 
 
-def _aligned(member: Member, entry: Entry, palette) -> Image:
+def _aligned(member: Member, entry: Entry, palette, room: Room) -> Image | None:
     """The CWM of a member on the columns of the motif, so that all members stand below each other."""
+    if room.full:
+        return None
     matrix, width = member.shown("cwm"), entry.shown("cwm").shape[1]
     whole = np.zeros((4, width))
     first, last = max(member.offset, 0), min(member.offset + matrix.shape[1], width)
     whole[:, first:last] = matrix[:, first - member.offset : last - member.offset]
     alt = f"Sequence logo of the mean contributions of {member.pattern.name}: {member.row['consensus']}"
-    return logo_image(whole, alt, height=40, palette=palette)
+    image = logo_image(whole, alt, height=40, palette=palette)
+    room.take(image)
+    return image
 
 
 def _places(run: Run, entry: Entry) -> Image:

@@ -5,6 +5,7 @@ of JSON where the page's script reads it.
 """
 
 import base64
+import functools
 import hashlib
 from pathlib import Path
 
@@ -16,7 +17,8 @@ from seqlift.report import formats, performance
 from seqlift.report.about import file_list, settings_list, timings
 from seqlift.report.entries import entries_of, key_of
 from seqlift.report.evidence import faithfulness_section, grammar_section, hit_rows, site_figures
-from seqlift.report.explanations import explain
+from seqlift.report.explanations import draw_examples, examples_in_turn, explain
+from seqlift.report.figures import DOTS
 from seqlift.report.motif_pages import add_examples, motif_pages, motif_rows
 from seqlift.report.overview import card, in_short, leading_motifs, notices
 from seqlift.report.pattern_tables import pattern_tables
@@ -25,17 +27,10 @@ from seqlift.report.region_page import RegionPage, region_page, script_json
 from seqlift.report.run import METHOD_NAMES, Run
 from seqlift.report.sections import SPLIT_NAMES, regions_section, training_section
 
-SIZE = 24_000_000  # characters of the page that are not exceeded for the sake of more regions
+SIZE = 24_000_000  # characters of the page: regions take what all else leaves of them
 UNITS = {"classes": "logit", "counts": "log count", "profile": "output"}
 SCRIPTS = ("tables.js", "region_data.js", "region_rows.js", "region_view.js", "regions.js", "search.js", "views.js")
 STYLES = ("report.css", "views.css")
-FAITHFULNESS_COLUMNS = (
-    ("mutagenesis", "mutagenesis_spearman"),
-    ("other method", "methods_spearman"),
-    ("models", "models_spearman"),
-    ("references", "references_spearman"),
-    ("AUROC of planted bases", "truth_auroc"),
-)
 FILTERS = ("number", "count", "percent", "scientific", "signed", "duration", "value")
 
 
@@ -58,18 +53,27 @@ def render_page(run: Run, provenance: dict, *, examples: int, folder: Path, gene
     palette = logos.choose_palette((config.get("logos") or {}).get("colours", "classic"))
     table = run.region_table()
     entries = entries_of(run)
-    explanations = [explain(run, output, table, examples, palette) for output in run.outputs]
+    explanations = [explain(run, output, table, examples) for output in run.outputs]
+    planted = run.planted_sites()
+    draw_examples(explanations, planted, palette)
     content = _content(run, provenance, explanations, entries, palette, folder) | _about_model(run, table, config)
+    content |= {"examples": examples > 0, "planted": planted is not None, "genes": genes is not None}
     content["notices"] = notices(run, provenance, content["performance"], explanations)
-    shown = [example["region"].name for each in explanations for example in each["examples"]]
+    first = [example["region"].name for example in examples_in_turn(explanations)]
     look = {"genes": genes, "palette": palette, "unit": UNITS[run.head]}
 
-    # Everything else first: the regions take the room that is left
-    regions = region_page(run, table, entries, shown, budget=0, **look)
-    size = len(_fill(content | {"genes": genes}, regions))
-    regions = region_page(run, table, entries, shown, budget=max(0, min(BUDGET, SIZE - size)), **look)
-    add_examples(content["motif_pages"], regions.hits)
-    return _fill(content | {"genes": genes}, regions)
+    def page(budget: int) -> str:
+        regions = region_page(run, table, entries, first, budget=budget, **look)
+        add_examples(content["motif_pages"], regions.hits)
+        return _fill(content, regions)
+
+    rest = len(page(0))  # with one region
+    budget = max(0, min(BUDGET, SIZE - rest))
+    text = page(budget)
+    while budget and len(text) > SIZE:  # regions with many hits, genes or long names are larger than was reckoned
+        budget = int(0.95 * budget * (SIZE - rest) / (len(text) - rest))
+        text = page(budget)
+    return text
 
 
 def _fill(content: dict, regions: RegionPage) -> str:
@@ -87,7 +91,7 @@ def _fill(content: dict, regions: RegionPage) -> str:
         choice=regions.choice,
         method_names=METHOD_NAMES,
         split_names=SPLIT_NAMES,
-        faithfulness_columns=FAITHFULNESS_COLUMNS,
+        dots=DOTS,
     )
 
 
@@ -140,6 +144,7 @@ def _about_model(run: Run, table, config: dict) -> dict:
     }
 
 
+@functools.cache  # the templates are compiled once
 def _environment() -> jinja2.Environment:
     environment = jinja2.Environment(
         loader=jinja2.PackageLoader("seqlift", "report"),

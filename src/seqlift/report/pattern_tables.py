@@ -2,14 +2,18 @@
 
 from pathlib import Path
 
+from seqlift.motifs.folder import StoredPattern
 from seqlift.motifs.logos import COLOURS
+from seqlift.report.canvas import Image, Room
 from seqlift.report.files_of_run import relative_link
 from seqlift.report.letters import frequency_image, logo_image
 from seqlift.report.run import Run
 
+LOGOS = 2_000_000  # characters of the page that the logos of all tables take
+
 
 def pattern_tables(run: Run, folder: Path, palette: dict[str, str] = COLOURS) -> list[dict]:
-    """For each output its methods, each with the rows of patterns.tsv, small logos and links."""
+    """For each output its methods, each with the rows of patterns.tsv, small logos while there is room, and links."""
     return [
         {"target": output, "methods": [_of_method(run, output, method, folder, palette) for method in run.methods]}
         for output in run.outputs
@@ -18,23 +22,11 @@ def pattern_tables(run: Run, folder: Path, palette: dict[str, str] = COLOURS) ->
 
 def _of_method(run: Run, output: str, method: str, folder: Path, palette: dict[str, str]) -> dict:
     motifs = run.motifs[output, method]
-    rows = []
+    rows, room = [], Room(LOGOS // len(run.motifs))
     for pattern, row in zip(motifs.patterns, motifs.table.to_dict("records"), strict=True):
-        words = f"of {row['pattern']}: {row['consensus']}"
-        cwm, pfm = pattern.shown("cwm"), pattern.shown("pfm")
-        rows.append(
-            row
-            | {
-                "logos": {
-                    "cwm": logo_image(
-                        cwm, f"Sequence logo of the mean contributions {words}", height=44, palette=palette
-                    ),
-                    "pfm": frequency_image(
-                        pfm, f"Sequence logo of the base frequencies {words}", height=44, palette=palette
-                    ),
-                }
-            }
-        )
+        logos = {} if room.full else _logos(pattern, row, palette)
+        room.take(*logos.values())
+        rows.append(row | {"logos": logos})
     names = ["patterns.meme", "patterns_negative.meme", "patterns.tsv", "hits.bed.gz", "seqlets.bed.gz", "logos"]
     present = [motifs.folder / name for name in names if (motifs.folder / name).exists()]
     return {
@@ -42,4 +34,13 @@ def _of_method(run: Run, output: str, method: str, folder: Path, palette: dict[s
         "summary": motifs.summary,
         "rows": rows,
         "links": [(path.name, relative_link(path, folder) + ("/" if path.is_dir() else "")) for path in present],
+    }
+
+
+def _logos(pattern: StoredPattern, row: dict, palette: dict[str, str]) -> dict[str, Image]:
+    words = f"of {row['pattern']}: {row['consensus']}"
+    look = {"height": 44, "palette": palette}
+    return {
+        "cwm": logo_image(pattern.shown("cwm"), f"Sequence logo of the mean contributions {words}", **look),
+        "pfm": frequency_image(pattern.shown("pfm"), f"Sequence logo of the base frequencies {words}", **look),
     }

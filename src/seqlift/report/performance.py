@@ -6,9 +6,11 @@ import pandas as pd
 from seqlift.evaluation.comparison import Row, comparison, predictor_name, profile_comparison
 from seqlift.report import analysis
 from seqlift.report import performance_figures as figures
+from seqlift.report.canvas import Room
 from seqlift.report.run import Run
 
 DIFFERENT = 0.005  # metrics.json and the predictions further apart than this are not of one evaluation
+PROFILES = 2_000_000  # characters of the page that example profiles of all targets take
 MAIN = {"classes": ("AUROC, 1:1",), "counts": ("Pearson", "Spearman")}  # drawn beside the baselines
 
 
@@ -19,7 +21,8 @@ def sections(run: Run) -> list[dict]:
     -------
     list of dict, one for each target
         `name`, `table` and `profile_table` (columns and rows), `facts` (counts of regions), `figures` (captions and
-        images), `examples` (of profiles), `folds`, `disagrees` (what metrics.json and the predictions differ in).
+        images), `examples` (of profiles) and `more_examples` (how many are not drawn), `folds`,
+        `disagrees` (what metrics.json and the predictions differ in).
     """
     predictions = run.predictions()
     test = predictions[(predictions["split"] == "test") & (predictions["kind"] != "background")]
@@ -45,6 +48,7 @@ def sections(run: Run) -> list[dict]:
             "profile_table": None,
             "profile_figures": [],
             "examples": [],
+            "more_examples": 0,
         }
         if examples is not None:
             profile = run.metric(target)["profile"]
@@ -52,7 +56,9 @@ def sections(run: Run) -> list[dict]:
             about["profile_table"] = _table(yardsticks)
             about["profile_facts"] = profile
             about["profile_figures"] = _profile_figures(target, test, yardsticks)
-            about["examples"] = _examples(examples[examples["target"] == target], test, target)
+            own_examples = examples[examples["target"] == target]
+            about["examples"] = _examples(own_examples, test, target, Room(PROFILES // len(run.targets)))
+            about["more_examples"] = own_examples["name"].nunique() - len(about["examples"])
         found.append(about)
     return found
 
@@ -121,9 +127,10 @@ def _count_figures(run: Run, target: str, test: pd.DataFrame) -> tuple[list, str
         known[f"log_count:{target}"].to_numpy(float),
     )
     peak = (known[f"target:{target}"] == 1).to_numpy()
+    dots = min(figures.DOTS, figures.ALL_DOTS // len(run.targets))
     with np.errstate(invalid="ignore", divide="ignore"):
         again = float(np.corrcoef(predicted, observed)[0, 1])
-    drawn = [("Log counts", figures.scatter(target, observed, predicted, peak))]
+    drawn = [("Log counts", figures.scatter(target, observed, predicted, peak, dots))]
     return drawn, _difference("Pearson", run.headline(target)[1]["pearson"], again)
 
 
@@ -155,22 +162,26 @@ def _profile_figures(target: str, test: pd.DataFrame, yardsticks: list[Row]) -> 
     ]
 
 
-def _examples(bases: pd.DataFrame, test: pd.DataFrame, target: str) -> list[dict]:
-    """Profiles of some regions, with their distance and place."""
+def _examples(bases: pd.DataFrame, test: pd.DataFrame, target: str, room: Room) -> list[dict]:
+    """Profiles of some regions, with their distance and place, as many as there is room for."""
     distance = test.set_index("name")[f"jsd:{target}"]
     found = []
     for name, part in bases.groupby("name", sort=False):
+        if room.full:
+            break
         strands = {
             strand: rows[["position", "observed", "predicted"]].to_numpy(float)
             for strand, rows in part.groupby("strand", sort=True)
         }
+        image = figures.profile(name, part["chrom"].iloc[0], strands)
+        room.take(image)
         found.append(
             {
                 "name": name,
                 "place": f"{part['chrom'].iloc[0]}:{part['position'].min():,}–{part['position'].max() + 1:,}",
                 "distance": float(distance[name]) if name in distance else None,
                 "total": float(part["observed"].sum()),
-                "image": figures.profile(name, part["chrom"].iloc[0], strands),
+                "image": image,
             }
         )
     return found

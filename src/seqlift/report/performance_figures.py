@@ -6,7 +6,20 @@ from matplotlib.ticker import FuncFormatter, MaxNLocator
 
 from seqlift.evaluation.comparison import Row
 from seqlift.report.analysis import Curves, wilson_interval
-from seqlift.report.canvas import INK, NEGATIVE, PAGE, PAIR, POSITIVE, RULE, SOFT, Image, axes, drawing, unit_square
+from seqlift.report.canvas import (
+    INK,
+    NEGATIVE,
+    PAGE,
+    PAIR,
+    POSITIVE,
+    RULE,
+    SOFT,
+    Image,
+    axes,
+    bars,
+    drawing,
+    unit_square,
+)
 
 COLOURS = {
     "model": POSITIVE,
@@ -18,6 +31,7 @@ COLOURS = {
 }
 NAMES = {"model": "model", "replicates": "replicate", "mean": "mean", "shuffled": "shuffled"}
 DOTS = 3000  # of a scatter plot: more make the file larger, not the picture clearer
+ALL_DOTS = 15_000  # of the scatter plots of all targets
 STRAND_NAMES = {"+": "plus strand", "-": "minus strand", ".": ""}
 
 
@@ -151,7 +165,7 @@ def short_name(row: Row) -> str:
     return "halves" if row.kind == "replicates" and "half" in row.name else NAMES[row.kind]
 
 
-def scatter(target: str, observed: np.ndarray, predicted: np.ndarray, peak: np.ndarray) -> Image:
+def scatter(target: str, observed: np.ndarray, predicted: np.ndarray, peak: np.ndarray, dots: int = DOTS) -> Image:
     """Predicted against observed log(1 + count) of held-out regions, peaks and others.
 
     Parameters
@@ -159,10 +173,12 @@ def scatter(target: str, observed: np.ndarray, predicted: np.ndarray, peak: np.n
     target : str
     observed, predicted : numpy.ndarray, shape (N,)
     peak : numpy.ndarray, shape (N,), bool
+    dots : int
+        Of more regions a random choice of so many is drawn.
     """
     with drawing(PAIR, 2.4) as (figure, image):
         ax = figure.add_subplot()
-        shown = np.sort(np.random.default_rng(0).permutation(len(observed))[:DOTS])
+        shown = np.sort(np.random.default_rng(0).permutation(len(observed))[:dots])
         low, high = min(observed.min(), predicted.min()), max(observed.max(), predicted.max())
         room = 0.04 * (high - low) or 1
         ax.plot([low, high], [low, high], color=RULE, linewidth=1, zorder=1)
@@ -234,7 +250,7 @@ def profile(name: str, chrom: str, strands: dict[str, np.ndarray]) -> Image:
         for strand, values in strands.items():
             sign = -1 if strand == "-" else 1
             position, observed, predicted = values.T
-            ax.fill_between(position, 0, sign * observed, step="mid", color=NEGATIVE, alpha=0.55, linewidth=0)
+            bars(ax, position[0], sign * observed, color=NEGATIVE, alpha=0.55)
             ax.plot(position, sign * predicted, color=POSITIVE, linewidth=1.3)
         ax.axhline(0, color="#8b97a3", linewidth=0.6)
         first, last = next(iter(strands.values()))[[0, -1], 0]

@@ -1,9 +1,11 @@
 """Which regions the page holds: as many as fit into a stated size, so that a page of any run can be passed around.
 
 The examples come first. Then every output in turn gives the region with its highest prediction that is not yet there,
-until the next one would exceed the size. A region is shown with all outputs and methods that scored it.
+until the next one would exceed the size; the first one is there whatever its size. A region is shown with all outputs
+and methods that scored it.
 """
 
+import itertools
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -41,7 +43,7 @@ def choose_regions(paths: dict[str, list[Path]], examples: list[str], length: in
     paths : dict
         output -> its score files, the first of which gives the order.
     examples : list of str
-        Names of regions that must be there.
+        Names of regions that come before all others, in this order.
     length : int, bp
     budget : int
         Size of all packed regions, in characters.
@@ -59,12 +61,12 @@ def choose_regions(paths: dict[str, list[Path]], examples: list[str], length: in
                     wanted[:most] = True
                     tables.append(scores.coords[["name", "chrom", "start", "end"]].iloc[order[wanted]])
     cost = {name: n * (PER_BASE * length + PER_TRACK) for name, n in tracks.items()}
-    chosen = [name for name in dict.fromkeys(examples) if name in cost]
-    used, seen = sum(cost[name] for name in chosen), set(chosen)
-    for name in _in_turn([table["name"].to_numpy() for table in tables]):
+    first = [name for name in examples if name in cost]
+    used, seen = 0.0, set()
+    for name in itertools.chain(first, _in_turn([table["name"].to_numpy() for table in tables])):
         if name in seen:
             continue
-        if used + cost[name] > budget:
+        if seen and used + cost[name] > budget:
             break
         seen.add(name)
         used += cost[name]

@@ -13,7 +13,8 @@ async function inflate(text) {
   return new Response(stream).arrayBuffer();
 }
 
-// Region `i` with its tracks: values (contributions) and errors in units of the output, or errors null.
+// Region `i` with its tracks: values (contributions) and errors in units of the output, or errors null; and the predicted
+// signal of its targets by strand, NaN where there is none.
 async function openRegion(i) {
   if (UNPACKED.has(i)) return UNPACKED.get(i);
   blocks ??= document.getElementById("region-blocks").textContent.trim().split("\n");
@@ -29,6 +30,13 @@ async function openRegion(i) {
       track.errors = Float32Array.from(new Uint8Array(buffer, at, INDEX.length), (code) => code * track.error);
       at += INDEX.length;
     }
+  }
+  for (const signal of region.predicted) { // a byte: 0 for no value, else one more than its steps
+    signal.strands = signal.strands.map((strand) => {
+      const codes = new Uint8Array(buffer, at, INDEX.length);
+      at += INDEX.length;
+      return { strand, values: Float32Array.from(codes, (code) => (code ? (code - 1) * signal.step : NaN)) };
+    });
   }
   Object.assign(region, { number: i, name: INDEX.names[i], chrom: INDEX.chroms[i], start: INDEX.starts[i],
     end: INDEX.starts[i] + INDEX.length });

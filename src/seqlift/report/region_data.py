@@ -6,7 +6,8 @@ letter of the region, less than the thickness of its outline. Standard errors ar
 255.
 
 A block is deflated (zlib) and written as base64: a length (4 bytes, little-endian), so many bytes of JSON, and then for
-each of its `tracks` `length` bytes of contributions (signed) and, where it has them, `length` bytes of standard errors.
+each of its `tracks` `length` bytes of contributions (signed) and, where it has them, `length` bytes of standard errors,
+and at last those of the predicted signal (`predicted_signal.py`).
 """
 
 import base64
@@ -35,7 +36,7 @@ class Region:
     sequence : str
         A, C, G, T, or N.
     about : dict
-        Tracks by output and method with their steps and predictions, peaks, hits, genes.
+        Tracks by output and method with their steps and predictions, predicted signal, peaks, hits, genes.
     tracks : list of bytes
     """
 

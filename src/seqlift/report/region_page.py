@@ -12,8 +12,9 @@ from seqlift.report.entries import Entry, key_of
 from seqlift.report.figures import METHOD_COLOURS
 from seqlift.report.genes import neighbours, read_genes
 from seqlift.report.letters import outlines
+from seqlift.report.predicted_signal import add_predicted, predicted_tracks
 from seqlift.report.region_choice import BUDGET, Choice, choose_regions
-from seqlift.report.region_data import collect_regions, pack, path_nodes, short
+from seqlift.report.region_data import Region, collect_regions, pack, path_nodes, short
 from seqlift.report.region_marks import HitFile, hits_on, overlaps, peaks_on
 from seqlift.report.run import METHOD_NAMES, MUTAGENESIS, Run
 from seqlift.scores import open_scores
@@ -36,6 +37,8 @@ class RegionPage:
         `hits`, or `seqlets` where hits were not called.
     without_peaks : list of str
         Targets whose file of peaks is no longer there.
+    predicted : bool
+        Whether there are tracks of predicted signal.
     """
 
     choice: Choice
@@ -44,6 +47,7 @@ class RegionPage:
     hits: pd.DataFrame
     what: str
     without_peaks: list[str]
+    predicted: bool
 
 
 def region_page(
@@ -64,7 +68,7 @@ def region_page(
     table : pandas.DataFrame
         regions.tsv.gz
     examples : list of str
-        Regions that the page draws anyway.
+        Regions that come first.
     genes : pathlib.Path, optional
         BED, GFF3 or GTF.
     """
@@ -73,14 +77,17 @@ def region_page(
     regions = choice.regions
     methods = [*run.methods, *([MUTAGENESIS] if run.mutagenesis else [])]
     files = {(i, method): run.scores(output, method) for i, output in enumerate(run.outputs) for method in methods}
-    data = collect_regions(regions["name"], files)
+    data = list(collect_regions(regions["name"], files).values())
+    predicted = predicted_tracks(run)
+    add_predicted(regions, data, predicted)
     marks, what = _hits(run, regions, entries)
+    marks = _of_scored(marks, data, run.outputs)
     peaks, gone = peaks_on(regions, run.regions["peaks"])
     planted = _planted(run, regions)
     beside = neighbours(read_genes(genes), regions) if genes else [[] for _ in range(len(regions))]
     hits_of = dict(tuple(marks.groupby("region", sort=False)))
     outputs = {output: i for i, output in enumerate(run.outputs)}
-    for i, region in enumerate(data.values()):
+    for i, region in enumerate(data):
         own = hits_of.get(i)
         rows = [] if own is None else own.itertuples()
         region.about |= {
@@ -93,13 +100,13 @@ def region_page(
             "genes": [[gene.name, gene.start, gene.end, gene.strand] for gene in beside[i] if gene.inside],
         }
     index = _index(run, table, regions, entries, palette, unit) | {
-        "best": _best(data.values(), len(run.outputs)),
+        "best": _best(data, len(run.outputs)),
         "motifs": _motifs_of(hits_of, len(regions)),
         "peaks": [sorted({peak[3] for peak in found if peak[3]}) for found in peaks],
         "genes": [[[gene.name, gene.distance, gene.inside] for gene in found] for found in beside],
         "what": what,
     }
-    return RegionPage(choice, index, [pack(region) for region in data.values()], marks, what, gone)
+    return RegionPage(choice, index, [pack(region) for region in data], marks, what, gone, bool(predicted))
 
 
 def script_json(value) -> str:
@@ -115,6 +122,7 @@ def _index(run: Run, table: pd.DataFrame, regions: pd.DataFrame, entries: list[E
         "unit": unit,
         "outputs": run.outputs,
         "targets": run.targets,
+        "target_of": [run.targets.index(each["target"]) for each in run.metrics["outputs"]],
         "methods": [
             {"key": method, "name": METHOD_NAMES[method], "colour": METHOD_COLOURS[method]}
             for method in [*run.methods, *([MUTAGENESIS] if run.mutagenesis else [])]
@@ -151,6 +159,17 @@ def _hits(run: Run, regions: pd.DataFrame, entries: list[Entry]) -> tuple[pd.Dat
     keys = zip(found["output"], found["method"], found["pattern"], strict=True)
     found["motif"] = [number.get(key, -1) for key in keys]
     return found[found["motif"] >= 0].reset_index(drop=True), "hits" if called else "seqlets"
+
+
+def _of_scored(hits: pd.DataFrame, data: list[Region], outputs: list[str]) -> pd.DataFrame:
+    """The hits of outputs and methods that scored the region: others are of a region that overlaps it."""
+    scored = {
+        (i, outputs[track["output"]], track["method"])
+        for i, region in enumerate(data)
+        for track in region.about["tracks"]
+    }
+    keys = zip(hits["region"], hits["output"], hits["method"], strict=True)
+    return hits[np.array([key in scored for key in keys], bool)].reset_index(drop=True)
 
 
 def _planted(run: Run, regions: pd.DataFrame) -> list[list]:

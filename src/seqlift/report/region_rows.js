@@ -1,8 +1,9 @@
-// The rows of a region's picture, one above the other, as SVG: ruler, genes, peaks, contributions, hits.
+// The rows of a region's picture, one above the other, as SVG: ruler, genes, peaks, contributions, hits, predicted signal.
 // Each takes the picture and where it begins (in pixels from the top) and gives where it ends.
 "use strict";
 
 const LETTER = 6.5; // pixels: a base that is wider is drawn as a letter
+const STRAND_COLOUR = { ".": "#009e73", "+": "#009e73", "-": "#e69f00" }; // as in the session of the genome browser
 
 function svg(name, attributes = {}, text) {
   const element = document.createElementNS("http://www.w3.org/2000/svg", name);
@@ -98,33 +99,54 @@ function limits(tracks) {
   return high > low ? [low * 1.04, high * 1.04] : [-1, 1];
 }
 
-function contributionRow(picture, top, track, [low, high], height = 92) {
-  const { region } = picture;
-  const method = METHOD[track.method];
+function contributionRow(picture, top, track, ends, height = 92) {
+  const { zero, unit, y } = drawScale(picture, top, height, ends);
+  const group = svg("g", { "clip-path": picture.clip });
+  const [first, last] = shownBases(picture);
+  if (picture.letters) drawLetters(group, picture, track, first, last, zero, unit, y);
+  else drawBars(group, picture, track, first, last, zero, y, METHOD[track.method].colour);
+  picture.root.append(group);
+  return top + height + 4;
+}
+
+// The predicted signal of a target as bars, the minus strand pointing down.
+function predictedRow(picture, top, signal, height = 64) {
+  const strands = signal.strands.map(({ strand, values }) => ({
+    colour: STRAND_COLOUR[strand], values: strand === "-" ? values.map((value) => -value) : values, errors: null }));
+  const { zero, y } = drawScale(picture, top, height, limits(strands), Math.abs);
+  const group = svg("g", { "clip-path": picture.clip, class: "predicted" });
+  for (const each of strands) drawBars(group, picture, each, ...shownBases(picture), zero, y, each.colour);
+  picture.root.append(group);
+  return top + height + 4;
+}
+
+// The first base of the region that is seen, and the one behind the last.
+function shownBases(picture) {
+  return [Math.max(0, Math.floor(picture.from - picture.region.start)), Math.min(INDEX.length, Math.ceil(picture.to - picture.region.start))];
+}
+
+// Draws the line at 0 and the scale on the left, with its ends where they are not too near to 0; gives where things lie.
+function drawScale(picture, top, height, [low, high], written = (value) => value) {
   const unit = height / (high - low);
   const zero = top + high * unit;
   const y = (value) => zero - value * unit;
-  const group = svg("g", { "clip-path": picture.clip });
-  const first = Math.max(0, Math.floor(picture.from - region.start));
-  const last = Math.min(INDEX.length, Math.ceil(picture.to - region.start));
-  if (picture.letters) drawLetters(group, picture, track, first, last, zero, unit, y);
-  else drawBars(group, picture, track, first, last, zero, y, method.colour);
-  picture.root.append(group);
   picture.root.append(svg("path", { d: `M${picture.margin} ${zero}h${picture.inner}`, stroke: "#8b97a3", "stroke-width": 0.7 }));
   const axis = svg("g", { "font-size": 10, fill: "#64707d", "text-anchor": "end" });
-  for (const value of [high / 1.04, low / 1.04].filter((value, i) => Math.abs(value) * unit > 9)) {
-    axis.append(svg("text", { x: picture.margin - 5, y: y(value) + 3.5 }, Math.abs(value) >= 100 ? value.toFixed(0) : fixed(value)));
+  for (const value of [high / 1.04, low / 1.04].filter((end) => Math.abs(end) * unit > 9)) {
+    const text = Math.abs(value) >= 100 ? written(value).toFixed(0) : fixed(written(value));
+    axis.append(svg("text", { x: picture.margin - 5, y: y(value) + 3.5 }, text));
   }
   axis.append(svg("text", { x: picture.margin - 5, y: zero + 3.5 }, "0"));
   axis.append(svg("path", { d: `M${picture.margin} ${top}v${height}`, stroke: "#8b97a3", "stroke-width": 0.7 }));
   picture.root.append(axis);
-  return top + height + 4;
+  return { zero, unit, y };
 }
 
 function drawBars(group, picture, track, first, last, zero, y, colour) {
   let bars = "", band = "", back = "";
   const wide = Math.max(picture.scale, 0.8).toFixed(2);
   for (let i = first; i < last; i++) {
+    if (Number.isNaN(track.values[i])) continue;
     const x = picture.x(picture.region.start + i).toFixed(1);
     bars += `M${x} ${zero.toFixed(1)}V${y(track.values[i]).toFixed(1)}h${wide}V${zero.toFixed(1)}Z`;
     if (track.errors) {
@@ -159,8 +181,7 @@ function drawLetters(group, picture, track, first, last, zero, unit, y) {
 function sequenceRow(picture, top) {
   if (!picture.letters) return top;
   const group = svg("g", { "font-size": Math.min(11, picture.scale * 1.2), "text-anchor": "middle", "clip-path": picture.clip });
-  const first = Math.max(0, Math.floor(picture.from - picture.region.start));
-  const last = Math.min(INDEX.length, Math.ceil(picture.to - picture.region.start));
+  const [first, last] = shownBases(picture);
   for (let i = first; i < last; i++) {
     const base = picture.region.sequence[i];
     group.append(svg("text", { x: picture.x(picture.region.start + i + 0.5).toFixed(1), y: top + 10,

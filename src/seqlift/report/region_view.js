@@ -9,6 +9,9 @@ const plot = document.getElementById("region-plot");
 const shownOutputs = (region) => [...new Set(region.tracks.map((track) => track.output))]
   .filter((output) => view.shown === "" || Number(view.shown) === output);
 
+// The predicted signal of the targets that the outputs are about.
+const shownSignals = (region, outputs) => region.predicted.filter((signal) => outputs.some((output) => INDEX.target_of[output] === signal.target));
+
 function hitBoxes(region, output, method) {
   return region.hits.filter((hit) => hit[0] === output && hit[1] === method).map(([, , entry, strand, start, end, sum]) => ({
     start, end, strand, name: motifLabel(entry), colour: METHOD[method].colour,
@@ -37,10 +40,16 @@ function drawRegion(region, from, to, width, outputs) {
       top = boxRow(picture, top, "", hitBoxes(region, output, track.method)) + 6;
     }
   }
+  for (const signal of shownSignals(region, outputs)) {
+    const about = signal.strands.length > 1 ? ", minus strand below the line" : "";
+    label(picture, picture.margin, top + 19, `${INDEX.targets[signal.target]}, `, { "font-weight": 600 })
+      .append(svg("tspan", { fill: STRAND_COLOUR["+"] }, `predicted signal${about}`));
+    top = predictedRow(picture, top + 25, signal);
+  }
   picture.root.setAttribute("height", top + 4);
   picture.root.setAttribute("viewBox", `0 0 ${width} ${top + 4}`);
   picture.root.setAttribute("role", "img");
-  const names = [...new Set(region.tracks.map((track) => METHOD[track.method].name))].join(", ");
+  const names = [...new Set(region.tracks.map((track) => METHOD[track.method].name)), ...(region.predicted.length ? ["predicted signal"] : [])].join(", ");
   picture.root.setAttribute("aria-label", `Contributions at ${region.chrom}:${thousands(from)}–${thousands(to)} as ${picture.letters ? "letters" : "bars"}: ${names}.`);
   return picture;
 }
@@ -149,6 +158,10 @@ plot.addEventListener("pointermove", (event) => {
   const shown = shownOutputs(region);
   const values = region.tracks.filter((track) => shown.includes(track.output)).map((track) =>
     `${shown.length > 1 ? `${INDEX.outputs[track.output]} ` : ""}${METHOD[track.method].name} ${fixed(track.values[i], 3)}${track.errors ? ` ± ${fixed(track.errors[i], 3)}` : ""}`);
+  for (const signal of shownSignals(region, shown)) {
+    const found = signal.strands.filter((each) => !Number.isNaN(each.values[i])).map((each) => `${each.strand.replace(".", "").replace("-", "−")}${fixed(each.values[i])}`);
+    if (found.length) values.push(`${region.predicted.length > 1 ? `${INDEX.targets[signal.target]} ` : ""}predicted signal ${found.join(" ")}`);
+  }
   say(`${region.chrom}:${thousands(region.start + i)} ${region.sequence[i]}: ${values.join("; ")}`);
 });
 

@@ -56,7 +56,7 @@ function fillList() {
   const count = document.getElementById("region-count");
   count.textContent = found.length === INDEX.names.length ? `${found.length} regions` : `${found.length} of ${INDEX.names.length} regions`;
   document.getElementById("region-more").hidden = found.length <= list.shown;
-  if (typeof fit === "function") fit();
+  fit();
 }
 
 for (const button of listTable.querySelectorAll("button.sort")) {

@@ -57,6 +57,8 @@ class Run:
         model/metrics.json
     motifs : dict
         (output, method) -> MotifFolder
+    fold_motifs : dict
+        (output, method, fold) -> MotifFolder, of those folds whose model was explained by itself, too
     hits : dict
         (output, method) -> hits.json, of those for which hits were called
     compendium : Compendium or None

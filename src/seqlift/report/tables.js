@@ -45,7 +45,7 @@ function filterMotifs(controls, table) {
     : `${shown} of ${rows.length} motifs`;
 }
 
-for (const button of document.querySelectorAll("th:not([data-by]) button.sort:not([data-by])")) {
+for (const button of document.querySelectorAll("button.sort:not([data-by])")) {
   button.addEventListener("click", () => sortTable(button));
 }
 {

@@ -38,9 +38,9 @@ class Appearance:
     ----------
     path : pathlib.Path
     name : str
-    colour : tuple of int, red green blue
     output : str
         What it is about: an output, or a target.
+    colour : tuple of int, red green blue
     group : str
         Tracks of one group share a scale.
     letters : bool

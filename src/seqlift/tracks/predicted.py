@@ -70,7 +70,7 @@ def write_predicted(
     table = table[table["kind"] == "peak"].reset_index(drop=True)
     length = int((table["end"] - table["start"]).iloc[0]) if len(table) else None
     if length != trained[0].length:
-        found = f"of {length} bp" if length else "no peaks"
+        found = f"regions of {length} bp" if length else "no peaks"
         raise SeqliftError(f"{regions_path}: holds {found}, the model reads {trained[0].length} bp; give its regions")
     window = trained[0].shape.window
     start = table["start"] + (length - window) // 2

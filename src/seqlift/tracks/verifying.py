@@ -12,7 +12,6 @@ from seqlift.tracks.laying import POLICIES, lay, runs
 from seqlift.tracks.source import Rows, Source, open_source
 
 FORMAT = "seqlift track 2"  # of the JSON beside a track
-_WINDOW = 2**20  # bp whose bases are counted at a time
 
 
 def verify_track(
@@ -37,7 +36,8 @@ def verify_track(
         If a file cannot be read, the track is of other scores, a base has another value (bit by bit, as float32), a
         base is missing, or one is there that was not scored.
     """
-    note = _read_note(Path(bigwig_path))
+    path = Path(bigwig_path)
+    note = _read_note(path)
     if note["value"] == "predicted":
         raise SeqliftError(
             f"{bigwig_path}: holds predictions, which no score file has; make it again with `seqlift tracks predicted` "
@@ -49,13 +49,13 @@ def verify_track(
             "of nothing else"
         )
     value = "contribution" if minus is not None else note["value"]
-    path = Path(bigwig_path)
     with open_source(score_path, path.parent, minus=minus, value=value) as source:
         for name in ("target", "method", "model_fingerprint"):
-            if note.get(name) != source.about[name]:
+            ours, theirs = source.about[name], note.get(name)
+            if ours != theirs and "" not in (ours, theirs):  # scores from elsewhere do not say which model they explain
                 raise SeqliftError(
-                    f"{path}.json: its {name} ({note.get(name)}) is not that of {score_path} ({source.about[name]}); "
-                    "make the track again"
+                    f"{path}.json: its {name} ({theirs}) is not that of {score_path} ({ours}); give the score file "
+                    "that the track was made from, or make the track again"
                 )
         with _opened(path) as track:
             sizes = dict(track.chroms())
@@ -74,45 +74,45 @@ def compare(source: Source, path: Path, sizes: dict[str, int], overlap: str) -> 
             raise SeqliftError(f"{path}: its chromosomes are not those of the genome; make it again")
         rows = dict(source.by_chromosome(sizes))
         for chrom, size in sizes.items():
-            expected = np.zeros(size // _WINDOW + 1, np.int64)
+            reach, scored, others = 0, 0, 0
             if chrom in rows:
                 starts, names = (source.coords[column].to_numpy()[rows[chrom]] for column in ("start", "name"))
                 for laid in lay(starts, names.astype(str), Rows(source.values, rows[chrom]), overlap):
-                    _compare_values(track, path, chrom, laid.positions, laid.values, source.name)
-                    expected += np.bincount(laid.positions // _WINDOW, minlength=len(expected))
-            _find_others(track, path, chrom, size, expected)
-            total += int(expected.sum())
+                    for begin, end in runs(laid.positions):
+                        start = int(laid.positions[begin])
+                        others += _covered(track, chrom, reach, start)
+                        _compare_values(track, path, chrom, start, laid.values[begin:end], source.name)
+                        reach = start + end - begin
+                    scored += len(laid.positions)
+            others += _covered(track, chrom, reach, size)
+            if others:
+                raise SeqliftError(
+                    f"{path}: has values at {scored + others} bases of {chrom}:0-{size}, where {scored} were scored; "
+                    "make the track again"
+                )
+            total += scored
     if total == 0:
         raise SeqliftError(f"{source.name}: every base is N, so there is nothing to lay on the genome")
     return total
 
 
-def _compare_values(track, path: Path, chrom: str, positions: np.ndarray, values: np.ndarray, name: str) -> None:
-    for begin, end in runs(positions):
-        start = int(positions[begin])
-        found = np.asarray(track.values(chrom, start, start + end - begin, numpy=True), np.float32)
-        wrong = np.flatnonzero(found != values[begin:end])
-        if len(wrong):
-            first = int(wrong[0])
-            raise SeqliftError(
-                f"{path}: {len(wrong)} bases of {chrom} differ from {name}, the first at {start + first} (0-based): "
-                f"{_shown(found[first])} in the track, {values[begin + first]} in the scores; make the track again"
-            )
+def _compare_values(track, path: Path, chrom: str, start: int, values: np.ndarray, name: str) -> None:
+    found = np.asarray(track.values(chrom, start, start + len(values), numpy=True), np.float32)
+    wrong = np.flatnonzero(found != values)
+    if len(wrong):
+        first = int(wrong[0])
+        raise SeqliftError(
+            f"{path}: {len(wrong)} bases of {chrom} differ from {name}, the first at {start + first} (0-based): "
+            f"{_shown(found[first])} in the track, {values[first]} in the scores; make the track again"
+        )
 
 
-def _find_others(track, path: Path, chrom: str, size: int, expected: np.ndarray) -> None:
-    """Raise SeqliftError if the track has values at other bases than those that were found to be right."""
-    for window, count in enumerate(expected):
-        start, end = window * _WINDOW, min((window + 1) * _WINDOW, size)
-        if start >= end:
-            continue
-        share = track.stats(chrom, start, end, type="coverage", exact=True)[0] or 0.0
-        found = round(share * (end - start))
-        if found != count:
-            raise SeqliftError(
-                f"{path}: has values at {found} bases of {chrom}:{start}-{end}, where {count} were scored; make the "
-                "track again"
-            )
+def _covered(track, chrom: str, start: int, end: int) -> int:
+    """How many bases from start to end have a value."""
+    if start == end:
+        return 0
+    share = track.stats(chrom, start, end, type="coverage", exact=True)[0] or 0.0
+    return round(share * (end - start))
 
 
 def _shown(value: np.float32) -> str:
@@ -139,6 +139,7 @@ def _read_note(path: Path) -> dict:
         raise SeqliftError(f"{note}: no such file; `seqlift tracks` writes it beside the track") from None
     except ValueError as error:
         raise SeqliftError(f"{note}: not JSON ({error}); make the track again") from None
-    if not isinstance(found, dict) or found.get("format") != FORMAT or found.get("overlap") not in POLICIES:
+    good = isinstance(found, dict) and found.get("format") == FORMAT and "value" in found
+    if not good or found.get("overlap") not in POLICIES:
         raise SeqliftError(f"{note}: not of format {FORMAT!r} of this seqlift; make the track again")
     return found

@@ -9,6 +9,7 @@ of the patterns against the planted sites (`hits`).
 
 import json
 import os
+import zlib
 from collections.abc import Sequence
 
 import numpy as np
@@ -68,7 +69,7 @@ def compare_with_truth(
     Raises
     ------
     SeqliftError
-        If a file is missing or is not of the run or the simulation.
+        If a file is missing or is not of the run or the simulation, or two are of one target and method.
     """
     simulation = read_simulation(simulation_dir)
     result = {
@@ -81,11 +82,15 @@ def compare_with_truth(
     of_key = {}
     for path in scores:
         key, found = compare_contributions(simulation, path)
+        if key in of_key:
+            raise SeqliftError(f"{of_key[key]} and {path} both hold scores of {key}; name one of them")
         result["contributions"][key] = found
         of_key[key] = path
     for folder in motifs:
         found = read_motifs(folder)
-        key = f"{found.summary['target']}.{found.summary['method']}"
+        key = f"{found.source.output}.{found.source.method}"
+        if key in result["patterns"]:
+            raise SeqliftError(f"{folder}: a second folder of motifs of {key}; name one of them")
         result["patterns"][key] = leading_patterns(found)
         if key not in of_key:
             raise SeqliftError(f"{folder}: motifs of {key}, whose score file is missing; give it with --scores, too")
@@ -190,9 +195,9 @@ def _predictions(path: str | os.PathLike, test: pd.DataFrame, targets: list[str]
     try:
         table = pd.read_csv(path, sep="\t", dtype={"chrom": str, "name": str}, keep_default_na=False)
         logits = table.set_index("name")[[f"logit:{target}" for target in targets]].astype(float)
-    except OSError as error:
-        raise SeqliftError(f"{path}: {error.strerror}; `seqlift evaluate` makes it") from None
-    except (ValueError, KeyError) as error:
+    except FileNotFoundError:
+        raise SeqliftError(f"{path}: No such file; `seqlift evaluate` makes it") from None
+    except (OSError, EOFError, ValueError, KeyError, zlib.error) as error:
         raise SeqliftError(f"{path}: not predictions for the targets {', '.join(targets)} ({error})") from None
     missing = ~test["name"].isin(logits.index)
     if missing.any() or logits.index.has_duplicates:

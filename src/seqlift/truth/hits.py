@@ -57,7 +57,7 @@ def compare_hits(simulation: Simulation, motifs: MotifFolder, scores: Scores) ->
     """
     path = motifs.folder / "hits.bed.gz"
     hits = read_hits(path)
-    wanted = motifs_of(simulation, str(motifs.summary["target"]), path)
+    wanted = motifs_of(simulation, motifs.source.output, path)
     sites = sites_within(simulation, wanted, scores.coords)
     meant = meant_motifs(simulation, motifs)
     hits = hits.assign(motif=hits["pattern"].map(meant)).sort_values("score", ascending=False, kind="stable")

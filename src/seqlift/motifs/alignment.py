@@ -1,0 +1,58 @@
+"""Lay one matrix on another: patterns on patterns, and known motifs under the patterns that are named after them."""
+
+from collections.abc import Sequence
+
+import numpy as np
+
+
+def align(one: np.ndarray, others: Sequence[np.ndarray]) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """Lay matrices on one matrix so that their cosine is the largest.
+
+    Parameters
+    ----------
+    one : numpy.ndarray, shape (4, w)
+    others : sequence of n numpy.ndarray, each of shape (4, v), each of its own width
+
+    Returns
+    -------
+    cosine : numpy.ndarray, shape (n,)
+        Over all positions on which either stands; 0 if a matrix is all zeros.
+    offset : numpy.ndarray, shape (n,), int
+        Position of `one` on which the first column of the other lies, once turned; may be negative.
+    reverse : numpy.ndarray, shape (n,), bool
+        The other is turned to its reverse complement.
+    """
+    longest = max(other.shape[1] for other in others)
+    size = one.shape[1] + longest  # no wrap-around
+    transform = np.fft.rfft(one, size)
+    products = []
+    for step in (1, -1):
+        padded = np.zeros((len(others), 4, longest))
+        for row, other in zip(padded, others, strict=True):
+            row[:, : other.shape[1]] = other[::step, ::step]
+        products.append(np.fft.irfft((transform * np.fft.rfft(padded, size).conj()).sum(axis=1), size))
+    norms = np.linalg.norm(one) * np.array([np.linalg.norm(other) for other in others])
+    products = np.concatenate(products, axis=1) / np.where(norms > 0, norms, 1)[:, None]
+    # Rounded, so that of equal ones (palindromes) the forward strand is taken and not the last digit's.
+    best = np.argmax(np.round(products, 9), axis=1)
+    reverse, shift = np.divmod(best, size)
+    return products[np.arange(len(others)), best], np.where(shift < one.shape[1], shift, shift - size), reverse == 1
+
+
+def lay_known(frequencies: np.ndarray, known: np.ndarray) -> tuple[np.ndarray, int]:
+    """A known motif turned and moved onto a pattern: the cosine of their frequencies, each less 1/4, is the largest.
+
+    Parameters
+    ----------
+    frequencies, known : numpy.ndarray, shapes (4, w) and (4, v)
+        Base frequencies of the pattern and of the known motif.
+
+    Returns
+    -------
+    known : numpy.ndarray, shape (4, v)
+        On the strand that fits.
+    offset : int
+        Position of the pattern (0-based) at which it begins; negative where it begins before the pattern.
+    """
+    _, offset, reverse = align(frequencies - 0.25, [known - 0.25])
+    return known[::-1, ::-1] if reverse[0] else known, int(offset[0])
