@@ -10,6 +10,7 @@ import importlib
 import logging
 import os
 import sys
+from typing import Any
 
 from seqlift.errors import SeqliftError
 
@@ -38,7 +39,7 @@ STAGES = {
 }
 
 # Flags of several stages, with what argparse is told of them
-SHARED = {
+SHARED: dict[str, dict[str, Any]] = {
     "--scores": {"required": True, "metavar": "H5", "help": "score file of `seqlift attribute`"},
     "--regions": {"required": True, "metavar": "TSV", "help": "regions.tsv.gz of `seqlift regions`"},
     "--genome": {"required": True, "metavar": "FASTA", "help": "the genome the regions lie on"},
