@@ -1,5 +1,5 @@
 # make demo    install, run the demo, and show what came out          make test    install and run all tests
-# make yeast   the same with real data                                make lint    style checks only
+# make yeast   the same with real data                                make lint    style and types only
 # make browser igv.js for `seqlift browse`, by npm
 # make clean   delete the results and data of demo and yeast (not the installation)
 
@@ -29,6 +29,7 @@ test: lint
 lint: $(INSTALLED)
 	ruff check .
 	ruff format --check .
+	mypy
 	snakefmt --check workflow
 	snakemake --lint
 

@@ -1,4 +1,4 @@
-"""The three lists of packages agree: pyproject.toml says what is needed, the others how to get it."""
+"""The lists of packages agree: pyproject.toml says what is needed, the others how to get it. So do versions."""
 
 import re
 import tomllib
@@ -42,3 +42,21 @@ def test_constraints_pin_everything_once_and_within_bounds():
     for text in [*PROJECT["dependencies"], *optional["test"]]:
         requirement = Requirement(text)
         assert requirement.specifier.contains(versions[canonicalize_name(requirement.name)]), text
+
+
+def test_hooks_run_the_pinned_programs():
+    """Those of .venv: a hook of a remote repository would have a version of its own, and ask for the network."""
+    (repository,) = yaml.safe_load((ROOT / ".pre-commit-config.yaml").read_text())["repos"]
+    assert repository["repo"] == "local"
+    programs = {hook["entry"].split()[0] for hook in repository["hooks"]}
+    pinned = needed(PROJECT["optional-dependencies"]["test"])
+    assert {program.rpartition("/")[0] for program in programs} == {".venv/bin"}
+    assert {program.rpartition("/")[2] for program in programs} == {"ruff", "snakefmt"} <= set(pinned)
+
+
+def test_citation_and_changelog_are_of_this_version():
+    citation = yaml.safe_load((ROOT / "CITATION.cff").read_text())
+    assert (citation["title"], citation["version"]) == (PROJECT["name"], PROJECT["version"])
+    assert citation["license"] == PROJECT["license"]
+    newest = re.search(r"^## (\S+)", (ROOT / "CHANGELOG.md").read_text(), flags=re.MULTILINE)
+    assert newest[1] == PROJECT["version"]

@@ -112,7 +112,7 @@ def motif_scores(codes: np.ndarray, matrices: Sequence[np.ndarray], background: 
     widths = np.array([matrix.shape[1] for matrix in matrices])
     for width in np.unique(widths[widths <= codes.shape[1]]):
         these = np.flatnonzero(widths == width)
-        odds = np.stack([_log_odds(matrices[i], background) for i in these])
+        odds = np.stack([_log_odds(matrices[i], background) for i in these.tolist()])
         filters = torch.from_numpy(np.concatenate([odds, odds[:, ::-1, ::-1]]).astype(np.float32))
         rows = max(1, _NUMBERS_AT_ONCE // (len(filters) * codes.shape[1]))
         for first in range(0, len(codes), rows):

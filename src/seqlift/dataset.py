@@ -415,6 +415,7 @@ class _Source:
         return self._with_signal(codes, labels, tracks, torch.from_numpy(np.array(signal.known[index])))
 
     def _from_device(self, index, starts, shifts, turned) -> Batch:
+        assert self.bases is not None  # see `place`
         device = self.bases.device
         index, starts, shifts, turned = (
             torch.from_numpy(array).to(device) for array in (index, starts, shifts, turned)
@@ -428,6 +429,7 @@ class _Source:
         return self._with_signal(codes, labels, tracks, self.known[index])
 
     def _with_signal(self, codes: Tensor, labels: Tensor, tracks: list[Tensor], known: Tensor) -> Batch:
+        assert self.signal is not None
         _, n_targets, n_strands, _ = self.signal.values.shape
         values = tracks[0].unflatten(1, (n_targets, n_strands))
         return Batch(codes, labels, values, tracks[1] if len(tracks) > 1 else None, known)

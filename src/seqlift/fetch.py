@@ -14,7 +14,9 @@ import urllib.error
 import urllib.request
 from collections.abc import Mapping
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
+from typing import Any
 from urllib.parse import unquote, urlsplit
 
 from rich.console import Console
@@ -87,7 +89,7 @@ def fetch(
         raise SeqliftError(f"{output}: chromosomes are renamed in peak files only; let its name end in .narrowPeak")
     try:
         output.parent.mkdir(parents=True, exist_ok=True)
-        settings = {"attempts": attempts, "timeout": timeout, "pause": pause}
+        settings: dict[str, Any] = {"attempts": attempts, "timeout": timeout, "pause": pause}
         expected = _expected_checksums(url, output, sha256, md5, md5_list, settings)
         source = _Download(url, output.with_name(f".{output.name}.part"), **settings)
         source.run(bool(expected))
@@ -204,7 +206,7 @@ class _Download:
         found = {}
         for kind in ("sha256", "md5"):
             with open(self.part, "rb") as file:
-                digest = hashlib.file_digest(file, lambda kind=kind: hashlib.new(kind, usedforsecurity=False))
+                digest = hashlib.file_digest(file, partial(hashlib.new, kind, usedforsecurity=False))
             found[kind] = digest.hexdigest()
         return found
 

@@ -110,8 +110,8 @@ def read_intervals(path: str | os.PathLike) -> pd.DataFrame:
         numbers.extend((start, end, number))
     if not chroms:
         raise SeqliftError(f"{path}: holds no interval; was it cut short, or filtered until nothing was left?")
-    start, end, line_number = np.array(numbers, dtype=np.int64).reshape(-1, 3).T
-    return pd.DataFrame({"chrom": chroms, "start": start, "end": end, "line": line_number})
+    starts, ends, lines = np.array(numbers, dtype=np.int64).reshape(-1, 3).T
+    return pd.DataFrame({"chrom": chroms, "start": starts, "end": ends, "line": lines})
 
 
 def merge_intervals(intervals: pd.DataFrame) -> dict[str, np.ndarray]:

@@ -111,11 +111,11 @@ def candidate_windows(
             split_code = np.full(good.sum(), splits.names.index(split), np.int16)
             found.append((chrom_code, split_code, starts[good], gc[good]))
     nothing = (np.empty(0, np.int32), np.empty(0, np.int16), np.empty(0, np.int64), np.empty(0))
-    chrom, split, start, gc = (np.concatenate(column) for column in zip(nothing, *found, strict=True))
+    chrom_codes, split_codes, start, gc = (np.concatenate(column) for column in zip(nothing, *found, strict=True))
     return pd.DataFrame(
         {
-            "chrom": pd.Categorical.from_codes(chrom, chroms),
-            "split": pd.Categorical.from_codes(split, splits.names),
+            "chrom": pd.Categorical.from_codes(chrom_codes, chroms),
+            "split": pd.Categorical.from_codes(split_codes, splits.names),
             "start": start,
             "gc": gc,
         }

@@ -25,7 +25,7 @@ model that is right about nineteen of twenty and very wrong about the last has a
 import math
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 import torch
@@ -111,6 +111,8 @@ class ClassesObjective(Objective):
     """
 
     head = "classes"
+    class_weights: Tensor
+    base_logit: Tensor
 
     def __init__(self, labels: np.ndarray, *, class_weights: str = "none"):
         super().__init__()
@@ -161,6 +163,7 @@ class CountsObjective(Objective):
     """
 
     head = "counts"
+    base_log_count: Tensor
 
     def __init__(self, totals: np.ndarray):
         super().__init__()
@@ -177,11 +180,12 @@ class CountsObjective(Objective):
 
     def truth(self, batch: Batch) -> Tensor:
         """log(1 + total signal), (N, T)."""
+        assert batch.signal is not None and batch.known is not None
         return torch.where(batch.known, torch.log1p(batch.signal.sum((2, 3))), torch.nan)
 
-    def constant(self, batch: Batch) -> Tensor:
+    def constant(self, batch: Batch) -> Any:
         """Mean log count, (N, T) float64."""
-        return self.base_log_count.expand(len(batch.signal), -1)
+        return self.base_log_count.expand(len(batch.labels), -1)
 
 
 class ProfileObjective(CountsObjective):
@@ -199,6 +203,8 @@ class ProfileObjective(CountsObjective):
 
     head = "profile"
     quantities = (".counts", ".profile")
+    base_logits: Tensor
+    count_weight: Tensor
 
     def __init__(self, totals: np.ndarray, profile: np.ndarray, *, count_weight: float = 1.0):
         super().__init__(totals)
@@ -212,6 +218,7 @@ class ProfileObjective(CountsObjective):
         """See `Objective.losses`; `output` holds logits (N, T, S, W) and log counts (N, T)."""
         logits, log_counts = output
         counts = super().losses(log_counts, batch)
+        assert batch.signal is not None
         shape = multinomial_loss(_full_precision(logits), batch.signal)
         counted = self.count_weight.to(shape.dtype) * counts.values
         return counts._replace(parts=torch.stack([counted, torch.where(counts.known, shape, 0)], 2))
@@ -220,9 +227,9 @@ class ProfileObjective(CountsObjective):
         """Log counts (N, T)."""
         return output[1]
 
-    def constant(self, batch: Batch) -> tuple[Tensor, Tensor]:
+    def constant(self, batch: Batch) -> Any:
         """Logits (N, T, S, W) of the mean profile and the mean log count (N, T), float64."""
-        return self.base_logits.expand(len(batch.signal), -1, -1, -1), super().constant(batch)
+        return self.base_logits.expand(len(batch.labels), -1, -1, -1), super().constant(batch)
 
 
 def multinomial_loss(logits: Tensor, counts: Tensor) -> Tensor:
@@ -264,14 +271,16 @@ def make_objective(
     """
     if head == "classes":
         return ClassesObjective(labels, class_weights=class_weights)
-    totals, profile, start = [], 0.0, 0
+    assert known is not None
+    pieces: list[Tensor] = []
+    profile, start = torch.zeros(()).double(), 0
     for piece in signals:
         mask = torch.from_numpy(known[start : start + len(piece)])[:, :, None, None]
         piece = piece.double() * mask
         profile = profile + piece.sum(0)  # (T, S, W)
-        totals.append(piece.sum((2, 3)))
+        pieces.append(piece.sum((2, 3)))
         start += len(piece)
-    totals = np.where(known, torch.cat(totals).numpy(), np.nan)
+    totals = np.where(known, torch.cat(pieces).numpy(), np.nan)
     if head == "counts":
         return CountsObjective(totals)
     return ProfileObjective(totals, profile.numpy(), count_weight=count_weight)

@@ -6,7 +6,7 @@ of an unbound window either. Its label is not known.
 """
 
 import os
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
@@ -38,14 +38,14 @@ DROPPED = {
 }
 
 
-def read_target_peaks(targets: Sequence[Target], genome: Genome, excluded: Iterable[str]) -> pd.DataFrame:
+def read_target_peaks(targets: Sequence[Target], genome: Genome, excluded: Sequence[str]) -> pd.DataFrame:
     """The peaks of all targets, by chromosome and summit.
 
     Parameters
     ----------
     targets : sequence of Target
     genome : Genome
-    excluded : iterable of str
+    excluded : sequence of str
         Shell patterns of chromosomes whose peaks may lie on chromosomes that the genome lacks.
 
     Returns

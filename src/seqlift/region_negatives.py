@@ -129,6 +129,7 @@ def _pool(
     settings: RegionSettings, genome: Genome, splits: Splits, blocked: pd.DataFrame
 ) -> tuple[pd.DataFrame, dict[str, int]]:
     """Windows around the summits of negatives_file that can be negatives, and how many cannot, by the reason why."""
+    assert settings.negatives_file is not None
     peaks = read_genome_peaks(settings.negatives_file, genome, settings.exclude_chromosomes)
     peaks = peaks.sort_values(["place", "summit", "start", "end", "line"], ignore_index=True)
     start = peaks["summit"] - settings.length // 2

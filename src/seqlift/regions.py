@@ -9,6 +9,7 @@ model must be judged on sequence it has not seen.
 import logging
 import os
 from collections.abc import Mapping, Sequence
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -389,7 +390,7 @@ def _add_signal(
     measured = [target for target in targets if target.signal]
     if not measured:
         return table, None
-    how = {
+    how: dict[str, Any] = {
         "window": settings.length if settings.signal_window is None else settings.signal_window,
         "missing": settings.missing,
         "negative": settings.negative,

@@ -77,9 +77,10 @@ def klet_shuffle(sequences, n: int, *, k: int, seed: int, start: int = 0) -> np.
             raise SeqliftError(f"`{name}` (={value}) must be at least 0 and below {limit}")
     sequences = np.ascontiguousarray(sequences, dtype=np.uint8)
     shuffled = np.empty((len(sequences), n, sequences.shape[1]), dtype=np.uint8)
-    threads = min(numba.config.NUMBA_NUM_THREADS, len(sequences), shuffled.size // _BASES_WORTH_A_THREAD)
-    keys, start = sequence_keys(sequences, seed), np.uint64(start)
-    over_rows(lambda a, b: _shuffle_all(sequences[a:b], k, keys[a:b], start, shuffled[a:b]), len(sequences), threads)
+    most = numba.config.NUMBA_NUM_THREADS  # type: ignore[attr-defined]
+    threads = min(most, len(sequences), shuffled.size // _BASES_WORTH_A_THREAD)
+    keys, first = sequence_keys(sequences, seed), np.uint64(start)
+    over_rows(lambda a, b: _shuffle_all(sequences[a:b], k, keys[a:b], first, shuffled[a:b]), len(sequences), threads)
     return shuffled
 
 

@@ -88,7 +88,7 @@ class Signal:
 
     def __getstate__(self) -> dict:
         # For the workers of a data loader: they map the same files again
-        return {name: Path(value.filename) if isinstance(value, np.memmap) else value
+        return {name: Path(str(value.filename)) if isinstance(value, np.memmap) else value
                 for name, value in self.__dict__.items()}  # fmt: skip
 
     def __setstate__(self, state: dict) -> None:

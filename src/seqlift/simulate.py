@@ -124,7 +124,9 @@ def simulate(
         raise SeqliftError(f"the seed (={seed}) must be 0 or more")
 
     rng = np.random.default_rng(seed)
-    genome, regions, sites = {}, [], []
+    genome: dict[str, np.ndarray] = {}
+    regions: list[tuple] = []
+    sites: list[tuple] = []
     for number, classes in enumerate(_deal_classes(n_sequences, contigs, rng), start=1):
         chrom = f"sim{number}"
         contig = rng.choice(4, size=SPACER + len(classes) * (length + SPACER), p=BACKGROUND).astype(np.uint8)
@@ -138,7 +140,7 @@ def simulate(
 
     folder = Path(output_dir)
     _write_lines(folder / "genome.fa", _fasta(genome))
-    planted_in = {region[0]: [] for region in regions}
+    planted_in: dict[str, list[str]] = {region[0]: [] for region in regions}
     for _, _, motif, _, region in sites:
         planted_in[region].append(motif.name)
     for target, wanted in TARGETS.items():

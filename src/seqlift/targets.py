@@ -17,6 +17,7 @@ import re
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, fields
 from pathlib import Path
+from typing import Any
 
 from seqlift.errors import SeqliftError
 from seqlift.files import replacing
@@ -182,7 +183,7 @@ def _read_target(entries: dict[str, str], data_dir: str | os.PathLike, where: st
     problem = _name_problem(entries["name"])
     if problem:
         raise SeqliftError(f"{where}: target {entries['name']!r}: {problem}")
-    values: dict[str, str | tuple[str, ...]] = {"name": entries["name"]}
+    values: dict[str, Any] = {"name": entries["name"]}
     for column, entry in entries.items():
         if column == "name":
             continue

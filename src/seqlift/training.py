@@ -40,7 +40,7 @@ from seqlift.fitting import (
 from seqlift.genome import Genome
 from seqlift.models import Shape, build_model, resolve_architecture, start_at
 from seqlift.models.checkpoint import save_checkpoint
-from seqlift.objectives import CLASS_WEIGHTS, Objective, make_objective
+from seqlift.objectives import CLASS_WEIGHTS, CountsObjective, Objective, make_objective
 from seqlift.region_table import SIGNAL_PREFIX, TARGET_PREFIX, assign_fold, fold_names, labels_of, target_names
 from seqlift.signal import Signal, load_signal
 from seqlift.splits import check_apart
@@ -103,6 +103,7 @@ class Job:
         """The signal of these regions; None for a head without."""
         if self.head == "classes":
             return None
+        assert self.signal is not None
         margin = self.settings["jitter"] if split == "train" else 0
         folder = self.output_dir / SIGNAL_NAME
         return load_signal(
@@ -309,7 +310,7 @@ def _attempt(job: Job, place: Place, valid: FixedRegions, earlier: list[Attempt]
     with torch.random.fork_rng(devices=[place.rank] if place.device == "cuda" else []):
         torch.manual_seed(seed)
         model = build_model(settings["architecture"], job.shape)
-        if job.head != "classes":
+        if isinstance(objective, CountsObjective):
             start_at(model, objective.base_log_count.float())
         log.info(
             "training %s (%s weights) on %s regions, %s, at most %d epochs",
@@ -352,6 +353,7 @@ def _objective(job: Job, part: pd.DataFrame, rows: np.ndarray, signal: Signal | 
     """The objective with its constants from the training regions `rows` of an epoch."""
 
     def pieces() -> Iterator[Tensor]:
+        assert signal is not None
         middle = slice(signal.margin, signal.margin + signal.window)
         for first in range(0, len(rows), _REGIONS_AT_ONCE):
             values = signal.values[rows[first : first + _REGIONS_AT_ONCE], :, :, middle]
@@ -533,6 +535,7 @@ def _without_folders(signal: dict | None) -> dict | None:
 def _shape(table: pd.DataFrame, signal: dict | None, head: str) -> Shape:
     sizes = {"length": int(table["end"].iloc[0] - table["start"].iloc[0]), "n_targets": len(target_names(table))}
     if head == "profile":
+        assert signal is not None
         channels = sizes["n_targets"] * signal["control_strands"]
         sizes |= {"strands": signal["strands"], "window": signal["window"], "control_channels": channels}
     return Shape(**sizes)

@@ -27,7 +27,9 @@ with open(Path(workflow.basedir) / "schemas" / "config.schema.yaml") as schema:
         config = resolve_config(config, yaml.safe_load(schema))
     except SeqliftError as error:
         # Not raised: Snakemake would put its own file and line around a message that is about the user's file
-        sys.exit(f"{error}\nEvery key is explained in configs/template.yaml.")
+        sys.exit(
+            f"{error}\nEvery key is explained in configs/template.yaml, which `seqlift template` prints."
+        )
 
 # `.venv/bin/snakemake` works without the environment being activated
 os.environ.update(

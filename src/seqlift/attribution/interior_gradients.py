@@ -8,6 +8,7 @@ adds up to f(x) - f(r) as well as the quadrature resolves the path.
 import functools
 from collections.abc import Callable
 from dataclasses import dataclass
+from typing import cast
 
 import numpy as np
 import torch
@@ -199,7 +200,7 @@ def interior_gradients(
             average[again] = along(*some, n_points=rows).average[:, 0]
             taken[again.cpu()] = level
         path = {"path_prediction": first.prediction, "path_slope": first.slope}
-        if keep_path:
+        if first.moved is not None:
             path |= {"path_gradient_size": first.moved.abs().sum(-1), "path_gradient": first.moved}
         if not gradient_correction:
             return Block(average, fx, fr, path, taken)
@@ -214,7 +215,7 @@ def interior_gradients(
 def _levels(steps: int | str, max_steps: int, tolerance: float) -> list[int]:
     """How many steps to try, one after the other."""
     if steps != "auto":
-        return [steps]
+        return [cast(int, steps)]  # other words are refused with the nodes
     if max_steps < 1:
         raise SeqliftError(f"`max_steps` (={max_steps}) must be at least 1")
     if not tolerance > 0:

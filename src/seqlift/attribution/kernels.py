@@ -22,7 +22,7 @@ def can_take(*tensors: Tensor) -> bool:
     return all(t.device.type == "cpu" and t.dtype in (torch.float32, torch.float64) and t.ndim > 0 for t in tensors)
 
 
-def _run(kernel: Callable, n_rows: int, n_elements: int, *arrays: np.ndarray) -> None:
+def _run(kernel: Callable, n_rows: int, n_elements: int, *arrays: np.ndarray | np.integer) -> None:
     """`kernel(first, last, *arrays)` over all rows, on as many threads as PyTorch uses."""
     threads = min(torch.get_num_threads(), n_rows, n_elements // _WORTH_A_THREAD)
     over_rows(lambda first, last: kernel(first, last, *arrays), n_rows, threads)

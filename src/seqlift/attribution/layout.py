@@ -27,7 +27,8 @@ class LayoutError(Exception):
 def serves(value: Tensor) -> bool:
     """Whether the other order is worth it for a model's input of this kind."""
     onednn = torch.backends.mkldnn
-    return value.device.type == "cpu" and value.dtype == torch.float32 and onednn.is_available() and onednn.enabled
+    there = onednn.is_available() and bool(onednn.enabled)
+    return there and value.device.type == "cpu" and value.dtype == torch.float32
 
 
 class ChannelsLast:

@@ -66,7 +66,7 @@ class _OutputLayer(TorchFunctionMode):
 
     def _remember(self, function: Callable, args: tuple, kwargs: dict) -> Tensor:
         given = dict(zip(("input", "dim"), args, strict=False)) | kwargs
-        logits = given.get("input", given.get("self"))
+        logits: Tensor = given["input"] if "input" in given else given["self"]
         logits = logits.clone() if getattr(function, "__name__", "") == "sigmoid_" else logits
         result = function(*args, **kwargs)
         changes, dim = _version(logits), given.get("dim")
@@ -86,16 +86,17 @@ class _OutputLayer(TorchFunctionMode):
     def _follow(self, function: Callable, args: tuple, kwargs: dict, result: Tensor) -> None:
         """Note what was rearranged, if all of it is probabilities."""
         key = None if args else next(iter(kwargs.keys() & {"input", "self", "tensors"}), None)
-        given = args[0] if args else kwargs.get(key)
+        given: Any = args[0] if args else kwargs.get(key)
         together = isinstance(given, tuple | list)
-        parts = [self.find(part) for part in (given if together else [given])]
-        if None in parts or len({part.is_logarithm for part in parts}) != 1:
+        found = [self.find(part) for part in (given if together else [given])]
+        parts = [part for part in found if part is not None]
+        if len(parts) < len(found) or len({part.is_logarithm for part in parts}) != 1:
             return
 
         def recall() -> Tensor:
             logits = [part.logits() for part in parts]
-            logits = logits if together else logits[0]
-            return function(logits, *args[1:], **kwargs) if args else function(**(kwargs | {key: logits}))
+            first = logits if together else logits[0]
+            return function(first, *args[1:], **kwargs) if args else function(**(kwargs | {key: first}))
 
         self._known[result] = _Probabilities(recall, parts[0].is_logarithm, _version(result))
 

@@ -17,7 +17,7 @@ import contextlib
 import math
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, cast
 
 import torch
 import torch.nn.functional as F
@@ -27,7 +27,7 @@ from torch.utils.weak import WeakTensorKeyDictionary
 
 from seqlift.attribution.layout import ChannelsLast, is_channels_last, serves
 from seqlift.attribution.pace import is_out_of_memory
-from seqlift.attribution.rules import as_dims, find, tensors_in
+from seqlift.attribution.rules import as_dims, find, getters, tensors_in
 from seqlift.errors import SeqliftError
 
 
@@ -101,10 +101,10 @@ class PathGradients:
             for part in zip(alphas.tensor_split(n_parts), weights.tensor_split(n_parts), strict=True)
         ]
         return Along(
-            sum(part.average for part in parts),
+            cast(Tensor, sum(part.average for part in parts)),
             torch.cat([part.prediction for part in parts], 2),
             torch.cat([part.slope for part in parts], 2),
-            torch.cat([part.moved for part in parts], 2) if keep else None,
+            torch.cat([part.moved for part in parts if part.moved is not None], 2) if keep else None,
         )
 
     def _part(self, x, references, alphas, weights, args, keep) -> Along:
@@ -127,7 +127,8 @@ class PathGradients:
         if references.dtype not in (torch.float32, torch.float64):
             return False  # its rounding is as large as what would have to be noticed
         rows = [0, -1] if len(x) > 1 else [0]
-        few = x[rows], references[rows][:, [0]], *(references.new_tensor(v) for v in ((0.3, 0.8), (0.6, 0.4)))
+        alphas, weights = references.new_tensor([0.3, 0.8]), references.new_tensor([0.6, 0.4])
+        few = x[rows], references[rows][:, [0]], alphas, weights
         few_args = tuple(arg[rows] for arg in args)
         short = self._attempt(self._short_way, *few, few_args)
         if short is None:
@@ -189,7 +190,7 @@ class PathGradients:
             f = ends.all_points(f)
             ends.check(f, leaf, math.prod(shape))
             (average,) = torch.autograd.grad(f.sum(), leaf)
-        return Along(average.view(references.shape), f.detach().view(shape), ends.slope.view(shape))
+        return Along(average.view(references.shape), f.detach().view(shape), cast(Tensor, ends.slope).view(shape))
 
 
 def _layout(rows: Tensor) -> ChannelsLast | None:
@@ -431,7 +432,7 @@ def _takes_whole_rows(h: Tensor, index: Any) -> bool:
 
 # Linear in each row by itself, whatever its other arguments, where a predicate of the call's arguments says so.
 _ROW_BY_ROW: dict[Callable, Callable[..., bool]] = {
-    function: predicate
+    function: predicate  # type: ignore[misc]  # each takes the arguments of its own functions
     for names, predicate in {
         "conv1d conv2d conv3d conv_transpose1d conv_transpose2d conv_transpose3d": (
             lambda h, weight, *_, **__: h.ndim == weight.ndim  # otherwise the first axis holds channels
@@ -459,7 +460,7 @@ _ROW_BY_ROW: dict[Callable, Callable[..., bool]] = {
     }.items()
     for function in find(names)
 }
-_ROW_BY_ROW[torch.Tensor.mT.__get__] = lambda h: h.ndim > 2
+_ROW_BY_ROW.update(dict.fromkeys(getters("mT"), lambda h: h.ndim > 2))
 _ROW_BY_ROW[F.batch_norm] = lambda h, mean, variance, weight=None, bias=None, training=False, *_, **__: not training
 
 _RESHAPES = find("reshape view")
@@ -474,7 +475,7 @@ _VALUELESS = find("dim ndimension is_floating_point is_complex get_device __hash
     for name in ("ndim", "dtype", "device", "layout", "is_cuda", "is_cpu", "requires_grad", "is_sparse", "is_nested")
 }
 _SHAPES: dict[Callable, Callable] = {
-    torch.Tensor.shape.__get__: lambda shape, *_: shape,
+    **dict.fromkeys(getters("shape"), lambda shape, *_: shape),
     torch.Tensor.size: lambda shape, dim=None: shape if dim is None else shape[dim],
     torch.Tensor.__len__: lambda shape: shape[0],
 }

@@ -50,13 +50,13 @@ def base_codes(sequences: Tensor) -> np.ndarray:
         If a column is neither one-hot nor zeros.
     """
     values = sequences.detach().cpu()
-    values = (values.float() if values.dtype == torch.bfloat16 else values).numpy()  # numpy has no bfloat16
-    there = values == 1
+    array = (values.float() if values.dtype == torch.bfloat16 else values).numpy()  # numpy has no bfloat16
+    there = array == 1
     a, c, g, t = there.view(np.uint8).swapaxes(0, 1)  # adding them up is several times faster than sum or argmax
-    wrong = ~(there | (values == 0)).all(1) | (a + c + g + t > 1)
+    wrong = ~(there | (array == 0)).all(1) | (a + c + g + t > 1)
     if wrong.any():
         row, position = (int(i) for i in np.argwhere(wrong)[0])
-        column = [round(float(value), 4) for value in values[row, :, position]]
+        column = [round(float(value), 4) for value in array[row, :, position]]
         raise SeqliftError(
             f"{int(wrong.sum())} columns are not one-hot, the first at sequence {row}, position {position}: {column}; "
             "references made from a sequence need it one-hot (zeros for N): pass `references` yourself"
@@ -204,8 +204,8 @@ def genomic_windows(
         chroms, starts, gc = (table[column].to_numpy() for column in table)
         drawn = np.empty((len(coded), n_references, length), dtype=np.uint8)
         for i, key in enumerate(sequence_keys(coded, seed)):
-            known = np.count_nonzero(coded[i] < 4)
-            wanted = np.count_nonzero((coded[i] == 1) | (coded[i] == 2)) / max(known, 1)
+            known = int(np.count_nonzero(coded[i] < 4))
+            wanted = int(np.count_nonzero((coded[i] == 1) | (coded[i] == 2))) / max(known, 1)
             reach = tolerance + 1e-9 if known else 1  # all N: nothing of the window will be left
             low, high = np.searchsorted(gc, (wanted - reach, wanted + reach), side="left")
             if high - low < start + n_references:

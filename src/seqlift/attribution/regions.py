@@ -13,7 +13,7 @@ import inspect
 import logging
 import os
 from collections.abc import Callable, Sequence
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, cast
 
 import numpy as np
 import pandas as pd
@@ -293,7 +293,12 @@ def _complete(method: str, settings: dict, references: str | None, tolerance: fl
 
 def method_caller(method: str, device: torch.device, **settings: Any) -> Callable[..., Result]:
     """The method as a function of an output (`Explainable`), sequences and the output's further arguments."""
-    explain = {"deeplift": deeplift, "interior_gradients": interior_gradients, "mutagenesis": mutagenesis}[method]
+    methods: dict[str, Callable[..., Result]] = {
+        "deeplift": deeplift,
+        "interior_gradients": interior_gradients,
+        "mutagenesis": mutagenesis,
+    }
+    explain = methods[method]
     settings = {_ARGUMENTS.get(name, name): value for name, value in settings.items()}
 
     def call(output: Explainable, sequences: Tensor, args: tuple[Tensor, ...], **more: Any) -> Result:
@@ -331,7 +336,7 @@ def _write(
             block = regions.iloc[first : first + rows]
             sequences = load_one_hot(block, genome, attributes["seed"])
             result, spread = explain(sequences)
-            if not isinstance(result, Mutagenesis):
+            if tolerance is not None:  # mutagenesis has none: nothing has to add up
                 broken = broken_completeness(result, tolerance)
                 if broken.any():
                     _refuse_broken(broken, result, block, method, tolerance)
@@ -351,7 +356,7 @@ def _rows(result: Result) -> dict[str, Any]:
             "weights": result.weights.numpy(),
             "prediction": result.path_prediction.numpy(),
             "slope": result.path_slope.numpy(),
-            "gradient_size": result.path_gradient_size.numpy(),
+            "gradient_size": cast(Tensor, result.path_gradient_size).numpy(),
             "alpha_half": result.alpha_half.numpy(),
             "alpha_90": result.alpha_90.numpy(),
             "steps": result.steps.numpy(),

@@ -236,19 +236,20 @@ def _parts(rule: str, call: _Call, known: list[Parts | None], totals: list[Parts
         return None
     if totals is not None:
         known = [own or total for own, total in zip(known, totals, strict=True)]
-    if None in known:
+    parts = [own for own in known if own is not None]
+    if len(parts) < len(known):
         return None
     if function in _SUMS | _DIFFERENCES | _REVERSED:
-        return _of_sum(call, known, result.shape)
+        return _of_sum(call, parts, result.shape)
     if function in _SCALING:
-        return _of_scaling(call, known[0], call.other_factor())
+        return _of_scaling(call, parts[0], call.other_factor())
     if function in find("batch_norm"):
-        return _of_normalisation(call, known[0])
+        return _of_normalisation(call, parts[0])
     if function in find("neg negative"):
-        return lambda: tuple(-part for part in reversed(known[0]()))
+        return lambda: tuple(-part for part in reversed(parts[0]()))
     if function in _MOVING:
         return lambda: tuple(
-            call(*chosen, constant=torch.zeros_like) for chosen in zip(*(own() for own in known), strict=True)
+            call(*chosen, constant=torch.zeros_like) for chosen in zip(*(own() for own in parts), strict=True)
         )
     return None
 

@@ -426,15 +426,15 @@ class Softmax:
 
 def find(*names: str) -> set[Callable]:
     """Every function and tensor method of PyTorch with one of these names (several in a string, apart by spaces)."""
-    names = " ".join(names).split()
+    wanted = " ".join(names).split()
     homes = (torch, torch.Tensor, F, torch.special, torch.linalg, torch._C._nn)
-    return {getattr(home, name) for name in names for home in homes if callable(getattr(home, name, None))}
+    return {getattr(home, name) for name in wanted for home in homes if callable(getattr(home, name, None))}
 
 
 def getters(*names: str) -> set[Callable]:
     """The same for what is read of a tensor without a call."""
-    names = " ".join(names).split()
-    return {getattr(torch.Tensor, name).__get__ for name in names if hasattr(torch.Tensor, name)}
+    wanted = " ".join(names).split()
+    return {getattr(torch.Tensor, name).__get__ for name in wanted if hasattr(torch.Tensor, name)}
 
 
 # Questions about a tensor that its values have no part in, and new tensors made in its likeness.
@@ -709,7 +709,7 @@ def _add_matrix_product(input, a, b, *, beta=1, alpha=1):
 
 
 COMPOSITIONS: dict[Callable, Callable] = {
-    function: written_out
+    function: written_out  # type: ignore[misc]  # each takes the arguments of its own function
     for names, written_out in {
         "layer_norm": _layer_norm,
         "rms_norm": _rms_norm,

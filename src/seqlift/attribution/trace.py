@@ -67,7 +67,7 @@ def _came_from_input(value: Tensor) -> bool:
     return False
 
 
-_without_override: dict[Callable, Callable] = {}
+_without_override: dict[Callable, Callable | None] = {}
 
 
 def _open_up(function: Callable) -> Callable | None:
@@ -118,7 +118,7 @@ class _Walk(TorchFunctionMode):
 
     def _place(self) -> str:
         """Where in the model the operation at hand is asked for, found on the call stack."""
-        frame = sys._getframe()
+        frame: types.FrameType | None = sys._getframe()
         while frame is not None:
             module = frame.f_locals.get("self")
             if isinstance(module, nn.Module) and module in self._names:
@@ -503,7 +503,7 @@ def _checkpoints_opened() -> Iterator[None]:
     global _n_walking
     with _lock:
         _n_walking += 1
-        CheckpointFunction.apply = staticmethod(_run_checkpoint)
+        CheckpointFunction.apply = staticmethod(_run_checkpoint)  # type: ignore[method-assign]
     _walks.here = True
     try:
         yield

@@ -10,10 +10,13 @@ import importlib
 import logging
 import os
 import sys
+from typing import Any
 
 from seqlift.errors import SeqliftError
 
 STAGES = {
+    "run": "run the whole workflow in this folder: from FASTA and peaks to the report",
+    "template": "print a config to start from, in which every key is explained",
     "simulate": "make a genome, peaks and the truth of the GATA1/TAL1 experiment of the DeepLIFT paper",
     "fetch": "download a file, check it against its checksum and convert it",
     "regions": "windows around peaks, negatives, labels and splits: regions.tsv.gz",
@@ -36,7 +39,7 @@ STAGES = {
 }
 
 # Flags of several stages, with what argparse is told of them
-SHARED = {
+SHARED: dict[str, dict[str, Any]] = {
     "--scores": {"required": True, "metavar": "H5", "help": "score file of `seqlift attribute`"},
     "--regions": {"required": True, "metavar": "TSV", "help": "regions.tsv.gz of `seqlift regions`"},
     "--genome": {"required": True, "metavar": "FASTA", "help": "the genome the regions lie on"},

@@ -7,6 +7,7 @@ import math
 import os
 from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -112,7 +113,7 @@ def _training(parts: Sequence[Part]) -> dict:
     """What training said of itself: what each model has learned, how often it was started again."""
     first = parts[0].model
     outputs = outputs_of(first.head, first.targets)
-    models = []
+    models: list[dict[str, Any]] = []
     for part in parts:
         training = part.model.training
         by_target = training.get("learned_targets") or {}

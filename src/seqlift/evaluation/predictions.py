@@ -8,6 +8,7 @@ profile head also Jensen-Shannon distances of the observed profile: `jsd:T` to t
 
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -114,7 +115,8 @@ def _baselines(part: Part, codes, genome, *, database, seed, shuffles) -> tuple[
             load_codes(table, genome, seed=shuffles) if len(table) else codes[:0],
             observed(table, head, targets),
         )
-    columns, about = {}, {name: {"motif": None, "kmers": None} for name in targets}
+    columns: dict[str, np.ndarray] = {}
+    about: dict[str, dict[str, Any]] = {name: {"motif": None, "kmers": None} for name in targets}
     if database is not None:
         _add_motifs(columns, about, targets, samples["motif"], codes, database, labels)
     words = {split: baselines.kmer_counts(samples[split][0]) for split in ("train", "valid")}

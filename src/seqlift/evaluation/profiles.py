@@ -13,6 +13,7 @@ import shutil
 import tempfile
 import zlib
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -92,8 +93,9 @@ class ProfileJudge:
         """Shares of the profile (B, T, S, W), which sum to 1 for each target, and log counts (B, T) of some rows."""
         control = None
         if self.part.model.shape.control_channels:
+            assert self.signal.control is not None
             control = np.asarray(self.signal.control[rows], np.float32)
-        found = predict(self.part.model.model, codes[rows], control=control, device=device)
+        found: Any = predict(self.part.model.model, codes[rows], control=control, device=device)
         logits = found.logits.astype(float)
         shares = np.exp(logits - logits.max(axis=(2, 3), keepdims=True))
         return shares / shares.sum(axis=(2, 3), keepdims=True), found.log_counts
@@ -128,11 +130,12 @@ class ProfileJudge:
     def _two_measurements(self, i, rows, flat, generators) -> tuple[np.ndarray, np.ndarray] | None:
         """Two profiles of each region, (B, S * W): of replicates, or of two halves of the reads."""
         if i in self.replicated:
-            return tuple(np.asarray(self.halves[side].values[rows, i]).reshape(flat.shape) for side in (0, 1))
+            first, second = (np.asarray(self.halves[side].values[rows, i]).reshape(flat.shape) for side in (0, 1))
+            return first, second
         if (flat != np.round(flat)).any():
             return None
-        half = [each.binomial(row.astype(np.int64), 0.5) for each, row in zip(generators, flat, strict=True)]
-        half = np.array(half, float).reshape(flat.shape)
+        drawn = [each.binomial(row.astype(np.int64), 0.5) for each, row in zip(generators, flat, strict=True)]
+        half = np.array(drawn, float).reshape(flat.shape)
         return half, flat - half
 
     def examples(self, rows: pd.DataFrame, codes: np.ndarray, *, device: str) -> pd.DataFrame:

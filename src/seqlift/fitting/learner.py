@@ -6,6 +6,7 @@ from collections.abc import Sequence
 import numpy as np
 import pytorch_lightning as lightning
 import torch
+from pytorch_lightning.utilities.types import OptimizerLRScheduler
 from torch import Tensor
 
 from seqlift.dataset import Batch, one_hot
@@ -88,14 +89,14 @@ class Learner(lightning.LightningModule):
         """The networks that learn each for themselves."""
         return list(self.model.members) if isinstance(self.model, Ensemble) else [self.model]
 
-    def configure_optimizers(self) -> dict:
+    def configure_optimizers(self) -> OptimizerLRScheduler:
         """AdamW on all weights; with the cosine schedule the rate rises, then falls to zero with the last epoch."""
         optimizer = torch.optim.AdamW(
             self.model.parameters(), lr=self.settings["learning_rate"], weight_decay=self.settings["weight_decay"]
         )
         if self.settings["schedule"] != "cosine":  # `Record` lowers the rate at a plateau
             return {"optimizer": optimizer}
-        steps = self.trainer.estimated_stepping_batches
+        steps = int(self.trainer.estimated_stepping_batches)
         schedule = torch.optim.lr_scheduler.LambdaLR(optimizer, lambda step: rate_factor(step, steps))
         return {"optimizer": optimizer, "lr_scheduler": {"scheduler": schedule, "interval": "step"}}
 

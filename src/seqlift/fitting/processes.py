@@ -15,7 +15,7 @@ import threading
 import traceback
 from collections.abc import Callable
 from multiprocessing.connection import Connection, wait
-from typing import Any
+from typing import Any, cast
 
 from seqlift.errors import SeqliftError
 
@@ -78,7 +78,7 @@ def _outcome(processes: list, results: list[Connection]) -> Any:
         waiting = {result: rank for rank, result in enumerate(results) if rank not in said}
         failed = any(kind != "done" for kind, _ in said.values())
         ready = wait(list(waiting), timeout=_SECONDS_FOR_OTHER_REASONS if failed else None)
-        for result in ready:
+        for result in cast(list[Connection], ready):
             try:
                 said[waiting[result]] = result.recv()
             except EOFError:  # ended without a word

@@ -213,6 +213,7 @@ class Events:
 
     def add(self, row: dict) -> None:
         """Log an epoch."""
+        assert self._logger is not None  # after `start`
         numbers = {name: value for name, value in row.items() if name != "epoch" and value == value}
         self._logger.log_metrics(numbers, step=row["epoch"])
         self._logger.experiment.flush()

@@ -3,6 +3,8 @@
 `seqlift.models.architecture` says what there is to choose from, `seqlift.models.outputs` what comes out.
 """
 
+from typing import Any
+
 import torch
 from torch import Tensor, nn
 
@@ -62,7 +64,7 @@ def _member(kind: str, head: str, shape: Shape, options: dict) -> nn.Module:
         member = build_custom(kind, options["arguments"], head, shape)
         check_output(member, kind, head, shape)
         return member
-    known = {"length": shape.length, "n_targets": shape.n_targets}
+    known: dict[str, Any] = {"length": shape.length, "n_targets": shape.n_targets}
     if head == "profile":
         known |= {"strands": shape.strands, "window": shape.window, "control_channels": shape.control_channels}
         return PROFILE_CLASSES[kind](**known, **options)

@@ -5,6 +5,7 @@ under DeepLIFT's Rescale rule, so completeness holds to rounding.
 """
 
 import inspect
+from typing import Any
 
 from seqlift.errors import SeqliftError
 from seqlift.models.basset import Basset
@@ -52,7 +53,7 @@ def resolve_architecture(architecture: dict) -> dict:
     SeqliftError
         Unknown type, unknown hyperparameter, a value of the wrong type, or a head that the type does not have.
     """
-    kind = architecture.get("type")
+    kind: Any = architecture.get("type")
     custom = isinstance(kind, str) and ":" in kind
     if not custom and kind not in MODEL_TYPES:
         raise SeqliftError(

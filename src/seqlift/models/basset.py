@@ -9,6 +9,7 @@ finds the motifs at all, and sums are exact to explain.
 from torch import Tensor, nn
 
 from seqlift.errors import SeqliftError
+from seqlift.models.dense import bias_of
 
 # Standard deviations above the mean at which a filter of the last block starts to answer, so that an average is of few
 # good matches and not of the base composition. On small data sets the validation loss falls up to a threshold of 3 and
@@ -75,7 +76,7 @@ class Basset(nn.Module):
     @property
     def output_bias(self) -> nn.Parameter:
         """Of the last layer, (T,)."""
-        return self.layers[-1].bias
+        return bias_of(self.layers[-1])
 
     def forward(self, sequences: Tensor) -> Tensor:
         """Outputs (N, T) of one-hot `sequences` (N, 4, L)."""

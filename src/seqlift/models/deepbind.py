@@ -9,7 +9,7 @@ yeast are hardly learnt in 40 epochs (validation loss 0.43, with them 0.27; alwa
 import torch
 from torch import Tensor, nn
 
-from seqlift.models.dense import dense_head
+from seqlift.models.dense import bias_of, dense_head
 
 
 class DeepBind(nn.Module):
@@ -51,7 +51,7 @@ class DeepBind(nn.Module):
     @property
     def output_bias(self) -> nn.Parameter:
         """Of the last layer, (T,)."""
-        return self.head[-1].bias
+        return bias_of(self.head[-1])
 
     def forward(self, sequences: Tensor) -> Tensor:
         """Outputs (N, T) of one-hot `sequences` (N, 4, L)."""

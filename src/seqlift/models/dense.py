@@ -1,5 +1,7 @@
 """What reads the pooled scanners of a network: normalisation, one hidden layer, an output for each target."""
 
+from typing import cast
+
 from torch import nn
 
 
@@ -13,3 +15,8 @@ def dense_head(channels: int, units: int, outputs: int, dropout: float) -> list[
         nn.Dropout(dropout),
         nn.Linear(units, outputs),
     ]
+
+
+def bias_of(layer: nn.Module) -> nn.Parameter:
+    """The bias of a layer that has one, as `nn.Sequential` does not say which layers it holds."""
+    return cast(nn.Parameter, layer.bias)

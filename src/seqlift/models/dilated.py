@@ -6,7 +6,7 @@ trunk with a prediction for every base is in `seqlift.models.profile`.
 
 from torch import Tensor, nn
 
-from seqlift.models.dense import dense_head
+from seqlift.models.dense import bias_of, dense_head
 from seqlift.models.trunk import Trunk
 
 
@@ -53,7 +53,7 @@ class Dilated(nn.Module):
     @property
     def output_bias(self) -> nn.Parameter:
         """Of the last layer, (T,)."""
-        return self.head[-1].bias
+        return bias_of(self.head[-1])
 
     def forward(self, sequences: Tensor) -> Tensor:
         """Outputs (N, T) of one-hot `sequences` (N, 4, L)."""

@@ -6,13 +6,15 @@ networks that are trained for their mean grow alike. The mean over both strands 
 same for a sequence and its reverse complement; in training, strands are exchanged by augmentation instead.
 """
 
+from typing import Any
+
 import torch
 from torch import Tensor, nn
 
 from seqlift.models.outputs import ProfileOutput
 
 
-def mean(outputs: list[Tensor | ProfileOutput]) -> Tensor | ProfileOutput:
+def mean(outputs: list[Any]) -> Any:
     """The mean of several predictions; of profiles, that of the logits and that of the log counts."""
     if isinstance(outputs[0], ProfileOutput):
         return ProfileOutput(*(mean(list(parts)) for parts in zip(*outputs, strict=True)))
@@ -51,7 +53,7 @@ class Ensemble(nn.Module):
         found = mean(self.each(sequences, control))
         return mean([found, self._reverse(sequences, control, found)]) if self.both_strands else found
 
-    def _reverse(self, sequences: Tensor, control: Tensor | None, found: Tensor | ProfileOutput):
+    def _reverse(self, sequences: Tensor, control: Tensor | None, found: Any) -> Any:
         """What the members say of the other strand, laid on this one."""
         if control is not None:
             control = other_strand(control, found.log_counts.shape[1])

@@ -42,7 +42,7 @@ class Output(NamedTuple):
 
     name: str
     target: str
-    index: int
+    index: int  # type: ignore[assignment]  # in place of tuple.index
     quantity: str
 
 

@@ -3,6 +3,7 @@
 from torch import Tensor, nn
 
 from seqlift.errors import SeqliftError
+from seqlift.models.dense import bias_of
 
 
 class Paper(nn.Module):
@@ -53,7 +54,7 @@ class Paper(nn.Module):
     @property
     def output_bias(self) -> nn.Parameter:
         """Of the last layer, (T,)."""
-        return self.layers[-1].bias
+        return bias_of(self.layers[-1])
 
     def forward(self, sequences: Tensor) -> Tensor:
         """Outputs (N, T) of one-hot `sequences` (N, 4, L)."""

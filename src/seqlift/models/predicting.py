@@ -49,4 +49,4 @@ def predict(
             result = model(*given)
             found.append(result if isinstance(result, ProfileOutput) else (result,))
     parts = [torch.cat([part.float().cpu() for part in column]).numpy() for column in zip(*found, strict=True)]
-    return ProfileOutput(*parts) if len(parts) == 2 else parts[0]
+    return ProfileOutput(*parts) if len(parts) == 2 else parts[0]  # type: ignore[arg-type]  # of arrays

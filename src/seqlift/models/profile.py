@@ -12,7 +12,7 @@ of the log counts at 0.74 instead of 0.64, and the site of Reb1 is among the str
 import torch
 from torch import Tensor, nn
 
-from seqlift.models.dense import dense_head
+from seqlift.models.dense import bias_of, dense_head
 from seqlift.models.outputs import ProfileOutput
 from seqlift.models.trunk import Trunk
 
@@ -64,7 +64,7 @@ class DilatedProfile(nn.Module):
     @property
     def output_bias(self) -> nn.Parameter:
         """Of the last layer of the counts, (T,)."""
-        return self.counts[-1].bias
+        return bias_of(self.counts[-1])
 
     def forward(self, sequences: Tensor, control: Tensor | None = None) -> ProfileOutput:
         """Profile logits (N, T, S, W) and log counts (N, T) of one-hot `sequences` (N, 4, L).
@@ -76,6 +76,7 @@ class DilatedProfile(nn.Module):
         logits = self.profile(positions)[:, :, self.start : self.start + window]  # (N, T * S, W)
         pooled = positions.mean(2)  # (N, filters)
         if self.control is not None:
+            assert control is not None
             logits = logits + self.control(torch.log1p(control))[:, :, :window]
             pooled = torch.cat([pooled, torch.log1p(control.sum(2))], 1)
         return ProfileOutput(logits.unflatten(1, self.shape[:2]), self.counts(pooled))

@@ -8,6 +8,7 @@ from torch import Tensor, nn
 
 from seqlift.errors import SeqliftError
 from seqlift.models.basset import FIRST_THRESHOLD
+from seqlift.models.dense import bias_of
 
 
 class Trunk(nn.Module):
@@ -46,7 +47,7 @@ class Trunk(nn.Module):
 
         self.scanner = block(4, kernel, 1)
         if sparse:
-            nn.init.constant_(self.scanner[1].bias, -FIRST_THRESHOLD)
+            nn.init.constant_(bias_of(self.scanner[1]), -FIRST_THRESHOLD)
         self.residuals = nn.ModuleList(block(filters, 3, 2**i) for i in range(1, layers + 1))
 
     def forward(self, sequences: Tensor) -> Tensor:

@@ -1,0 +1,79 @@
+"""`seqlift run`: the whole workflow in the current folder, by Snakemake, also where there is no checkout."""
+
+import argparse
+import importlib.util
+import os
+import sys
+from pathlib import Path
+
+from seqlift.errors import SeqliftError
+from seqlift.packaged import workflow_root
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Declare the flags."""
+    parser.usage = "seqlift run [-h] [--configfile YAML ...] [--cores N] [--profile NAME] [-n] [-- SNAKEMAKE ...]"
+    parser.epilog = f"The workflow: {workflow_root() / 'workflow'}. A config to start from: seqlift template"
+    parser.add_argument(
+        "--configfile",
+        nargs="+",
+        default=[],
+        metavar="YAML",
+        help="settings of the run; of several files the later ones win (default: the demo on simulated data)",
+    )
+    parser.add_argument(
+        "--cores", metavar="N", help="CPU cores, a number or all (default: all, with --profile what the profile says)"
+    )
+    parser.add_argument(
+        "--profile",
+        metavar="NAME",
+        help="where and how jobs run, in place of the workflow's own profile: slurm, or a folder with one of yours",
+    )
+    parser.add_argument("-n", "--dry-run", action="store_true", help="only say what would be done and why")
+    parser.add_argument(
+        "snakemake", nargs="*", metavar="SNAKEMAKE", help="after --: flags and files, handed to snakemake as they are"
+    )
+
+
+def run(arguments: argparse.Namespace) -> None:
+    """Become Snakemake: its exit status, its screen and Ctrl-C are those of this command."""
+    flags = snakemake_flags(arguments)
+    if importlib.util.find_spec("snakemake") is None:
+        raise SeqliftError(f"Snakemake is not installed for {sys.executable}; install it: pip install snakemake")
+    # By the Python that runs seqlift: nothing need be activated. With -P, files in the current folder are no modules.
+    os.execv(sys.executable, [sys.executable, "-P", "-m", "snakemake", *flags])
+
+
+def snakemake_flags(arguments: argparse.Namespace) -> list[str]:
+    """What Snakemake is called with. Flags that take any number of values stand before those that take one."""
+    workflow = workflow_root() / "workflow"
+    for path in arguments.configfile:
+        if not Path(path).exists():
+            raise SeqliftError(
+                f"--configfile {path}: no such file in {Path.cwd()}; `seqlift template > {path}` makes one to fill in"
+            )
+    first = arguments.snakemake[0] if arguments.snakemake else ""
+    if first.endswith((".yaml", ".yml")) and not arguments.configfile:
+        # Snakemake would take it for a file to make, say that it is there, and be done
+        raise SeqliftError(f"{first}: name a config with --configfile {first}")
+    flags = ["--configfile", *arguments.configfile] if arguments.configfile else []
+    flags += ["--snakefile", str(workflow / "Snakefile")]
+    if arguments.profile is not None:
+        flags += ["--workflow-profile", str(profile_folder(arguments.profile, workflow / "profiles"))]
+    # A cluster's profile says how many jobs there may be; all cores of this machine would be a limit for the cluster
+    cores = arguments.cores or ("all" if arguments.profile is None else None)
+    if cores is not None:
+        flags += ["--cores", cores]
+    return flags + ["--dry-run"] * arguments.dry_run + arguments.snakemake
+
+
+def profile_folder(name: str, profiles: Path) -> Path:
+    """A folder of the user's, or that of one of the workflow's profiles. Snakemake passes over one that is missing."""
+    for folder in (Path(name), profiles / name):
+        if folder.is_dir():
+            return folder
+    known = ", ".join(sorted(folder.name for folder in profiles.iterdir()))
+    raise SeqliftError(
+        f"--profile {name}: neither a folder in {Path.cwd()} nor one of the workflow's profiles ({known}); "
+        f"a profile among your settings of Snakemake goes after --: seqlift run -- --profile {name}"
+    )

@@ -1,0 +1,102 @@
+"""`seqlift run` hands over to Snakemake, and `seqlift template` gives a config to start from."""
+
+import importlib.util
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+import yaml
+
+from seqlift.cli import main
+
+ROOT = Path(__file__).parents[1]
+SNAKEFILE = ["--snakefile", str(ROOT / "workflow" / "Snakefile")]
+
+
+@pytest.fixture
+def become(monkeypatch, tmp_path) -> list[list[str]]:
+    """What the process would become, in an empty folder."""
+    calls: list[list[str]] = []
+    monkeypatch.setattr(os, "execv", lambda program, arguments: calls.append(arguments))
+    monkeypatch.chdir(tmp_path)
+    return calls
+
+
+def seqlift(*arguments: str, folder: Path) -> subprocess.CompletedProcess:
+    return subprocess.run(
+        [sys.executable, "-m", "seqlift", *arguments], cwd=folder, capture_output=True, text=True, timeout=300
+    )
+
+
+@pytest.mark.parametrize(
+    ("given", "flags"),
+    [
+        ([], [*SNAKEFILE, "--cores", "all"]),
+        (["-n"], [*SNAKEFILE, "--cores", "all", "--dry-run"]),
+        (
+            ["--configfile", "my.yaml", "more of it.yaml", "--cores", "2", "--", "--quiet", "host", "--", "all"],
+            ["--configfile", "my.yaml", "more of it.yaml", *SNAKEFILE, "--cores", "2", "--quiet", "host", "--", "all"],
+        ),
+        # How many jobs there may be says the profile: cores would be a limit for the whole cluster
+        (["--profile", "slurm"], [*SNAKEFILE, "--workflow-profile", str(ROOT / "workflow" / "profiles" / "slurm")]),
+        (["--profile", "my profile", "--cores", "4"], [*SNAKEFILE, "--workflow-profile", "my profile", "--cores", "4"]),
+    ],
+)
+def test_snakemake_gets_what_was_asked_for(become, given, flags):
+    for name in ("my.yaml", "more of it.yaml"):
+        Path(name).touch()
+    Path("my profile").mkdir()
+    main(["run", *given])
+    assert become == [[sys.executable, "-P", "-m", "snakemake", *flags]]
+
+
+@pytest.mark.parametrize(
+    ("given", "words"),
+    [
+        (["--configfile", "there.yaml", "missing.yaml"], ["--configfile missing.yaml", "seqlift template"]),
+        (["there.yaml"], ["there.yaml", "--configfile there.yaml"]),
+        (["--profile", "mine"], ["--profile mine", "default, slurm", "-- --profile mine"]),
+    ],
+)
+def test_mistakes_are_named_before_snakemake_is_started(become, capsys, given, words):
+    Path("there.yaml").touch()
+    assert main(["run", *given]) == 1
+    said = capsys.readouterr().err
+    assert said.startswith("seqlift run: error: ") and said.count("\n") == 1
+    assert all(word in said for word in words), said
+    assert not become
+
+
+def test_a_missing_snakemake_is_named(become, capsys, monkeypatch):
+    monkeypatch.setattr(importlib.util, "find_spec", lambda name: None)
+    assert main(["run"]) == 1
+    assert "pip install snakemake" in capsys.readouterr().err and not become
+
+
+def test_the_exit_status_is_snakemakes(tmp_path):
+    done = seqlift("run", "--", "--no-such-flag", folder=tmp_path)
+    assert done.returncode == 2 and "no-such-flag" in done.stderr
+
+
+def test_dry_run_of_a_config_with_the_workflows_own_profile(tmp_path):
+    """Files in the folder that are named as Python modules do no harm, nor do spaces."""
+    folder = tmp_path / "an empty folder"
+    folder.mkdir()
+    (folder / "snakemake.py").write_text("raise SystemExit('this is no Snakemake')")
+    demo = yaml.safe_load((ROOT / "configs" / "demo.yaml").read_text())
+    (folder / "my config.yaml").write_text(yaml.safe_dump({**demo, "name": "mine"}))
+    target = "results/mine/200bp/regions.tsv.gz"
+    done = seqlift("run", "--configfile", "my config.yaml", "-n", "--", target, folder=folder)
+    assert done.returncode == 0, done.stderr
+    assert "profiles/default for setting default command line arguments" in done.stderr
+    said = done.stdout + done.stderr
+    assert target in said and "train_model" not in said
+    assert not (folder / "results").exists()
+
+
+def test_the_template_is_printed(tmp_path):
+    done = seqlift("template", folder=tmp_path)
+    assert done.returncode == 0
+    assert done.stdout == (ROOT / "configs" / "template.yaml").read_text()
