@@ -22,7 +22,7 @@ from seqlift.config import (
 from seqlift.errors import SeqliftError
 from seqlift.targets import targets_text
 
-with open(Path(workflow.basedir) / "schemas" / "config.schema.yaml") as schema:
+with open(workflow.source_path("../schemas/config.schema.yaml")) as schema:
     try:
         config = resolve_config(config, yaml.safe_load(schema))
     except SeqliftError as error:
