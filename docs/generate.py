@@ -246,7 +246,9 @@ def _flag(action: argparse.Action, formatter: argparse.HelpFormatter, anchor: st
     name = (action.option_strings or [action.dest])[0]
     required = " required" if action.required else ""
     help_text = plain(formatter._expand_help(action)) if action.help else ""
-    return f"`{formatter._format_action_invocation(action)}`{{ #{anchor}.{name.lstrip('-')} }}{required}\n:   {help_text}"
+    return (
+        f"`{formatter._format_action_invocation(action)}`{{ #{anchor}.{name.lstrip('-')} }}{required}\n:   {help_text}"
+    )
 
 
 # ---- Python ----------------------------------------------------------------------------------------------------------
@@ -258,12 +260,8 @@ def python_page() -> str:
         "# Python",
         "`import seqlift` gives these calls. Axes are (N, 4, L): sequence, base in the order A C G T, position.",
     ]
-    for name, module in seqlift._PUBLIC.items():
-        options = f'    options:\n      heading: "seqlift.{name}"\n      toc_label: "{name}"'
-        parts.append(f"::: {_defined_in(module, name)}.{name}\n{options}")
+    for name in seqlift.__all__:
+        if name != "__version__":
+            options = f'    options:\n      heading: "seqlift.{name}"\n      toc_label: "{name}"'
+            parts.append(f"::: {getattr(seqlift, name).__module__}.{name}\n{options}")
     return "\n\n".join(parts) + "\n"
-
-
-def _defined_in(module: str, name: str) -> str:
-    """The module that defines a call: a package may only hand it on."""
-    return getattr(importlib.import_module(module), name).__module__

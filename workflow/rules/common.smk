@@ -242,6 +242,12 @@ def hit_beds(wildcards):
     )
 
 
+def motif_folders(wildcards, input):
+    """Folders of the motifs whose hits are the input. Where this is a module of another workflow, Snakemake puts its
+    prefix before input files, but not before parameters."""
+    return list(dict.fromkeys(os.path.dirname(file) for file in input.hits))
+
+
 def gene_file(wildcards):
     """The user's genes, where there are any."""
     genes = config["report"].get("genes")
