@@ -244,11 +244,12 @@ def _parser_parts(parser: argparse.ArgumentParser, level: int) -> Iterator[str]:
 
 def _flag(action: argparse.Action, formatter: argparse.HelpFormatter, anchor: str) -> str:
     name = (action.option_strings or [action.dest])[0]
-    required = " required" if action.required else ""
-    help_text = plain(formatter._expand_help(action)) if action.help else ""
-    return (
-        f"`{formatter._format_action_invocation(action)}`{{ #{anchor}.{name.lstrip('-')} }}{required}\n:   {help_text}"
-    )
+    help_text = formatter._expand_help(action) if action.help else ""
+    facts = " required" if action.required else ""
+    if isinstance(action.default, str | int | float) and action.default is not False and "default" not in help_text:
+        facts = f" default `{action.default}`"
+    flag = formatter._format_action_invocation(action)
+    return f"`{flag}`{{ #{anchor}.{name.lstrip('-')} }}{facts}\n:   {plain(help_text)}"
 
 
 # ---- Python ----------------------------------------------------------------------------------------------------------
