@@ -1,7 +1,8 @@
 # make demo    install, run the demo, and show what came out          make test    install and run all tests
 # make yeast   the same with real data                                make lint    style checks only
-# make browser igv.js for `seqlift browse`, by npm                    make docs    the documentation site
+# make browser igv.js for `seqlift browse`, by npm
 # make clean   delete the results and data of demo and yeast (not the installation)
+# make docs    the documentation site, in build/site
 
 # python3 is 3.11 or newer; another one: make PYTHON=python3.13 demo
 PYTHON = python3
