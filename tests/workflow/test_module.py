@@ -41,6 +41,19 @@ def test_every_file_that_a_command_names_has_the_prefix(outer):
     assert not [command for command in commands if re.search(r"(?<!motifs/)results/chip", command)]
 
 
+def test_peaks_may_be_made_by_a_rule_of_the_outer_workflow(outer):
+    peaks = next(outer.folder.parent.rglob("GATA1.narrowPeak"))
+    peaks.unlink()
+    run = outer.snakemake("-n", "--cores", "2", config=None)
+    assert run.status != 0 and "MissingInputException" in run.screen and str(peaks) in run.screen
+    rule = f"rule call_peaks:\n    output:\n        {str(peaks)!r},\n    shell:\n        'touch {{output:q}}'\n"
+    with (outer.folder / "Snakefile").open("a") as snakefile:
+        snakefile.write(f"\n\n{rule}")
+    run = outer.snakemake("-n", "--cores", "2", config=None)
+    assert run.status == 0, run.screen
+    assert run.jobs["call_peaks"] == run.jobs["seqlift_make_regions"] == 1
+
+
 def test_mistakes_in_the_modules_config_are_named(outer):
     config = yaml.safe_load((outer.folder / "config.yaml").read_text())
     config["seqlift"]["training"] = {"epoch": 3}

@@ -24,7 +24,10 @@ from seqlift.targets import targets_text
 
 with open(workflow.source_path("../schemas/config.schema.yaml")) as schema:
     try:
-        config = resolve_config(config, yaml.safe_load(schema))
+        # Where this is a module, rules of the other workflow may make files that the config names
+        config = resolve_config(
+            config, yaml.safe_load(schema), files_to_come=workflow.modifier.is_module
+        )
     except SeqliftError as error:
         # Not raised: Snakemake would put its own file and line around a message that is about the user's file
         sys.exit(f"{error}\nEvery key is explained in configs/template.yaml.")
