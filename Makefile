@@ -2,6 +2,7 @@
 # make yeast   the same with real data                                make lint    style and types only
 # make browser igv.js for `seqlift browse`, by npm
 # make clean   delete the results and data of demo and yeast (not the installation)
+# make docs    the documentation site, in build/site
 
 # python3 is 3.11 or newer; another one: make PYTHON=python3.13 demo
 PYTHON = python3
@@ -11,7 +12,7 @@ CORES = all
 export PATH := $(CURDIR)/.venv/bin:$(PATH)
 INSTALLED = .venv/.installed
 
-.PHONY: demo yeast test lint clean install browser
+.PHONY: demo yeast test lint docs clean install browser
 .DELETE_ON_ERROR:
 
 demo: $(INSTALLED)
@@ -33,6 +34,11 @@ lint: $(INSTALLED)
 	snakefmt --check workflow
 	snakemake --lint
 
+# To read it with its search: mkdocs serve
+docs: $(INSTALLED)
+	mkdocs build --strict
+	@echo "The documentation begins in build/site/index.html"
+
 install: $(INSTALLED)
 
 # The genome browser, which `seqlift browse` shows the tracks in; nothing else needs it
@@ -44,7 +50,7 @@ $(INSTALLED): pyproject.toml constraints.txt
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "seqlift needs Python 3.11 or newer, found " + sys.version.split()[0] + "; name one: make PYTHON=python3.12")'
 	@$(PYTHON) -c 'import ensurepip, venv' 2>/dev/null || { echo "Python has no venv module; on Debian or Ubuntu: sudo apt install python3-venv" >&2; exit 1; }
 	$(PYTHON) -m venv .venv
-	python -m pip install --disable-pip-version-check --constraint constraints.txt --editable '.[test]'
+	python -m pip install --disable-pip-version-check --constraint constraints.txt --editable '.[test,docs]'
 	@echo "Compiling TF-MoDISco and TOMTOM, a minute or two"
 	@python -m seqlift.motifs.warmup
 	@touch $@

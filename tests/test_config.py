@@ -288,6 +288,15 @@ def test_what_is_no_config_at_all(config):
         resolve_config(config, SCHEMA)
 
 
+def test_files_that_another_workflow_makes_may_be_missing(config, tmp_path):
+    (tmp_path / "a.bed").unlink()
+    assert "there is no file" in mistakes(config)["targets[0].peaks"]
+    assert resolve_config(config, SCHEMA, files_to_come=True)["targets"][0]["peaks"] == "a.bed"
+    (tmp_path / "a.bed").mkdir()
+    with pytest.raises(SeqliftError, match="is a folder"):
+        resolve_config(config, SCHEMA, files_to_come=True)
+
+
 def test_a_file_with_a_download_may_be_missing(config):
     config = put(config, "targets.0", {"name": "a", "peaks": "new.bed", "download": {"url": "https://example.org/x"}})
     resolved = resolve_config(config, SCHEMA)

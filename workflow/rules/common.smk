@@ -22,9 +22,12 @@ from seqlift.config import (
 from seqlift.errors import SeqliftError
 from seqlift.targets import targets_text
 
-with open(Path(workflow.basedir) / "schemas" / "config.schema.yaml") as schema:
+with open(workflow.source_path("../schemas/config.schema.yaml")) as schema:
     try:
-        config = resolve_config(config, yaml.safe_load(schema))
+        # Where this is a module, rules of the other workflow may make files that the config names
+        config = resolve_config(
+            config, yaml.safe_load(schema), files_to_come=workflow.modifier.is_module
+        )
     except SeqliftError as error:
         # Not raised: Snakemake would put its own file and line around a message that is about the user's file
         sys.exit(
@@ -242,6 +245,12 @@ def hit_beds(wildcards):
     return expand(
         [f"{folder}/hits.bed.gz" for folder in MOTIF_FOLDERS], length=wildcards.length
     )
+
+
+def motif_folders(wildcards, input):
+    """Folders of the motifs whose hits are the input. Where this is a module of another workflow, Snakemake puts its
+    prefix before input files, but not before parameters."""
+    return list(dict.fromkeys(os.path.dirname(file) for file in input.hits))
 
 
 def gene_file(wildcards):

@@ -33,7 +33,7 @@ rule build_compendium:
         mem_mb=4000,
         runtime=120,
     params:
-        motifs=ALL_MOTIF_FOLDERS,
+        motifs=motif_folders,
         folder=subpath(output.table, parent=True),
         naming=as_flags(
             {
@@ -113,7 +113,7 @@ rule find_grammar:
         mem_mb=4000,
         runtime=120,
     params:
-        motifs=MOTIF_FOLDERS,
+        motifs=motif_folders,
         folder=subpath(output.table, parent=True),
         settings=as_flags(config["grammar"]),
         version=RESULTS_VERSION["grammar"],

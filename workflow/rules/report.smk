@@ -56,7 +56,7 @@ rule compare_with_truth:
         runtime=30,
     params:
         simulation=subpath(input.simulation, parent=True),
-        motifs=MOTIF_FOLDERS,
+        motifs=motif_folders,
         version=RESULTS_VERSION["truth"],
     message:
         "Holding the run against the planted truth"

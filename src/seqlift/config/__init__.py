@@ -10,7 +10,15 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from seqlift.config.checks import SIGNAL_KEYS, SIMULATED_GENOME, SIMULATED_PEAKS, cross_checks, module_file, path_list
+from seqlift.config.checks import (
+    SIGNAL_KEYS,
+    SIMULATED_GENOME,
+    SIMULATED_PEAKS,
+    MissingFile,
+    cross_checks,
+    module_file,
+    path_list,
+)
 from seqlift.config.schema import (
     TYPE_WORDS,
     explain,
@@ -37,7 +45,9 @@ __all__ = [
 ]
 
 
-def resolve_config(config: Mapping, schema: Mapping, *, directory: str | os.PathLike = ".") -> dict:
+def resolve_config(
+    config: Mapping, schema: Mapping, *, directory: str | os.PathLike = ".", files_to_come: bool = False
+) -> dict:
     """Check a config against the schema, fill in the defaults and bring it into one order.
 
     Parameters
@@ -49,6 +59,8 @@ def resolve_config(config: Mapping, schema: Mapping, *, directory: str | os.Path
         says in words what a `pattern` asks for.
     directory : path
         Folder from which relative paths start.
+    files_to_come : bool
+        Files that the config names need not be there yet, as rules of another workflow may make them.
 
     Returns
     -------
@@ -75,7 +87,9 @@ def resolve_config(config: Mapping, schema: Mapping, *, directory: str | os.Path
     filled = fill_in(listed, schema, validator)
     for error in sorted(validator.iter_errors(filled), key=lambda error: error.validator != "type"):
         problems.extend(explain(error, schema, plain))
-    problems.extend(cross_checks(filled, Path(directory)))
+    for problem in cross_checks(filled, Path(directory)):
+        if not (files_to_come and isinstance(problem[1], MissingFile)):
+            problems.append(problem)
     if problems:
         raise SeqliftError(_report(problems, plain, listed, table))
     return _in_one_order(filled)

@@ -29,6 +29,11 @@ Targets = list[tuple[int, dict]]
 Problems = Iterator[tuple[str, str]]
 """Path of the key that is wrong, and what is said of it."""
 
+
+class MissingFile(str):
+    """What is said of a file that is not there: no mistake where rules of another workflow may still make it."""
+
+
 _FEW_REFERENCES = {
     "uniform": "all alike",
     "background": "all alike",
@@ -417,7 +422,8 @@ def _check_file(key: str, path: str, place: Path, hint: str) -> Problems:
     if place.is_dir():
         yield key, f"{show(path)} is a folder ({place}), must be a file"
     elif not place.is_file():
-        yield key, f"{show(path)} is missing: there is no file {place}; {hint}correct the path or put the file there"
+        said = f"{show(path)} is missing: there is no file {place}; {hint}correct the path or put the file there"
+        yield key, MissingFile(said)
 
 
 def _dict(value: object) -> dict:
