@@ -97,6 +97,16 @@ def test_sections_show_what_the_stages_found(found):
     assert "AUROC of planted bases" not in text and ">other method" not in text  # columns without any number
 
 
+def test_windows_of_background_are_not_called_regions(tmp_path):
+    run, config = build_run(tmp_path, background=30)
+    table = pd.read_csv(run / "regions.tsv.gz", sep="\t")
+    test = table[table["split"] == "test"]
+    real = int((test["kind"] != "background").sum())
+    assert 0 < real < len(test)
+    text = write_report(run, config, run / "report.html").read_text(encoding="utf-8")
+    assert f"It is judged on {real} regions and {len(test) - real} random windows that it never saw" in text
+
+
 def test_motifs_are_those_of_the_compendium(found):
     entries = entries_of(load_run(found[0]))
     assert [entry.key for entry in entries] == ["m_0", "m_1", "m_2"] and entries[1].name == ""

@@ -130,11 +130,13 @@ def _content(run: Run, provenance: dict, explanations: list[dict], entries: list
 def _about_model(run: Run, table, config: dict) -> dict:
     """What the sections on data, training and performance need."""
     model = config.get("model") or {}
+    real = table["kind"] != "background"
     return {
         "genome": Path(run.regions["genome"]["path"]).name,
         "test_chromosomes": list(dict.fromkeys(table.loc[table["split"] == "test", "chrom"])),
-        "n_regions": {split: run.regions["regions"].get(split, 0) for split in ("train", "valid", "test")}
-        | {"all": int((table["kind"] != "background").sum())},
+        "n_regions": {split: int(((table["split"] == split) & real).sum()) for split in ("train", "valid", "test")}
+        | {"all": int(real.sum())},
+        "n_background": int((~real).sum()),
         "performance": performance.sections(run),
         "regions": regions_section(run, table),
         "training": training_section(run),
