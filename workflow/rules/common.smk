@@ -26,7 +26,9 @@ with open(workflow.source_path("../schemas/config.schema.yaml")) as schema:
     try:
         # Where this is a module, rules of the other workflow may make files that the config names
         config = resolve_config(
-            config, yaml.safe_load(schema), files_to_come=workflow.modifier.is_module
+            config,
+            yaml.safe_load(schema),
+            files_to_come=workflow.modifier.parent_modifier is not None,
         )
     except SeqliftError as error:
         # Not raised: Snakemake would put its own file and line around a message that is about the user's file
