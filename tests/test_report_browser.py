@@ -129,9 +129,9 @@ def test_page_of_profiles_fits(profile_report, visit, width):
     signals, bars = page.locator("#region-plot .predicted"), page.locator("#region-plot .predicted .bars")
     assert signals.count() >= 1 and bars.count() == 2 * signals.count()  # both strands
     assert "predicted signal, minus strand below the line" in page.inner_text("#region-plot")
-    box = page.locator("#region-plot .tracks").bounding_box()
-    page.mouse.move(box["x"] + box["width"] / 2, box["y"] + 60)
-    assert re.search(r"predicted signal \+\d+\.\d\d −\d+\.\d\d", page.inner_text("#region-status"))
+    tracks = page.locator("#region-plot .tracks")
+    tracks.hover(position={"x": tracks.bounding_box()["width"] / 2, "y": 60})  # scrolls there, waits until it is still
+    page.get_by_text(re.compile(r"predicted signal \+\d+\.\d\d −\d+\.\d\d")).wait_for()
     page.click("[data-do=letters]")
     assert page.locator("#region-plot .letter").count() > 20 and bars.count() == 2 * signals.count()
     check(page, width)
