@@ -19,10 +19,14 @@ import sys
 import tempfile
 import time
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import h5py
 import numpy as np
 import pandas as pd
+
+if TYPE_CHECKING:  # imported where it is used: this process itself is not to be large
+    from seqlift.motifs.database import Database
 
 CHROMOSOMES = 20
 METHODS = ("deeplift", "interior_gradients")
@@ -33,14 +37,16 @@ SITES = 2  # planted in a region, on average
 ROWS = 2000  # written at once
 
 
-def known_motifs(n: int) -> list[np.ndarray]:
-    """Frequencies (4, w) of motifs of JASPAR with much information."""
-    from seqlift.motifs.database import load_database
+def known_motifs(n: int) -> "Database":
+    """Motifs of JASPAR no wider than 24 bp, at even steps from that with most to that with least information."""
+    from seqlift.motifs.database import Database, load_database
 
-    database = load_database("jaspar:vertebrates")
-    information = [float((matrix * np.log2(np.maximum(matrix, 1e-9) * 4)).sum()) for matrix in database.matrices]
-    chosen = np.argsort(information, kind="stable")[:: -len(information) // n][:n]
-    return [database.matrices[i] for i in chosen if database.matrices[i].shape[1] <= 24]
+    known = load_database("jaspar:vertebrates")
+    information = [float((matrix * np.log2(np.maximum(matrix, 1e-9) * 4)).sum()) for matrix in known.matrices]
+    steps = np.argsort(information, kind="stable")[:: -len(information) // n][:n]
+    chosen = [i for i in steps if known.matrices[i].shape[1] <= 24]
+    ids, names, matrices = (tuple(column[i] for i in chosen) for column in (known.ids, known.names, known.matrices))
+    return Database("planted", known.release, ids, names, matrices)
 
 
 def make_table(n: int, length: int, targets: list[str]) -> pd.DataFrame:
@@ -92,7 +98,7 @@ def write_scores(path: Path, coords: pd.DataFrame, length: int) -> None:
     from seqlift.scores import create_scores
 
     random = np.random.default_rng(3)
-    motifs = known_motifs(12)
+    motifs = known_motifs(12).matrices
     attributes = {
         "method": "deeplift",
         "target": "t",

@@ -13,15 +13,16 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 import torch
+from output import known_motifs
 from printing import machine, table, versions
 
-from seqlift.motifs.database import Database, load_database
+from seqlift.motifs.database import Database
 from seqlift.motifs.modisco import find_patterns
 from seqlift.motifs.naming import name_patterns
 from seqlift.motifs.seqlets import Seqlets, choose_seqlets
 from seqlift.motifs.settings import ModiscoSettings
 
-MOTIFS, WIDEST = 12, 24
+MOTIFS = 12
 LENGTH = 200  # bp, what is searched of a region by default
 SITES = 1.2  # planted in a region, on average
 RARE = 0.002  # share of regions with the rare motif
@@ -37,17 +38,6 @@ class Data:
     sequences: np.ndarray
     hypothetical: np.ndarray
     sites: np.ndarray
-
-
-def planted_motifs() -> Database:
-    """Twelve vertebrate motifs from those with most to those with least information."""
-    known = load_database("jaspar:vertebrates")
-    fitting = [i for i, matrix in enumerate(known.matrices) if matrix.shape[1] <= WIDEST]
-    bits = [(known.matrices[i] * np.log2(np.maximum(known.matrices[i], 1e-9) * 4)).sum() for i in fitting]
-    order = np.argsort(bits, kind="stable")[::-1]
-    chosen = [fitting[i] for i in order[:: len(order) // MOTIFS][:MOTIFS]]
-    ids, names, matrices = (tuple(column[i] for i in chosen) for column in (known.ids, known.names, known.matrices))
-    return Database("planted", known.release, ids, names, matrices)
 
 
 def make(motifs: Database, n: int, seed: int, *, rare: bool) -> Data:
@@ -111,7 +101,7 @@ def main() -> None:
     parser.add_argument("--seqlets", type=int, default=2000)
     parser.add_argument("--seeds", type=int, nargs="+", default=SEEDS)
     options = parser.parse_args()
-    motifs = planted_motifs()
+    motifs = known_motifs(MOTIFS)
     print(f"# Which seqlets are clustered\n\n{machine(torch.device('cpu'))}. {versions('modisco-lite', 'seqlift')}.\n")
     print(
         f"{options.regions:,} regions, {options.seqlets:,} seqlets, {len(options.seeds)} sets of random sequences. "

@@ -37,7 +37,6 @@ Attributes of the file: `format`, `method`, `target` (the output: a target, `<ta
 import contextlib
 import io
 import os
-import re
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -48,6 +47,7 @@ import pandas as pd
 
 from seqlift.errors import SeqliftError
 from seqlift.files import replacing
+from seqlift.targets import NAME
 
 FORMAT = "seqlift scores 2"
 _COORDS = ["chrom", "start", "end", "name", "strand"]
@@ -56,12 +56,11 @@ _TYPES = {"raw/seq": np.int8, "diagnostics/n_references": np.int32, "path/steps"
 _PER_REFERENCE = ("diagnostics/delta", "diagnostics/reference_prediction", "path/steps")
 _NODES = ("path/alphas", "path/weights")
 _CHUNK = 2**18  # numbers: about 1 MB
-_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._+-]*")
 
 
 def check_name(what: str, value: str | None) -> None:
     """Raise SeqliftError unless files and folders can be named by a target or method; `what` names the argument."""
-    if not isinstance(value, str) or not _NAME.fullmatch(value):
+    if not isinstance(value, str) or not NAME.fullmatch(value):
         raise SeqliftError(
             f"{what} (={value!r}) must be made of letters, digits and . _ + -, starting with a letter or digit; "
             "files and folders are named by it"

@@ -24,7 +24,7 @@ from seqlift.files import replacing
 from seqlift.intervals import read_lines, split_fields
 
 NEGATIVE = "negative"  # how tables and figures call the regions without a peak
-_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._+-]*")
+NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._+-]*")  # of a target or method, by which files and folders are named
 _NEEDS = {"signal_minus": "signal", "control": "signal", "control_minus": "control"}
 
 
@@ -205,7 +205,7 @@ def _read_target(entries: dict[str, str], data_dir: str | os.PathLike, where: st
 
 
 def _name_problem(name: str) -> str:
-    if not _NAME.fullmatch(name):
+    if not NAME.fullmatch(name):
         return (
             "files are named after it; use letters, digits, '.', '_', '+' and '-' only, and start with a letter or "
             "digit"

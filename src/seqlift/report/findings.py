@@ -8,18 +8,9 @@ from pathlib import Path
 
 import pandas as pd
 
+from seqlift.motifs.compendium_tables import MEMBER_COLUMNS, MOTIF_COLUMNS, POSITION_COLUMNS, USAGE_COLUMNS
 from seqlift.report.files_of_run import TEXT, read_json, read_table
 
-MOTIF_COLUMNS = [
-    *("motif", "sign", "name", "match_id", "p", "q", "closest", "consensus", "width", "gc", "information"),
-    *("members", "outputs", "methods", "seqlets", "hits", "regions"),
-]
-MEMBER_COLUMNS = ["motif", "output", "method", "fold", "pattern", "strand", "offset", "p", "seqlets", "hits", "regions"]
-USAGE_COLUMNS = [
-    *("motif", "output", "method", "regions_searched", "regions", "share", "hits", "mean_contribution"),
-    *("distance_median", "distance_abs_median"),
-]
-POSITION_COLUMNS = ["motif", "output", "method", "bin_start", "bin_end", "hits"]
 GRAMMAR_COLUMNS = [
     *("output", "method", "motif_a", "motif_b", "name_a", "name_b", "together", "expected", "enrichment", "p", "q"),
     *("orientation", "orientation_q", "spacing", "spacing_count", "spacing_expected", "spacing_q"),

@@ -16,7 +16,7 @@ from seqlift.report.files_of_run import relative_link
 from seqlift.report.letters import frequency_image, logo_image
 from seqlift.report.motif_figures import BINS, heat_map, positions
 from seqlift.report.run import Run
-from seqlift.report.seqlet_windows import read_windows, shown_start
+from seqlift.report.seqlet_windows import read_windows
 
 HEAT_MAPS = 100  # motifs, those of most seqlets, whose page has one: about 25 kB each
 EXAMPLES = 6  # hits of a motif's page
@@ -192,7 +192,7 @@ def _places(run: Run, entry: Entry) -> Image:
     counts = {}
     for member in entry.members:
         pattern = member.pattern
-        middle = shown_start(pattern) + (pattern.end - pattern.start) / 2 - run.length / 2
+        middle = pattern.shown_starts + pattern.shown_width / 2 - run.length / 2
         counts[member.method] = counts.get(member.method, 0) + np.histogram(middle, edges)[0]
     return positions(counts, edges, entry.label, "seqlets")
 

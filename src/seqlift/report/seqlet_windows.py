@@ -64,12 +64,6 @@ def read_windows(run: Run, members: list[Member], rows: int = ROWS) -> list[Wind
     return found
 
 
-def shown_start(pattern: StoredPattern) -> np.ndarray:
-    """Where the shown part of each seqlet begins, bp from the start of its region, shape (S,)."""
-    width = pattern.frequencies.shape[1]
-    return pattern.starts + np.where(pattern.reverse, width - pattern.end, pattern.start)
-
-
 def _spread(pattern: StoredPattern, rows: int) -> np.ndarray:
     """At most `rows` of the seqlets, evenly spaced in TF-MoDISco's order, which begins with the most typical ones."""
     n = len(pattern.rows)
@@ -78,8 +72,8 @@ def _spread(pattern: StoredPattern, rows: int) -> np.ndarray:
 
 def _cut(bases: np.ndarray, contributions: np.ndarray, member: Member, k: int) -> tuple[np.ndarray, np.ndarray]:
     pattern = member.pattern
-    low = int(shown_start(pattern)[k]) - FLANK
-    high = low + pattern.end - pattern.start + 2 * FLANK
+    low = int(pattern.shown_starts[k]) - FLANK
+    high = low + pattern.shown_width + 2 * FLANK
     inside = slice(max(low, 0), min(high, len(bases)))
     beyond = inside.start - low, high - inside.stop
     bases = np.pad(bases[inside], beyond, constant_values=4)
