@@ -262,8 +262,10 @@ def gene_file(wildcards):
 
 
 def download_flags(wildcards):
-    """Address, checksum and renaming of a file that is missing."""
-    return as_flags(MISSING[wildcards.file])
+    """Address, checksum and renaming of a file that is missing; of its name the config has only one."""
+    return as_flags(
+        MISSING.get(DATA_FOLDER + wildcards.file) or MISSING[wildcards.file]
+    )
 
 
 def motif_database(wildcards):

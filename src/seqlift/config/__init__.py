@@ -17,6 +17,7 @@ from seqlift.config.checks import (
     MissingFile,
     cross_checks,
     module_file,
+    named_files,
     path_list,
 )
 from seqlift.config.schema import (
@@ -87,7 +88,7 @@ def resolve_config(
     filled = fill_in(listed, schema, validator)
     for error in sorted(validator.iter_errors(filled), key=lambda error: error.validator != "type"):
         problems.extend(explain(error, schema, plain))
-    for problem in cross_checks(filled, Path(directory)):
+    for problem in cross_checks(filled, Path(directory), table):
         if not (files_to_come and isinstance(problem[1], MissingFile)):
             problems.append(problem)
     if problems:
@@ -145,9 +146,13 @@ def data_path(config: Mapping, path: str) -> str:
 
 
 def downloads(config: Mapping) -> dict[str, dict]:
-    """Files of a resolved config that can be downloaded: path relative to `data_dir` -> its `download` section."""
-    named = [(config["genome"]["fasta"], config["genome"]), *((t["peaks"], t) for t in config["targets"])]
-    return {path: section["download"] for path, section in named if "download" in section}
+    """Files of a resolved config that can be downloaded: where the config looks for them -> their sources."""
+    sources = {os.path.normpath(name): source for name, source in config["downloads"].items()}
+    return {
+        file.place(config["data_dir"]): sources[os.path.normpath(file.path)]
+        for file in named_files(config)
+        if os.path.normpath(file.path) in sources
+    }
 
 
 def target_list(config: Mapping) -> list[Target]:
@@ -191,6 +196,7 @@ def _in_one_order(config: dict) -> dict:
     attribution = {**config["attribution"], "methods": sorted(config["attribution"]["methods"])}
     return {
         **config,
+        "downloads": dict(sorted(config["downloads"].items())),
         "targets": sorted(map(with_lists, config["targets"]), key=by_name),
         "lengths": sorted(config["lengths"]),
         "attribution": attribution,

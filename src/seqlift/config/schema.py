@@ -9,6 +9,8 @@ from jsonschema import Draft202012Validator
 from jsonschema.exceptions import ValidationError
 from jsonschema.validators import extend
 
+from seqlift.errors import without_password
+
 TYPE_WORDS = {
     "integer": "a whole number",
     "number": "a number",
@@ -86,6 +88,8 @@ def fill_in(value: Any, node: Mapping, validator) -> Any:
                     filled[key] = fill_in(filled[key], below, validator)
                 if key in filled and key not in order:
                     order.append(key)
+        named = _resolve(node.get("additionalProperties", {}), root)  # of a section whose keys are the user's
+        filled = {key: item if key in order else fill_in(item, named, validator) for key, item in filled.items()}
         return {key: filled[key] for key in [*order, *(key for key in filled if key not in order)]}
     if isinstance(value, list):
         return [fill_in(item, node.get("items", {}), validator) for item in value]
@@ -108,7 +112,8 @@ def explain(error: ValidationError, schema: Mapping, plain: dict) -> Iterator[tu
         known = list(node.get("properties", {}))
         for key in value:
             if key not in known:
-                yield _join(path, key), f"is an unknown key; {_suggest_key(key, known, schema)}"
+                advice = node.get("x-moved", {}).get(key) or _suggest_key(key, known, schema)
+                yield _join(path, key), f"is an unknown key; {advice}"
     elif kind == "required":
         for key in rule:
             if key not in value:
@@ -184,6 +189,8 @@ def _schema_paths(schema: Mapping) -> list[str]:
             for key, below in branch.get("properties", {}).items():
                 yield _join(path, key)
                 yield from walk(below, _join(path, key))
+        if "x-key" in node:
+            yield from walk(node["additionalProperties"], _join(path, node["x-key"]))
         if "items" in node:
             yield from walk(node["items"], f"{path}[]")
 
@@ -209,7 +216,7 @@ def _first_sentence(node: Mapping) -> str:
 
 
 def show(value: Any) -> str:
-    text = repr(value)
+    text = without_password(repr(value))
     return f"(={text if len(text) <= 60 else text[:57] + '...'})"
 
 
