@@ -64,9 +64,10 @@ def fetch(
 
     A download that breaks off is taken up where it stopped, up to `attempts` times in a row without a new byte, and
     also by a later call: until it is whole it lies beside `output` as `.<name>.part`. Of two calls for the same
-    `output`, also in two processes, the later one waits for the other. If `output` ends in
-    `.narrowPeak`, the file is read as peaks, its chromosomes are renamed, and sorted narrowPeak is written (the middle
-    of the interval is the summit of a BED peak). Checksums are those of the file as the server gives it.
+    `output`, also in two processes, the later one waits for the other; a file that is there with the checksum expected
+    is not fetched again. If `output` ends in `.narrowPeak`, the file is read as peaks, its chromosomes are renamed, and
+    sorted narrowPeak is written (the middle of the interval is the summit of a BED peak). Checksums are those of the
+    file as the server gives it.
 
     Parameters
     ----------
@@ -101,12 +102,16 @@ def fetch(
         settings: dict[str, Any] = {"attempts": attempts, "timeout": timeout, "pause": pause}
         with _Download(url, output.with_name(f".{output.name}.part"), **settings) as source:
             expected = _expected_checksums(url, output, sha256, md5, md5_list, settings)
+            if expected and not to_peaks and output.is_file():  # the call we waited for has brought it
+                found = _checksums(output)
+                if all(found[kind] == value for kind, value in expected.items()):
+                    return Fetched(output, output.stat().st_size, found["sha256"])
             source.run(bool(expected))
-            found = source.checksums()
+            found = _checksums(source.part)
             if source.doubtful and any(found[kind] != value for kind, value in expected.items()):
                 source.discard()  # perhaps the file changed between the pieces, or its end is missing
                 source.run(True)
-                found = source.checksums()
+                found = _checksums(source.part)
             for kind, value in expected.items():
                 if found[kind] != value:
                     size = source.bytes
@@ -256,14 +261,6 @@ class _Download:
         self._notes.unlink(missing_ok=True)
         self.doubtful = False
 
-    def checksums(self) -> dict[str, str]:
-        found = {}
-        for kind in ("sha256", "md5"):
-            with open(self.part, "rb") as file:
-                digest = hashlib.file_digest(file, partial(hashlib.new, kind, usedforsecurity=False))
-            found[kind] = digest.hexdigest()
-        return found
-
     def run(self, checked: bool) -> None:
         """Get the whole file. `checked`: its checksum will be, so that pieces may be joined without a version mark."""
         failures = 0
@@ -357,12 +354,13 @@ class _Download:
             task = progress.add_task(name, total=total, completed=have)
             while True:
                 try:
-                    block = response.read(2**16)
+                    block = response.read1(2**16)  # what has come: of a server that stalls nothing is lost
                 except (OSError, http.client.HTTPException) as error:
                     raise _BrokenOffError(f"the connection broke: {error or type(error).__name__}") from None
                 if not block:
                     break
                 file.write(block)
+                file.flush()
                 progress.update(task, advance=len(block))
                 if progress.disable and time.monotonic() - said >= SECONDS_BETWEEN_LINES:
                     said = time.monotonic()
@@ -374,6 +372,15 @@ class _Download:
 def can_be_fetched(url: str) -> bool:
     """Whether this is a whole address of http or https, without user name and password."""
     return bool(_ADDRESS.fullmatch(url))
+
+
+def _checksums(path: Path) -> dict[str, str]:
+    found = {}
+    for kind in ("sha256", "md5"):
+        with open(path, "rb") as file:
+            digest = hashlib.file_digest(file, partial(hashlib.new, kind, usedforsecurity=False))
+        found[kind] = digest.hexdigest()
+    return found
 
 
 def _amount(done: int, total: int | None) -> str:
