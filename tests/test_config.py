@@ -332,6 +332,9 @@ def test_any_file_that_the_config_names_can_be_downloaded(config, tmp_path):
     # A folder where the file would lie stays a mistake
     (tmp_path / "data" / "black.bed").mkdir(parents=True)
     assert list(mistakes(full)) == ["regions.exclude_regions[0]"]
+    # And so does a file where a folder would be made
+    (tmp_path / "data" / "open").touch()
+    assert f"cannot be put there: {tmp_path}/data/open is a file" in mistakes(full)["regions.negatives_file"]
 
 
 def test_a_table_names_files_that_can_be_downloaded(config, tmp_path):
@@ -612,4 +615,4 @@ def test_the_examples_of_the_page_on_your_own_data(tmp_path):
         for name in named:
             (folder / name).touch()
         heads.append(resolve_config(config, SCHEMA, directory=tmp_path)["model"]["head"])
-    assert heads == ["profile", "profile", "classes"]
+    assert heads == ["profile", "profile", "classes", "classes"]

@@ -420,8 +420,11 @@ def _check_files(config: dict, targets: Targets, directory: Path) -> Problems:
         elif not (simulated and file.key.startswith("aggregate.sites.") and file.path in SIMULATED_SITES):
             hint = f"data_dir is {data_dir!r}; " if file.in_data_dir else ""
             place = directory / file.place(data_dir)
+            in_the_way = next((folder for folder in place.parents if folder.exists()), directory)
             if place.is_dir() or os.path.normpath(file.path) not in fetched:
                 yield from _check_file(file.key, file.path, place, hint)
+            elif not in_the_way.is_dir():
+                yield file.key, f"{show(file.path)} cannot be put there: {in_the_way} is a file, must be a folder"
 
 
 def _check_downloads(config: dict, table: object) -> Problems:
