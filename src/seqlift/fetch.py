@@ -131,7 +131,7 @@ def fetch(
                     source.discard()
             else:
                 with replacing(output) as temporary:
-                    source.part.replace(temporary)
+                    source.move_to(temporary)
     except OSError as error:
         raise SeqliftError(
             f"{output}: cannot be written ({error.strerror or error}): is the disk full, or the folder closed to you? "
@@ -233,7 +233,7 @@ class _Download:
             self._lock = open(self.part, "ab")
             try:
                 self._wait_for_lock()
-                if self.part.exists() and os.path.samestat(os.fstat(self._lock.fileno()), self.part.stat()):
+                if self._holds_part():
                     return self
             except BaseException:
                 self._lock.close()
@@ -242,9 +242,13 @@ class _Download:
 
     def __exit__(self, *exception) -> None:
         with self._lock:
-            if not self.bytes:
-                self.part.unlink(missing_ok=True)
+            if self._holds_part() and not self.bytes:
                 self._notes.unlink(missing_ok=True)
+                self.part.unlink()
+
+    def _holds_part(self) -> bool:
+        """Whether what is locked is the part that lies there now; once it is whole it is moved away."""
+        return self.part.exists() and os.path.samestat(os.fstat(self._lock.fileno()), self.part.stat())
 
     def _wait_for_lock(self) -> None:
         with contextlib.suppress(OSError):  # a file system without locks: go on without
@@ -253,6 +257,11 @@ class _Download:
             except BlockingIOError:
                 log.info("%s: another process is downloading it, waiting for that one to end", self.url)
                 fcntl.flock(self._lock, fcntl.LOCK_EX)
+
+    def move_to(self, path: Path) -> None:
+        """Give the part, which is whole, its place."""
+        self._notes.unlink(missing_ok=True)
+        self.part.replace(path)
 
     def discard(self) -> None:
         """Begin anew. The part is emptied, not deleted: the lock is on this very file."""
@@ -312,7 +321,7 @@ class _Download:
             raise _BrokenOffError(str(error.reason)) from None
         except (OSError, http.client.HTTPException) as error:
             raise _BrokenOffError(str(error) or type(error).__name__) from None
-        except (ValueError, OverflowError) as error:  # of a host name or port that cannot be
+        except ValueError as error:  # of a host name that cannot be
             raise SeqliftError(f"{self.url}: not an address that can be fetched ({error}); correct it") from None
         with response:
             self._store(response, have)
