@@ -56,6 +56,7 @@ _TYPES = {"raw/seq": np.int8, "diagnostics/n_references": np.int32, "path/steps"
 _PER_REFERENCE = ("diagnostics/delta", "diagnostics/reference_prediction", "path/steps")
 _NODES = ("path/alphas", "path/weights")
 _CHUNK = 2**18  # numbers: about 1 MB
+_CACHE = 4 * 2**20  # bytes of each dataset: a chunk that blocks of rows share is compressed once, not with each of them
 
 
 def check_name(what: str, value: str | None) -> None:
@@ -201,10 +202,6 @@ class ScoreWriter:
             _GROUPS.get(name, f"diagnostics/{name}"): np.asarray(x) for name, x in given.items() if x is not None
         }
         datasets |= {f"path/{name}": np.asarray(values) for name, values in (path or {}).items()}
-        if self._names and set(datasets) != self._names:
-            raise ValueError(f"{sorted(set(datasets) ^ self._names)}: in some rows only")
-        self._names = set(datasets)
-        rows = slice(self._row, self._row + len(sequences))
         if not np.isfinite(hypothetical).all():
             bad = self._row + int(np.flatnonzero(~np.isfinite(hypothetical).all(axis=(1, 2)))[0])
             name = self._file["coords/name"][bad].decode()
@@ -212,6 +209,14 @@ class ScoreWriter:
                 f"the scores of region {name!r} (row {bad}) are not finite numbers: the model's output or gradient "
                 "overflowed there; train it again with a lower learning rate, or check its weights"
             )
+        self._append(datasets)
+
+    def _append(self, datasets: dict[str, np.ndarray]) -> None:
+        """Write the next rows of all datasets, by their names."""
+        if self._names and set(datasets) != self._names:
+            raise ValueError(f"{sorted(set(datasets) ^ self._names)}: in some rows only")
+        self._names = set(datasets)
+        rows = slice(self._row, self._row + len(datasets["raw/seq"]))
         for name, values in datasets.items():
             if name in _NODES:
                 self._file.require_dataset(name, values.shape, np.float64, data=values)
@@ -219,6 +224,20 @@ class ScoreWriter:
                 self._put(name, rows, values)
         self._row = rows.stop
         self._check()
+
+    def copy(self, source: h5py.File, rows: slice) -> None:
+        """Write some rows of another score file as the next rows, whatever it holds.
+
+        Raises
+        ------
+        SeqliftError
+            If the disk is full.
+        ValueError
+            If the rows have something that the ones before had not, or lack it.
+        """
+        names = [*_GROUPS.values()]
+        names += [f"{group}/{name}" for group in ("diagnostics", "path") if group in source for name in source[group]]
+        self._append({name: source[name][:] if name in _NODES else source[name][rows] for name in names})
 
     def _put(self, name: str, rows: slice, values: np.ndarray) -> None:
         if name not in self._file:
@@ -242,7 +261,7 @@ def create_hdf5(path: str | os.PathLike) -> Iterator[tuple[h5py.File, Callable[[
         By that function, and at the end: if the disk is full, of which h5py by itself would crash.
     """
     with replacing(path) as temporary, _File(temporary) as below:
-        with h5py.File(below, "w") as file:
+        with h5py.File(below, "w", rdcc_nbytes=_CACHE) as file:
             yield file, lambda: below.check(path)
         below.check(path)
 
