@@ -134,7 +134,6 @@ def test_what_is_no_whole_is_refused(run, monkeypatch):  # noqa: F811
     [
         ({"shard": (0, 2)}, "0of2"),
         ({"shard": (3, 2)}, "3of2"),
-        ({"shard": (1, 5000)}, "at most 1000"),
         ({"shard": (1, 2), "method": "mutagenesis"}, "mutagenesis"),
         ({"attempt": 0}, "--attempt (=0)"),
     ],

@@ -42,6 +42,8 @@ _FEW_REFERENCES = {
 }
 """Kinds of which more references bring nothing new, and why."""
 
+_MOST_SHARDS = 1000  # of one score file: more of them take longer to start than to do their work
+
 _TARGET_FILES = (*SIGNAL_KEYS, "unlabelled")
 _REGION_FILES = ("exclude_regions", "include_regions", "negatives_file")
 _FILE_NEGATIVES = ("unbound", "bed")
@@ -302,6 +304,13 @@ def _check_without_effect(config: dict, targets: Targets) -> Problems:
 
 
 def _check_attribution(attribution: dict, directory: Path) -> Problems:
+    most, size = attribution.get("max_regions"), attribution.get("shard_size")
+    if isinstance(most, int) and isinstance(size, int) and size > 0 and most > size * _MOST_SHARDS:
+        yield (
+            "attribution.max_regions",
+            f"{show(most)} makes {math.ceil(most / size)} jobs of attribution.shard_size (={size}); must be at most "
+            f"{_MOST_SHARDS}: state about as many regions as there are peaks, or raise attribution.shard_size",
+        )
     for method in ("deeplift", "interior_gradients"):
         settings = _dict(attribution.get(method))
         references = settings.get("references")
