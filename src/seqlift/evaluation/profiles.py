@@ -13,7 +13,6 @@ import shutil
 import tempfile
 import zlib
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -22,7 +21,7 @@ from seqlift import signal
 from seqlift.evaluation.parts import Part
 from seqlift.genome import Genome
 from seqlift.metrics import jensen_shannon
-from seqlift.models.predicting import BATCH, predict
+from seqlift.models.predicting import BATCH, predict_profiles
 from seqlift.region_table import TARGET_PREFIX
 
 MEAN_SAMPLE = 2_000  # training peaks whose mean profile is a yardstick
@@ -95,7 +94,7 @@ class ProfileJudge:
         if self.part.model.shape.control_channels:
             assert self.signal.control is not None
             control = np.asarray(self.signal.control[rows], np.float32)
-        found: Any = predict(self.part.model.model, codes[rows], control=control, device=device)
+        found = predict_profiles(self.part.model.model, codes[rows], control=control, device=device)
         logits = found.logits.astype(float)
         shares = np.exp(logits - logits.max(axis=(2, 3), keepdims=True))
         return shares / shares.sum(axis=(2, 3), keepdims=True), found.log_counts
