@@ -37,7 +37,7 @@ Attributes of the file: `format`, `method`, `target` (the output: a target, `<ta
 import contextlib
 import io
 import os
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -58,13 +58,20 @@ _NODES = ("path/alphas", "path/weights")
 _CHUNK = 2**18  # numbers: about 1 MB
 
 
-def check_name(what: str, value: str | None) -> None:
-    """Raise SeqliftError unless files and folders can be named by a target or method; `what` names the argument."""
+def check_name(what: str, value: str | None) -> str:
+    """The name itself.
+
+    Raises
+    ------
+    SeqliftError
+        Unless files and folders can be named by a target or method like this; `what` names the argument.
+    """
     if not isinstance(value, str) or not NAME.fullmatch(value):
         raise SeqliftError(
             f"{what} (={value!r}) must be made of letters, digits and . _ + -, starting with a letter or digit; "
             "files and folders are named by it"
         )
+    return value
 
 
 def place_names(coords: pd.DataFrame) -> pd.Series:
@@ -268,7 +275,7 @@ def open_hdf5(path: Path, *, missing: str, remedy: str) -> Iterator[h5py.File]:
 
 @contextlib.contextmanager
 def create_scores(
-    path: str | os.PathLike, coords: pd.DataFrame, *, length: int, attributes: dict[str, str | int | float]
+    path: str | os.PathLike, coords: pd.DataFrame, *, length: int, attributes: Mapping[str, str | int | float]
 ) -> Iterator[ScoreWriter]:
     """Open a new score file for writing block by block; it appears at `path` only when all rows were written.
 
@@ -279,7 +286,7 @@ def create_scores(
     coords : pandas.DataFrame, N rows
         Columns chrom, start, end (bp, 0-based, end exclusive), name, strand, in the order of the rows to come.
     length : int, bp
-    attributes : dict
+    attributes : mapping
         Stored as attributes of the file; `method` and `target` are needed.
 
     Raises

@@ -273,7 +273,7 @@ def overview_figure(shown: Shown, known: list[KnownMotif | None], limits: dict, 
         sheet.write(0.15, top + 0.1, line["name"] or "no name", fontsize=10, color="black" if match else "#777777")
         facts = f"{line['motif']}, {line['seqlets']} seqlets\nq = {float(line['q']):.1e}\n{line['match_id']}"
         sheet.write(0.15, top + 0.34, facts, fontsize=7.5, color="#444444", linespacing=1.35)
-        logos = [
+        logos: list[tuple[float, float, float, np.ndarray, int, tuple[float, float]]] = [
             (_LABEL, 0, _ROW - 0.25, one["cwm"], 0, limits["cwm"]),
             (_LABEL + panel, 0, 0.85 if match else _ROW - 0.25, information_content(one["pfm"]), 0, limits["pfm"]),
         ]

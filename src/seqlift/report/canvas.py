@@ -11,6 +11,7 @@ import math
 import re
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 from urllib.parse import quote
 
 import matplotlib
@@ -29,7 +30,7 @@ LARGEST = 300_000  # bytes of an SVG file that goes into the page as it is
 PAIR = 2.5  # inches: 240 CSS pixels, so that two pairs of figures stand side by side
 COLUMNS = 1000  # bars side by side: about a pixel each on the width of the page
 
-STYLE = {
+STYLE: dict[Any, Any] = {  # matplotlib's settings, whose names its type hints list one by one
     "axes.edgecolor": "#8b97a3",
     "axes.labelcolor": INK,
     "axes.labelsize": 9,
@@ -192,8 +193,8 @@ def file_image(path: Path, alt: str, stage: str, largest: int = LARGEST) -> Imag
         text = path.read_text(encoding="utf-8")
     except (OSError, UnicodeDecodeError) as error:
         raise SeqliftError(f"{path}: cannot be read ({error}); {again}") from None
-    width = re.search(r'<svg[^>]*?\swidth="([\d.]+)pt"', text)
-    height = re.search(r'<svg[^>]*?\sheight="([\d.]+)pt"', text)
-    if width is None or height is None:
+    wide = re.search(r'<svg[^>]*?\swidth="([\d.]+)pt"', text)
+    high = re.search(r'<svg[^>]*?\sheight="([\d.]+)pt"', text)
+    if wide is None or high is None:
         raise SeqliftError(f"{path}: not an SVG drawing with a size in pt; {again}")
-    return Image(svg_source(text), alt, round(float(width.group(1)) * 4 / 3), round(float(height.group(1)) * 4 / 3))
+    return Image(svg_source(text), alt, round(float(wide.group(1)) * 4 / 3), round(float(high.group(1)) * 4 / 3))

@@ -1,10 +1,13 @@
 """Figures of training, regions and explanations; those of performance are in `performance_figures`."""
 
+from collections.abc import Sequence
+
 import matplotlib
 import numpy as np
 import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.colors import LinearSegmentedColormap, LogNorm
+from matplotlib.figure import Figure
 from matplotlib.patches import PathPatch
 from matplotlib.path import Path
 from matplotlib.ticker import FuncFormatter, MaxNLocator
@@ -90,7 +93,7 @@ def gc_match(positives: np.ndarray, negatives: np.ndarray) -> Image:
 
 
 def example_region(
-    example: Example, planted: list[tuple[int, int, str]] = (), palette: dict[str, str] = COLOURS
+    example: Example, planted: Sequence[tuple[int, int, str]] = (), palette: dict[str, str] = COLOURS
 ) -> tuple[Image, str]:
     """Sequence logos of one region, the methods one above the other on the same coordinates.
 
@@ -100,7 +103,7 @@ def example_region(
     Parameters
     ----------
     example : Example
-    planted : list of (start, end, name)
+    planted : sequence of (start, end, name)
         Known motif instances (simulated data) to mark; genome coordinates, bp, 0-based, end exclusive.
 
     Returns
@@ -356,6 +359,7 @@ def _draw_scores(ax: Axes, example: Example, values: np.ndarray, method: str, of
     ax.tick_params(axis="y", labelsize=8.5)
     ax.locator_params(axis="y", nbins=4)
     _method_label(ax, method)
+    assert isinstance(ax.figure, Figure)  # `drawing` makes no parts of figures
     wide, tall = 72 * ax.figure.get_size_inches()  # points; SVG counts them from the top
     box = ax.get_position()
     unit = box.height * tall / (high - low + 2 * room)
@@ -389,7 +393,7 @@ def _genome_axis(ax: Axes, *, labelled: bool, named: bool, example: Example) -> 
         ax.set_xlabel(f"position on {example.chrom} (bp, 0-based)", labelpad=2)
 
 
-def _mark_planted(ax: Axes, planted: list[tuple[int, int, str]], example: Example, height: float) -> None:
+def _mark_planted(ax: Axes, planted: Sequence[tuple[int, int, str]], example: Example, height: float) -> None:
     """Bars with names above the axes of `height` inches, higher than the method's name."""
     bar, label = 1 + 0.2 / height, 1 + 0.22 / height
     for start, end, name in planted:
