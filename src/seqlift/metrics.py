@@ -113,7 +113,7 @@ def _order(scores: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
 
 
 @compiled
-def _areas(positive, weights, last):
+def _areas(positive: np.ndarray, weights: np.ndarray, last: np.ndarray) -> tuple[float, float]:
     """Both areas for regions sorted from high to low score, in one pass over the runs of equal scores."""
     positives = 0.0
     negatives = 0.0

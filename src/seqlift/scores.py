@@ -40,6 +40,7 @@ import os
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import h5py
 import numpy as np
@@ -48,6 +49,9 @@ import pandas as pd
 from seqlift.errors import SeqliftError
 from seqlift.files import replacing
 from seqlift.targets import NAME
+
+if TYPE_CHECKING:
+    from _typeshed import ReadableBuffer, WriteableBuffer
 
 FORMAT = "seqlift scores 2"
 _COORDS = ["chrom", "start", "end", "name", "strand"]
@@ -93,7 +97,7 @@ class _File(io.FileIO):
         super().__init__(path, "w+")
         self._kept: list[tuple[int, bytes]] = []  # where, and what should be there
 
-    def write(self, data) -> int:
+    def write(self, data: "ReadableBuffer") -> int:
         """All of it, as HDF5 expects, also where the system takes it in parts."""
         left, place = memoryview(data).cast("B"), self.tell()
         end = place + len(left)
@@ -107,7 +111,7 @@ class _File(io.FileIO):
             self.seek(end)
         return end - place
 
-    def readinto(self, buffer) -> int:
+    def readinto(self, buffer: "WriteableBuffer") -> int:
         """As any file's, with what is kept in its place."""
         wanted, place = memoryview(buffer).cast("B"), self.tell()
         found = super().readinto(wanted)
@@ -118,8 +122,9 @@ class _File(io.FileIO):
                 found = max(found, last - place)
         return found
 
-    def truncate(self, size=None) -> int:
+    def truncate(self, size: int | None = None) -> int:
         """As any file's."""
+        size = self.tell() if size is None else size
         try:
             return size if self.failure is not None else super().truncate(size)
         except OSError as error:
@@ -170,15 +175,15 @@ class ScoreWriter:
     def append(
         self,
         *,
-        sequences,
-        hypothetical,
-        contributions,
-        prediction,
-        n_references=None,
-        delta=None,
-        reference_prediction=None,
-        standard_error=None,
-        model_spread=None,
+        sequences: np.ndarray,
+        hypothetical: np.ndarray,
+        contributions: np.ndarray,
+        prediction: np.ndarray,
+        n_references: np.ndarray | None = None,
+        delta: np.ndarray | None = None,
+        reference_prediction: np.ndarray | None = None,
+        standard_error: np.ndarray | None = None,
+        model_spread: np.ndarray | None = None,
         path: dict[str, np.ndarray] | None = None,
     ) -> None:
         """Write the next rows, in the order of the coordinates; shapes as in the table above, the first axis shorter.

@@ -64,7 +64,7 @@ class ProfileJudge:
         self.mean = self._mean_profiles()
         return self
 
-    def __exit__(self, *error) -> None:
+    def __exit__(self, *error: object) -> None:
         del self.signal, self.halves  # before their files go
         self._folder.cleanup()
 
@@ -126,7 +126,9 @@ class ProfileJudge:
                     found[f"jsd_replicates:{name}"][here] = jensen_shannon(*pair)
         return log_counts, pd.DataFrame(found)
 
-    def _two_measurements(self, i, rows, flat, generators) -> tuple[np.ndarray, np.ndarray] | None:
+    def _two_measurements(
+        self, i: int, rows: np.ndarray, flat: np.ndarray, generators: list[np.random.Generator]
+    ) -> tuple[np.ndarray, np.ndarray] | None:
         """Two profiles of each region, (B, S * W): of replicates, or of two halves of the reads."""
         if i in self.replicated:
             first, second = (np.asarray(self.halves[side].values[rows, i]).reshape(flat.shape) for side in (0, 1))

@@ -370,7 +370,13 @@ def _as_bed(table: pd.DataFrame, motifs: MotifFolder, coords: pd.DataFrame) -> p
 
 
 def _summarise(
-    bed: pd.DataFrame, motifs: MotifFolder, recall: list, explained: float | None, regions: int, least: float, seconds
+    bed: pd.DataFrame,
+    motifs: MotifFolder,
+    recall: list,
+    explained: float | None,
+    regions: int,
+    least: float,
+    seconds: float,
 ) -> HitSummary:
     def share(values: list[np.ndarray]) -> float | None:
         joined = np.concatenate([np.zeros(0, bool), *values])

@@ -46,7 +46,7 @@ class ModiscoSettings:
     n_leiden_runs: int = 1
     final_min_cluster_size: int = 20
 
-    def __post_init__(self):
+    def __post_init__(self) -> None:
         for name in ("sliding_window_size", "trim_to_window_size"):
             self._least(name, 5)
         for name in ("flank_size", "nearest_neighbors_to_compute", "n_leiden_runs", "final_min_cluster_size"):

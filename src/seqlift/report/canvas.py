@@ -9,6 +9,7 @@ import base64
 import io
 import math
 import re
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -104,14 +105,14 @@ class drawing:  # noqa: N801, used like a function: `with drawing(3, 2) as (figu
         self.placed = placed
         self.style = matplotlib.rc_context(STYLE)
 
-    def __enter__(self):
+    def __enter__(self) -> tuple[Figure, Callable[..., Image]]:
         self.style.__enter__()
         self.figure = Figure(figsize=self.size)
         FigureCanvasSVG(self.figure)
         return self.figure, self._image
 
-    def __exit__(self, *error):
-        return self.style.__exit__(*error)
+    def __exit__(self, *error: Any) -> None:
+        self.style.__exit__(*error)
 
     def _image(self, alt: str, over: str = "") -> Image:
         if not self.placed:
@@ -150,7 +151,7 @@ def axes(ax: Axes, xlabel: str, ylabel: str) -> None:
     ax.yaxis.set_major_locator(MaxNLocator(5))
 
 
-def bars(ax: Axes, first: int, values: np.ndarray, **look) -> None:
+def bars(ax: Axes, first: int, values: np.ndarray, **look: Any) -> None:
     """Values of bases, the first one at position `first`, as filled bars; of those that share a pixel the largest.
 
     They are one outline: a shape for each bar would make a page of many regions several times as large.

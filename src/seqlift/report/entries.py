@@ -8,6 +8,7 @@ import pandas as pd
 
 from seqlift.errors import SeqliftError
 from seqlift.motifs.folder import StoredPattern
+from seqlift.report.findings import Compendium
 from seqlift.report.run import Run
 
 
@@ -144,7 +145,7 @@ def _described(row: dict) -> dict[str, Any]:
     return words | {name: float(row[name]) for name in ("p", "q", "information")}
 
 
-def _merged(row: dict, compendium, stored: dict) -> Entry:
+def _merged(row: dict, compendium: Compendium, stored: dict) -> Entry:
     members = []
     for item in compendium.members[compendium.members["motif"] == row["motif"]].to_dict("records"):
         key = item["output"], item["method"], str(item["fold"]), item["pattern"]

@@ -30,10 +30,10 @@ def training(histories: list[pd.DataFrame], best_epochs: list[int | None]) -> Im
     with drawing(3.5, 2.6) as (figure, image):
         ax = figure.add_subplot()
         for i, history in enumerate(histories):
-            look = {"linewidth": 1.6 if len(histories) == 1 else 0.9}
+            width = 1.6 if len(histories) == 1 else 0.9
             labels = ("training", "validation") if i == 0 else (None, None)
-            ax.plot(history["epoch"], history["train_loss"], color=NEGATIVE, label=labels[0], **look)
-            ax.plot(history["epoch"], history["valid_loss"], color=POSITIVE, label=labels[1], **look)
+            ax.plot(history["epoch"], history["train_loss"], color=NEGATIVE, label=labels[0], linewidth=width)
+            ax.plot(history["epoch"], history["valid_loss"], color=POSITIVE, label=labels[1], linewidth=width)
         _mark_epochs(ax, best_epochs)
         axes(ax, "epoch", "loss")
         ax.xaxis.set_major_locator(MaxNLocator(5, integer=True))
@@ -68,7 +68,7 @@ def gc_match(positives: np.ndarray, negatives: np.ndarray) -> Image:
     with drawing(3.5, 2.6) as (figure, image):
         ax = figure.add_subplot()
         both = np.r_[positives, negatives]
-        edges = np.linspace(both.min() - 0.01, both.max() + 0.01, 25)
+        edges = np.linspace(both.min() - 0.01, both.max() + 0.01, 25).tolist()
         for values, colour, label, fill in (
             (negatives, NEGATIVE, "negatives", True),
             (positives, POSITIVE, "positives", False),
@@ -201,7 +201,7 @@ def completeness(found: Completeness, method: str) -> Image:
         logs = np.log10(np.maximum(values, floor))
         limit = np.log10(found.tolerance)
         low, high = np.floor(min([*logs, limit])), np.ceil(max([*logs, limit]) + 0.01)
-        ax.hist(logs, bins=np.linspace(low, high, 41), color=METHOD_COLOURS[method], alpha=0.75)
+        ax.hist(logs, bins=np.linspace(low, high, 41).tolist(), color=METHOD_COLOURS[method], alpha=0.75)
         ax.axvline(limit, color=INK, linewidth=1, linestyle=(0, (4, 2)))
         ax.annotate("tolerance ", (limit, 1), xycoords=("data", "axes fraction"), ha="right", va="top", fontsize=8.5)
         ax.xaxis.set_major_locator(MaxNLocator(4, integer=True))
@@ -217,7 +217,7 @@ def agreement_histogram(found: Agreement) -> Image:
         ax = figure.add_subplot()
         values = found.per_region[np.isfinite(found.per_region)]
         low = min(0.9, np.floor(10 * values.min()) / 10) if len(values) else 0.0
-        ax.hist(values, bins=np.linspace(low, 1, 41), color=SOFT, alpha=0.8)
+        ax.hist(values, bins=np.linspace(low, 1, 41).tolist(), color=SOFT, alpha=0.8)
         median = float(np.median(values)) if len(values) else float("nan")
         ax.axvline(median, color=INK, linewidth=1)
         axes(ax, "correlation within a region", "regions")

@@ -10,6 +10,7 @@ import hashlib
 from pathlib import Path
 
 import jinja2
+import pandas as pd
 from markupsafe import Markup
 
 from seqlift.motifs import logos
@@ -127,7 +128,7 @@ def _content(run: Run, provenance: dict, explanations: list[dict], entries: list
     }
 
 
-def _about_model(run: Run, table, config: dict) -> dict:
+def _about_model(run: Run, table: pd.DataFrame, config: dict) -> dict:
     """What the sections on data, training and performance need."""
     model = config.get("model") or {}
     real = table["kind"] != "background"

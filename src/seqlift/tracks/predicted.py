@@ -102,7 +102,9 @@ def write_predicted(
         ]
 
 
-def _outputs(model: TrainedModel, target: str, output, output_minus) -> dict:
+def _outputs(
+    model: TrainedModel, target: str, output: str | os.PathLike, output_minus: str | os.PathLike | None
+) -> dict[str, str | os.PathLike]:
     """Strand -> path, in the order of the model's strands."""
     if model.head != "profile":
         raise SeqliftError(f"the model predicts {model.head}, no profile; predicted tracks need model.head: profile")
