@@ -20,7 +20,6 @@ from seqlift.attribution.mutagenesis import Mutagenesis
 from seqlift.errors import SeqliftError
 from seqlift.scores import check_name, create_scores, place_names
 
-Result = DeepLift | InteriorGradients | Mutagenesis
 METHODS = {"DeepLift": "deeplift", "InteriorGradients": "interior_gradients", "Mutagenesis": "mutagenesis"}
 _OF_REFERENCES = ("n_references", "delta", "reference_prediction", "standard_error")
 _OF_PATHS = {
@@ -38,7 +37,7 @@ _BLOCK = 1024  # rows written at a time
 
 def save_scores(
     path: str | os.PathLike,
-    result: Result,
+    result: DeepLift | InteriorGradients | Mutagenesis,
     sequences: Tensor | np.ndarray,
     coords: pd.DataFrame | Sequence[tuple[str, int, int]],
     *,
@@ -95,7 +94,7 @@ def save_scores(
     return Path(path)
 
 
-def _fields(result: Result) -> dict[str, np.ndarray]:
+def _fields(result: object) -> dict[str, np.ndarray]:
     """What a result has for each row, as `ScoreWriter.append` takes it."""
     try:
         fields = {name: np.asarray(getattr(result, name)) for name in ("hypothetical", "contributions", "prediction")}
