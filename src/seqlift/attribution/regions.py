@@ -436,7 +436,7 @@ def _rows(result: Result) -> dict[str, Any]:
     return fields
 
 
-def _refuse_broken(broken: Tensor, result, block: pd.DataFrame, method: str, tolerance: float) -> None:
+def _refuse_broken(broken: Tensor, result: Any, block: pd.DataFrame, method: str, tolerance: float) -> None:
     row, column = (int(i) for i in broken.nonzero()[0])
     change = float(result.prediction[row] - result.reference_prediction[row, column])
     remedy = (
