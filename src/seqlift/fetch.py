@@ -240,7 +240,7 @@ class _Download:
                 raise
             self._lock.close()  # of a part that the other process has finished: what lies there now is another file
 
-    def __exit__(self, *exception) -> None:
+    def __exit__(self, *exception: object) -> None:
         with self._lock:
             if self._holds_part() and not self.bytes:
                 self._notes.unlink(missing_ok=True)
