@@ -32,8 +32,8 @@ rule attribute_bases:
         "../../environment.yml"
     threads: 1
     resources:
-        mem_mb=8000,
-        runtime=120,
+        mem_mb=memory_of_network,
+        runtime=minutes_of_attribution,
         gpu=GPUS,
     params:
         settings=attribution_flags,
@@ -61,8 +61,8 @@ rule mutate_bases:
         "../../environment.yml"
     threads: 1
     resources:
-        mem_mb=4000,
-        runtime=120,
+        mem_mb=memory_of_network,
+        runtime=minutes_of_mutagenesis,
         gpu=GPUS,
     params:
         settings=mutagenesis_flags,

@@ -16,8 +16,8 @@ rule train_model:
         "../../environment.yml"
     threads: 2
     resources:
-        mem_mb=8000,
-        runtime=240,
+        mem_mb=memory_of_training,
+        runtime=minutes_of_training,
         gpu=GPUS,
     params:
         folder=subpath(output.model, parent=True),
@@ -58,8 +58,8 @@ rule evaluate_model:
         "../../environment.yml"
     threads: 2
     resources:
-        mem_mb=8000,
-        runtime=120,
+        mem_mb=memory_of_network,
+        runtime=minutes_of_evaluation,
         gpu=GPUS,
     params:
         folder=subpath(output.metrics, parent=True),
