@@ -6,12 +6,12 @@ rule train_model:
         signal=SIGNAL_FILES,
         code=custom_source(config) or [],
     output:
-        model=f"{RUN}/model/{{fold}}model.ckpt",
-        history=f"{RUN}/model/{{fold}}history.tsv",
+        model=f"{RUN}/model/{{fold}}{{seed}}model.ckpt",
+        history=f"{RUN}/model/{{fold}}{{seed}}history.tsv",
     log:
-        f"{RUN}/logs/{{fold}}train_model.log",
+        f"{RUN}/logs/{{fold}}{{seed}}train_model.log",
     benchmark:
-        f"{RUN}/benchmarks/{{fold}}train_model.tsv"
+        f"{RUN}/benchmarks/{{fold}}{{seed}}train_model.tsv"
     conda:
         "../../environment.yml"
     threads: 2
@@ -22,7 +22,7 @@ rule train_model:
     params:
         folder=subpath(output.model, parent=True),
         architecture=json.dumps(config["model"]),
-        settings=training_flags(),
+        settings=training_flags,
         fold=fold_flags,
         version=RESULTS_VERSION["train"],
     message:
