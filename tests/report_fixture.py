@@ -4,7 +4,6 @@ The "model" is a matched filter with a saturating output, so that a curve along 
 methods nearly agree, as they do for a real network.
 """
 
-import itertools
 import json
 from pathlib import Path
 
