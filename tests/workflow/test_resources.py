@@ -24,7 +24,7 @@ CONSTANT = {"write_targets", "write_config", "simulate_data", "download_file"}
 LAPTOP = {"memory": 8000, "cores": 2}
 
 PLAIN = {
-    **changed(SMALL, attribution={"max_regions": 10_000}),
+    **changed(SMALL, attribution={"max_regions": 10_000, "mutagenesis": {"max_regions": 500}}),
     **{"data_dir": "data", "model": {"type": "dilated"}, "tracks": {"difference": True}},
     "aggregate": {"sites": {"planted": "truth.bed"}},
 }

@@ -1,6 +1,6 @@
 # What each job asks for: MB of memory and minutes, from the size of its input and, where the config says more, from what
 # is to be done. Measured is the memory and time on one core (benchmarks/results/, and the benchmark files of runs of
-# demo.yaml, yeast.yaml and yeast_atac.yaml); asked for is at least twice that, and as much again with each attempt.
+# demo.yaml, yeast.yaml and yeast_atac.yaml); asked for is about twice that, and as much again with each attempt.
 #
 # Input that other jobs have yet to make has no size: Snakemake then plans with <TBD> and asks again before the job starts.
 
@@ -10,7 +10,7 @@ START_MINUTES = 10
 # A process with torch and its models holds 0.5 to 1.0 GB; what the libraries of CUDA add was not measured
 NETWORK_MB = 3000
 
-# A table of 1,000,000 regions has 18 MB and takes 380 MB (benchmarks/results/input.md)
+# 1,000,000 regions take 380 MB (benchmarks/results/input.md), and about 20 MB as a file
 TABLE_MB, TABLE_ROWS = 40, 60_000  # in memory, and rows, for each MB of the file
 
 # Multiplications that one core makes in a second where a network explains a pair of sequence and reference, forward and
@@ -22,7 +22,7 @@ ACTIVATION = 150
 TRAINING, PREDICTION = 3, 1 / 3
 REVEAL_CANCEL = 6.5  # as long as with Rescale
 
-# Bytes that a training step keeps for each activation: itself, normalised, rectified, and their gradients
+# Bytes that a training step keeps for each activation, twice what it took for BPNet on 64 regions of 2,114 bp
 STEP_BYTES = 32
 
 
