@@ -74,9 +74,8 @@ def build_run(
     labels = {f"target:{t}": table[f"target:{t}"].map("{:.0f}".format, na_action="ignore") for t in targets}
     table.assign(**labels).to_csv(run / "regions.tsv.gz", sep="\t", index=False)
     summary = _write_region_summary(run, root, table, targets, length, head, strands, gc_warning)
-    _write_model(
-        run, rng, table, summary, targets, strengths, learned, unlearned, restarts, head, strands, folds, seeds
-    )
+    trained = list(itertools.product(range(folds) if folds else [None], seeds or [None]))  # folds and seeds
+    _write_model(run, rng, table, summary, targets, strengths, learned, unlearned, restarts, head, strands, trained)
     for output in outputs_of(head, list(targets)):
         for method in methods:
             _write_scores(run, rng, table, codes, output, method, n_references, strengths[output.target], folds)

@@ -242,9 +242,9 @@ def _open(paths: list, target: str, spread: bool) -> _Opened:
         "learned": _learned(trained, paths, output),
         "model_fingerprint": joint_fingerprint(trained),
     }
-    folds = {each.training.get("fold") for each in trained}
-    if len(folds) == 1 and folds != {None}:  # of one fold alone, whatever the seeds
-        attributes["fold"] = int(folds.pop())
+    fold = first.training.get("fold")
+    if fold is not None and all(each.training.get("fold") == fold for each in trained):  # whatever the seeds
+        attributes["fold"] = int(fold)
     singles = [part([network]) for network in networks] if spread else []
     return _Opened(output, first.length, part([each.model for each in trained]), singles, attributes)
 
