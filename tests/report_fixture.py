@@ -4,6 +4,7 @@ The "model" is a matched filter with a saturating output, so that a curve along 
 methods nearly agree, as they do for a real network.
 """
 
+import itertools
 import json
 from pathlib import Path
 
