@@ -14,7 +14,7 @@ def test_five_folds_fifty_targets_and_three_methods_are_planned_in_half_a_minute
     command = [sys.executable, str(script), "--project", "5", "1", "50"]
     done = subprocess.run(command, env=environment(), capture_output=True, text=True, timeout=500)
     assert done.returncode == 0, done.stdout + done.stderr
-    folds, seeds, targets, jobs, processor, _, _ = (
+    folds, seeds, targets, jobs, processor = (
         cell.strip() for cell in done.stdout.strip().splitlines()[-1].strip("|").split("|")
     )
     assert (folds, seeds, targets) == ("5", "1", "50")
