@@ -329,11 +329,11 @@ def test_what_folds_and_outputs_have_learned(tmp_path, profiles):
     """Learned is what every fold has learned; an output is judged by itself where training says so."""
     genome, table, summary, _, _ = profiles
     by_output = {"one.counts": False, "one.profile": True, "two.counts": True, "two.profile": True}
-    learned = {"learned_targets": {"one": True, "two": True}, "learned_outputs": by_output, "attempt_seed": 5}
+    learned = {"learned_targets": {"one": True, "two": True}, "learned_outputs": by_output, "attempt": 3}
     model = fixture.write_model(tmp_path / "model.ckpt", head="profile", **learned)
     metrics, _ = evaluate(tmp_path / "out", [model], table, summary, genome)
     assert metrics["learned_outputs"] == by_output and metrics["learned_targets"] == {"one": True, "two": True}
-    assert metrics["models"][0]["attempt"] == 3  # seeds 3, 4, 5
+    assert metrics["models"][0]["attempt"] == 3
     genome, table, summary = fixture.build_regions(tmp_path, folds=True)
     several = [{"one": True, "two": i != 1} for i in range(3)]
     models = [fixture.write_model(tmp_path / f"{i}", fold=i, learned_targets=x) for i, x in enumerate(several)]
@@ -377,7 +377,11 @@ def test_a_profile_of_another_window_is_refused(tmp_path, profiles):
 
 @pytest.mark.parametrize(
     ("folds", "expected"),
-    [((0, 1), "no model of fold 2"), ((0, 1, 1), "fold 1 is given twice"), ((0, 1, None), "its fold is None")],
+    [
+        ((0, 1), "no model of fold 2"),
+        ((0, 1, 1), r"fold 1 \(seed 3\) is given twice"),
+        ((0, 1, None), "its fold is None"),
+    ],
 )
 def test_folds_that_do_not_fit(tmp_path, folds, expected):
     genome, table, summary = fixture.build_regions(tmp_path, folds=True)

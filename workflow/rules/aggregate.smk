@@ -36,8 +36,8 @@ rule aggregate_sites:
         "../../environment.yml"
     threads: 1
     resources:
-        mem_mb=2000,
-        runtime=60,
+        mem_mb=growing(1000, 0.6, "scores"),
+        runtime=growing(START_MINUTES, 0.005, "scores"),
     params:
         flank=config["aggregate"]["flank"],
         colours=config["logos"]["colours"],

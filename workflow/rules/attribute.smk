@@ -42,8 +42,8 @@ rule attribute_bases:
         "../../environment.yml"
     threads: 1
     resources:
-        mem_mb=8000,
-        runtime=120,
+        mem_mb=memory_of_network,
+        runtime=minutes_of_attribution,
         gpu=GPUS,
         attempt=this_attempt,
     params:
@@ -77,8 +77,8 @@ if SHARDS > 1:
             "../../environment.yml"
         threads: 1
         resources:
-            mem_mb=2000,
-            runtime=60,
+            mem_mb=growing(1000, 0),
+            runtime=growing(START_MINUTES, 1 / 100),
         params:
             version=RESULTS_VERSION["attribute"],
         message:
@@ -103,8 +103,8 @@ rule mutate_bases:
         "../../environment.yml"
     threads: 1
     resources:
-        mem_mb=4000,
-        runtime=120,
+        mem_mb=memory_of_network,
+        runtime=minutes_of_mutagenesis,
         gpu=GPUS,
     params:
         settings=mutagenesis_flags,

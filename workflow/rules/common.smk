@@ -18,6 +18,7 @@ from seqlift.config import (
     downloads,
     model_outputs,
     resolve_config,
+    seed_list,
     target_list,
 )
 from seqlift.errors import SeqliftError
@@ -60,12 +61,24 @@ HEAD = config["model"]["head"]
 # What is explained, each with scores, tracks and motifs of its own: a target, or its counts and its profile
 OUTPUTS = model_outputs(config)
 
-# One model, or one for each fold in a folder of its own
+# One model, or one for each fold and seed in a folder of its own
 FOLDS = [f"fold{fold}/" for fold in range(config["regions"].get("folds", 0))] or [""]
-MODELS = expand(f"{RUN}/model/{{fold}}model.ckpt", fold=FOLDS, allow_missing=True)
-HISTORIES = expand(f"{RUN}/model/{{fold}}history.tsv", fold=FOLDS, allow_missing=True)
+SEEDS = seed_list(config)
+SEED_FOLDERS = [f"seed{seed}/" for seed in SEEDS] if len(SEEDS) > 1 else [""]
+MODELS = expand(
+    f"{RUN}/model/{{fold}}{{seed}}model.ckpt",
+    fold=FOLDS,
+    seed=SEED_FOLDERS,
+    allow_missing=True,
+)
+HISTORIES = expand(
+    f"{RUN}/model/{{fold}}{{seed}}history.tsv",
+    fold=FOLDS,
+    seed=SEED_FOLDERS,
+    allow_missing=True,
+)
 
-# What is explained: the mean of all models and, where it is asked for, that of each fold by itself
+# What is explained: the mean of all models and, where it is asked for, that of each fold by itself, over its seeds
 PARTS = ["", *(FOLDS if config["attribution"]["each_fold"] else [])]
 
 # Profiles are read from the bigWigs themselves, counts stand in the table of regions
@@ -125,6 +138,7 @@ GPUS = int(
 wildcard_constraints:
     length=r"\d+",
     fold=r"(fold\d+/)?",
+    seed=r"(seed\d+/)?",
     part=r"(fold\d+/)?",
     target="|".join(map(re.escape, OUTPUTS)),
     method="|".join(METHODS),
@@ -180,9 +194,10 @@ def regions_files():
     return sorted({file for file in files if file})
 
 
-def training_flags():
-    """Settings of the training, without those that another head has."""
-    settings = dict(config["training"])
+def training_flags(wildcards):
+    """Settings of the training, without those that another head has, and of several seeds the one of this model."""
+    seed = wildcards.seed.removeprefix("seed").rstrip("/") or SEEDS[0]
+    settings = {**config["training"], "seed": seed}
     for key, head in {"class_weights": "classes", "count_weight": "profile"}.items():
         if HEAD != head:
             settings.pop(key)
@@ -199,11 +214,13 @@ def fold_flags(wildcards):
 
 
 def explained_models(wildcards):
-    """The models of all folds, whose mean is explained, or that of one fold."""
-    return [
-        f"{RUN}/model/{fold}model.ckpt".format(length=wildcards.length)
-        for fold in ([wildcards.part] if wildcards.part else FOLDS)
-    ]
+    """The models of all folds and seeds, whose mean is explained, or those of one fold."""
+    return expand(
+        f"{RUN}/model/{{fold}}{{seed}}model.ckpt",
+        fold=[wildcards.part] if wildcards.part else FOLDS,
+        seed=SEED_FOLDERS,
+        length=wildcards.length,
+    )
 
 
 def attribution_flags(wildcards):

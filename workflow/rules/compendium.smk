@@ -29,9 +29,10 @@ rule build_compendium:
     conda:
         "../../environment.yml"
     threads: 1
+    # 546 MB and 37 s for 40 folders of 13 patterns and 190,000 hits each (benchmarks/results/output.md)
     resources:
-        mem_mb=4000,
-        runtime=120,
+        mem_mb=growing(1000, 2, "hits"),
+        runtime=growing_with_pairs(START_MINUTES, 10, "motifs"),
     params:
         motifs=motif_folders,
         folder=subpath(output.table, parent=True),
@@ -73,9 +74,10 @@ rule draw_compendium:
     conda:
         "../../environment.yml"
     threads: 1
+    # As draw_logos
     resources:
-        mem_mb=2000,
-        runtime=60,
+        mem_mb=growing(1500, 2),
+        runtime=growing(2 * START_MINUTES, 1),
     params:
         compendium=subpath(input.summary, parent=True),
         folder=subpath(output.manifest, parent=True),
@@ -109,9 +111,10 @@ rule find_grammar:
     conda:
         "../../environment.yml"
     threads: 1
+    # 944 MB and 149 s for 60 GB of scores and 8 million hits (benchmarks/results/output.md)
     resources:
-        mem_mb=4000,
-        runtime=120,
+        mem_mb=growing(1000, 0.04, "scores"),
+        runtime=growing(START_MINUTES, 0.0002, "scores"),
     params:
         motifs=motif_folders,
         folder=subpath(output.table, parent=True),

@@ -35,9 +35,10 @@ if SIMULATED:
         conda:
             "../../environment.yml"
         threads: 1
+        # 95 MB and 2 s
         resources:
-            mem_mb=2000,
-            runtime=10,
+            mem_mb=1000,
+            runtime=START_MINUTES,
         params:
             folder=subpath(output[0], parent=True),
             settings=as_flags(config["simulate"]),
@@ -63,8 +64,9 @@ if MISSING:
         conda:
             "../../environment.yml"
         threads: 1
+        # Over a line of 1 MB/s an hour is enough for a genome
         resources:
-            mem_mb=1000,
+            mem_mb=500,
             runtime=60,
         params:
             source=download_flags,

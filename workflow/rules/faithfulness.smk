@@ -37,8 +37,8 @@ rule judge_explanations:
         "../../environment.yml"
     threads: 1
     resources:
-        mem_mb=8000,
-        runtime=240,
+        mem_mb=memory_of_network,
+        runtime=minutes_of_judgement,
         gpu=GPUS,
     params:
         folder=subpath(output.table, parent=True),

@@ -44,8 +44,8 @@ rule find_motifs:
         "../../environment.yml"
     threads: 1
     resources:
-        mem_mb=8000,
-        runtime=240,
+        mem_mb=memory_of_motifs,
+        runtime=minutes_of_motifs,
     params:
         folder=subpath(output.modisco, parent=True),
         settings=as_flags(config["motifs"]),
@@ -84,9 +84,10 @@ rule draw_logos:
     conda:
         "../../environment.yml"
     threads: 1
+    # 292 MB and 23 s for 13 patterns (benchmarks/results/output.md)
     resources:
-        mem_mb=2000,
-        runtime=60,
+        mem_mb=growing(1000, 2),
+        runtime=growing(START_MINUTES, 1),
     params:
         motifs=subpath(input.summary, parent=True),
         folder=subpath(output.manifest, parent=True),

@@ -7,6 +7,9 @@ rule write_targets:
     conda:
         "../../environment.yml"
     threads: 1
+    resources:
+        mem_mb=100,
+        runtime=1,
     params:
         table=targets_text(target_list(config)),
     message:
@@ -31,8 +34,8 @@ rule make_regions:
         "../../environment.yml"
     threads: 1
     resources:
-        mem_mb=8000,
-        runtime=60,
+        mem_mb=memory_of_regions,
+        runtime=growing(START_MINUTES, 0.02),
     params:
         settings=regions_flags(),
         version=RESULTS_VERSION["regions"],

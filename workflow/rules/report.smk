@@ -26,6 +26,9 @@ rule write_config:
     conda:
         "../../environment.yml"
     threads: 1
+    resources:
+        mem_mb=100,
+        runtime=1,
     params:
         config=yaml.safe_dump(config, sort_keys=False, allow_unicode=True),
     message:
@@ -51,9 +54,10 @@ rule compare_with_truth:
     conda:
         "../../environment.yml"
     threads: 1
+    # 212 MB and 1 s for 400 regions
     resources:
-        mem_mb=4000,
-        runtime=30,
+        mem_mb=growing(1000, 0.6, "scores"),
+        runtime=growing(START_MINUTES, 0.01, "scores"),
     params:
         simulation=subpath(input.simulation, parent=True),
         motifs=motif_folders,
@@ -98,9 +102,10 @@ rule write_report:
     conda:
         "../../environment.yml"
     threads: 1
+    # 656 MB and 568 s for 60 GB of scores of 20 targets (benchmarks/results/output.md)
     resources:
-        mem_mb=4000,
-        runtime=60,
+        mem_mb=growing(1000, 0.02),
+        runtime=growing(START_MINUTES, 0.0005),
     params:
         run=subpath(output[0], parent=True),
         version=RESULTS_VERSION["report"],

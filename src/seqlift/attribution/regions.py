@@ -300,8 +300,9 @@ def _open(paths: list, target: str, spread: bool) -> _Opened:
     networks = [network for each in trained for network in members_of(each.model)]
     if spread and len(networks) < 2:
         raise SeqliftError(
-            f"--spread needs at least two models, folds or replicates; {paths[0]} is one network: leave --spread out "
-            "(attribution.spread: false), or train with model.replicates or regions.folds"
+            f"--spread needs at least two models, folds, seeds or replicates; {paths[0]} is one network: leave "
+            "--spread out (attribution.spread: false), or train with model.replicates, several training.seed or "
+            "regions.folds"
         )
 
     def part(models: list[nn.Module]) -> Explainable:
@@ -313,8 +314,9 @@ def _open(paths: list, target: str, spread: bool) -> _Opened:
         "learned": _learned(trained, paths, output),
         "model_fingerprint": joint_fingerprint(trained),
     }
-    if len(trained) == 1 and first.training.get("fold") is not None:
-        attributes["fold"] = int(first.training["fold"])
+    fold = first.training.get("fold")
+    if fold is not None and all(each.training.get("fold") == fold for each in trained):  # whatever the seeds
+        attributes["fold"] = int(fold)
     singles = [part([network]) for network in networks] if spread else []
     return _Opened(output, first.length, part([each.model for each in trained]), singles, attributes)
 

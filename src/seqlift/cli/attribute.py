@@ -26,7 +26,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         required=True,
         nargs="+",
         metavar="CKPT",
-        help="model.ckpt of `seqlift train`; of several (folds) the mean is explained",
+        help="model.ckpt of `seqlift train`; of several (folds, seeds) the mean is explained",
     )
     add_shared(parser, "--regions", "--genome")
     parser.add_argument(

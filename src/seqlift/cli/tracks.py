@@ -30,7 +30,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     verify.add_argument("--track", required=True, metavar="BW", help="bigWig of `seqlift tracks write`")
 
     predicted = task("predicted", "lay the signal that a profile model expects in its peaks on the genome", _predict)
-    predicted.add_argument("--model", required=True, nargs="+", metavar="CKPT", help="model.ckpt, or one of each fold")
+    predicted.add_argument(
+        "--model", required=True, nargs="+", metavar="CKPT", help="model.ckpt, or one of each fold and seed"
+    )
     add_shared(predicted, "--regions")
     predicted.add_argument("--summary", required=True, metavar="JSON", help="regions.json of `seqlift regions`")
     add_shared(predicted, "--genome")

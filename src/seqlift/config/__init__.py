@@ -42,6 +42,7 @@ __all__ = [
     "downloads",
     "model_outputs",
     "resolve_config",
+    "seed_list",
     "target_list",
 ]
 
@@ -180,6 +181,12 @@ def model_outputs(config: Mapping) -> list[str]:
     return [f"{name}.{quantity}" for name in names for quantity in ("counts", "profile")]
 
 
+def seed_list(config: Mapping) -> list[int]:
+    """Seeds of the training, of each of which there is a model."""
+    seeds = config["training"]["seed"]
+    return seeds if isinstance(seeds, list) else [seeds]
+
+
 def custom_source(config: Mapping, directory: str | os.PathLike = ".") -> Path | None:
     """The file of the user's own model class, if the model is one and its file is found."""
     module, separator, _ = config["model"]["type"].partition(":")
@@ -194,10 +201,13 @@ def _in_one_order(config: dict) -> dict:
         return {key: path_list(value) if key in SIGNAL_KEYS else value for key, value in target.items()}
 
     attribution = {**config["attribution"], "methods": sorted(config["attribution"]["methods"])}
+    seeds = sorted(map(int, seed_list(config)))
+    training = {**config["training"], "seed": seeds if len(seeds) > 1 else seeds[0]}
     return {
         **config,
         "downloads": dict(sorted(config["downloads"].items())),
         "targets": sorted(map(with_lists, config["targets"]), key=by_name),
         "lengths": sorted(config["lengths"]),
+        "training": training,
         "attribution": attribution,
     }

@@ -82,6 +82,7 @@ def cross_checks(config: dict, directory: Path, table: object = None) -> Problem
     yield from _check_lengths(config, targets)
     yield from _check_model(model, directory)
     yield from _check_without_effect(config, targets)
+    yield from _check_seeds(_dict(config.get("training")))
     yield from _check_attribution(_dict(config.get("attribution")))
     yield from _check_motifs(_dict(config.get("motifs")))
     yield from _check_files(config, targets, directory)
@@ -331,10 +332,12 @@ def _check_without_effect(config: dict, targets: Targets) -> Problems:
         _dict(config.get("attribution")).get("spread") is True
         and "folds" not in regions
         and model.get("replicates") == 1
+        and len(_list(training.get("seed"))) < 2
     ):
         yield (
             "attribution.spread",
-            "(=True) needs several models that can differ; take regions.folds, or model.replicates of 2 and more",
+            "(=True) needs several models that can differ; take regions.folds, several training.seed, or "
+            "model.replicates of 2 and more",
         )
     if _dict(config.get("attribution")).get("each_fold") is True and not regions.get("folds"):
         yield "attribution.each_fold", "(=True) needs folds; take regions.folds instead of valid and test"
@@ -346,6 +349,14 @@ def _check_without_effect(config: dict, targets: Targets) -> Problems:
             "signal.window",
             f"{show(config['signal']['window'])} changes nothing, as no target has a signal; delete it",
         )
+
+
+def _check_seeds(training: dict) -> Problems:
+    """Each seed once: the same model twice would weigh double in the mean."""
+    seeds = _list(training.get("seed"))
+    for index, seed in enumerate(seeds):
+        if seed in seeds[:index]:
+            yield f"training.seed[{index}]", f"{show(seed)} stands there twice; delete one"
 
 
 def _check_attribution(attribution: dict) -> Problems:

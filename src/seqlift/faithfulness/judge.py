@@ -141,7 +141,8 @@ def judge_explanations(
     trained = load_models(models)
     peaks = table[table["kind"] == "peak"]
     judge = _Judge(trained, list(map(str, models)), genome, peaks, seed, choose_device(device), truth, mutagenesis)
-    fold = trained[0].training.get("fold") if len(trained) == 1 else None
+    folds = {each.training.get("fold") for each in trained}
+    fold = folds.pop() if len(folds) == 1 else None  # of one fold alone, whatever the seeds
     files = score_files(scores)
     samples = [
         choose_sample(files[output], table, max_regions=max_regions, seed=seed, fold=fold)

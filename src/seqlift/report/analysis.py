@@ -332,7 +332,7 @@ def agreement(first: Path, second: Path, bins: int = 81) -> Agreement | None:
 
 
 def model_spread(path: Path) -> Spread | None:
-    """How far the models of a run (folds, replicates) agree about each base; None where that was not asked for.
+    """How far the models of a run (folds, seeds, replicates) agree about each base; None where that was not asked for.
 
     From as many regions as `agreement`.
     """
