@@ -20,6 +20,7 @@ def become(monkeypatch, tmp_path) -> list[list[str]]:
     """What the process would become, in an empty folder."""
     calls: list[list[str]] = []
     monkeypatch.setattr(os, "execv", lambda program, arguments: calls.append(arguments))
+    monkeypatch.setenv("CUDA_VISIBLE_DEVICES", "")
     monkeypatch.chdir(tmp_path)
     return calls
 

@@ -42,7 +42,7 @@ rule attribute_bases:
         "Explaining {wildcards.part}{wildcards.target} base by base with {wildcards.method}"
     shell:
         "seqlift attribute --model {input.models:q} --regions {input.regions:q} --genome {input.genome:q}"
-        " --target {wildcards.target:q} {params.settings:q} --output {output:q} 2>&1 | tee -i {log:q}"
+        " --target {wildcards.target:q} {params.settings:q} --device gpu={resources.gpu} --output {output:q} 2>&1 | tee -i {log:q}"
 
 
 rule mutate_bases:
@@ -71,4 +71,4 @@ rule mutate_bases:
         "Changing every base of some regions of {wildcards.target}"
     shell:
         "seqlift attribute --model {input.models:q} --regions {input.regions:q} --genome {input.genome:q}"
-        " --target {wildcards.target:q} {params.settings:q} --output {output:q} 2>&1 | tee -i {log:q}"
+        " --target {wildcards.target:q} {params.settings:q} --device gpu={resources.gpu} --output {output:q} 2>&1 | tee -i {log:q}"
