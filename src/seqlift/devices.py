@@ -98,6 +98,6 @@ def _missing(n: int, found: str) -> SeqliftError:
     return SeqliftError(
         f"{n} CUDA GPU{'s were' if n > 1 else ' was'} asked for (--device gpu={n}: the rule's resource gpu, from "
         f"nvidia-smi, --set-resources or a profile), but {found}. Nothing was computed. Install a torch that is built "
-        "with CUDA, or run the job where the GPUs are; to compute on the CPU, say so: snakemake --resources gpu=0, or "
-        "for one rule --set-resources RULE:gpu=0 or gpu: 0 in the profile"
+        "with CUDA, or run the job where the GPUs are; to compute on the CPU, say so: --set-resources RULE:gpu=0, "
+        "gpu: 0 in the profile, or on one machine --resources gpu=0 for all rules"
     )

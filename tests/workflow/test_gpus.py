@@ -4,7 +4,6 @@ Without a GPU, `nvidia-smi` and torch's answer whether it has CUDA are stood in 
 """
 
 import os
-import time
 import uuid
 from pathlib import Path
 
@@ -25,14 +24,12 @@ SCORES = [f"{RUN}/scores/TAL1.{method}.h5" for method in ("deeplift", "interior_
 @pytest.mark.skipif(torch.cuda.is_available(), reason="needs a machine without a GPU")
 def test_a_gpu_where_there_is_none_is_an_error_before_any_work(finished):
     before = finished.files()
-    began = time.monotonic()
     run = finished.snakemake("--cores", "2", "--set-resources", "train_model:gpu=1", "--force", MODEL[0])
-    seconds = time.monotonic() - began
     assert run.status == 1 and run.jobs == {"train_model": 1}
     said = [line for line in run.screen.splitlines() if line.startswith("seqlift train: error: ")]
     assert said and "1 CUDA GPU was asked for (--device gpu=1" in said[0] and "--resources gpu=0" in said[0]
-    assert "Traceback" not in run.screen and "epoch" not in run.screen
-    assert seconds < 60  # of which torch's import is most
+    assert "Traceback" not in run.screen
+    assert (finished.folder / RUN / "logs/train_model.log").read_text().splitlines() == said[:1]
     # Snakemake takes away what the rule is to make; nothing else has changed or been begun
     after = finished.files()
     assert before.keys() - after.keys() == set(MODEL)
