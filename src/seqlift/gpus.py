@@ -123,11 +123,11 @@ def _gpus_of_machine() -> list[list[str]] | None:
     try:
         done = subprocess.run([program, "-L"], capture_output=True, text=True, timeout=_SECONDS_FOR_NVIDIA_SMI)
     except (OSError, subprocess.TimeoutExpired) as error:
-        log.warning("WARNING: nvidia-smi cannot say which GPUs there are: %s", error)
+        log.warning("WARNING: nvidia-smi fails, so no GPU is found: %s", error)
         return None
     if done.returncode:
         said = (done.stdout + done.stderr).strip().partition("\n")[0]
-        log.warning("WARNING: nvidia-smi cannot say which GPUs there are: %s", said or f"status {done.returncode}")
+        log.warning("WARNING: nvidia-smi fails, so no GPU is found: %s", said or f"status {done.returncode}")
         return None
     gpus: list[list[str]] = []
     for kind, uuid in re.findall(r"^\s*(GPU|MIG)\b.*\(UUID: ([^)]+)\)", done.stdout, flags=re.MULTILINE):
