@@ -25,6 +25,7 @@ ORDER = [
     {"fitting"},
     {"training"},
     {"scores"},
+    {"gather"},
     {"attribution"},
     {"save", "tracks"},
     {"interchange"},
