@@ -10,6 +10,7 @@ SOURCE = Path(__file__).parents[1] / "src" / "seqlift"
 # A module may import what stands above it. Those in one line do not know each other.
 ORDER = [
     {"compiled", "errors", "files", "packaged"},
+    {"gpus"},
     {"devices"},
     {"chromosomes", "intervals", "progress"},
     {"region_settings", "region_table", "splits", "targets"},

@@ -55,7 +55,7 @@ rule attribute_bases:
     shell:
         "seqlift attribute --model {input.models:q} --regions {input.regions:q} --genome {input.genome:q}"
         " --target {wildcards.target:q} {params.settings:q} {params.shard:q} --attempt {resources.attempt}"
-        " --output {output:q} 2>&1 | tee -i {log:q}"
+        " --device gpu={resources.gpu} --output {output:q} 2>&1 | tee -i {log:q}"
 
 
 if SHARDS > 1:
@@ -113,4 +113,4 @@ rule mutate_bases:
         "Changing every base of some regions of {wildcards.target}"
     shell:
         "seqlift attribute --model {input.models:q} --regions {input.regions:q} --genome {input.genome:q}"
-        " --target {wildcards.target:q} {params.settings:q} --output {output:q} 2>&1 | tee -i {log:q}"
+        " --target {wildcards.target:q} {params.settings:q} --device gpu={resources.gpu} --output {output:q} 2>&1 | tee -i {log:q}"

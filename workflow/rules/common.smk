@@ -5,7 +5,6 @@ import json
 import math
 import os
 import re
-import shutil
 import sys
 
 import yaml
@@ -22,6 +21,7 @@ from seqlift.config import (
     target_list,
 )
 from seqlift.errors import SeqliftError
+from seqlift.gpus import visible_gpus
 from seqlift.targets import targets_text
 
 with open(workflow.source_path("../schemas/config.schema.yaml")) as schema:
@@ -128,11 +128,8 @@ AUTO_LIMITS = {
     "steps": ["step_tolerance", "max_steps"],
 }
 
-# One job of a machine's GPU at a time; without a GPU, jobs run side by side on the cores
-GPUS = int(
-    shutil.which("nvidia-smi") is not None
-    and os.environ.get("CUDA_VISIBLE_DEVICES") != ""
-)
+# A job of a stage that can use a GPU gets one where there is one; what it gets is what it uses (--device gpu=...)
+GPUS = 1 if visible_gpus() else 0
 
 
 wildcard_constraints:

@@ -49,8 +49,8 @@ rule judge_explanations:
         "Holding the explanations against the model"
     shell:
         "seqlift faithfulness --model {input.models:q} --regions {input.regions:q} --genome {input.genome:q}"
-        " --scores {input.scores:q} {params.truth:q} {params.settings:q} --output-dir {params.folder:q}"
-        " 2>&1 | tee -i {log:q}"
+        " --scores {input.scores:q} {params.truth:q} {params.settings:q} --device gpu={resources.gpu}"
+        " --output-dir {params.folder:q} 2>&1 | tee -i {log:q}"
 
 
 FAITHFULNESS_FILES = (

@@ -170,7 +170,7 @@ rule predict_track:
     shell:
         "seqlift tracks predicted --model {input.models:q} --regions {input.regions:q} --summary {input.summary:q}"
         " --genome {input.genome:q} --target {wildcards.experiment:q} --overlap {params.overlap:q}"
-        " --output {output.track:q} {params.minus:q} 2> {log:q}"
+        " --device gpu={resources.gpu} --output {output.track:q} {params.minus:q} 2> {log:q}"
 
 
 rule write_session:

@@ -31,7 +31,7 @@ rule train_model:
     shell:
         "seqlift train --regions {input.regions:q} --summary {input.summary:q} --genome {input.genome:q}"
         " --architecture {params.architecture:q} {params.settings:q} {params.fold:q}"
-        " --devices $(( {resources.gpu} > 1 ? {resources.gpu} : 1 )) --output-dir {params.folder:q} 2>&1 | tee -i {log:q}"
+        " --device gpu={resources.gpu} --output-dir {params.folder:q} 2>&1 | tee -i {log:q}"
 
 
 rule evaluate_model:
@@ -69,4 +69,5 @@ rule evaluate_model:
         "Measuring the model on what it never saw"
     shell:
         "seqlift evaluate --model {input.models:q} --regions {input.regions:q} --summary {input.summary:q}"
-        " --genome {input.genome:q} --database {params.database:q} --output-dir {params.folder:q} 2>&1 | tee -i {log:q}"
+        " --genome {input.genome:q} --database {params.database:q} --device gpu={resources.gpu}"
+        " --output-dir {params.folder:q} 2>&1 | tee -i {log:q}"
