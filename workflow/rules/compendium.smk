@@ -124,8 +124,22 @@ rule find_grammar:
         " {params.settings:q} --output-dir {params.folder:q} > {log:q} 2>&1"
 
 
+# By name: `expand` takes no `rules.x.output` where files lie in an object store
 COMPENDIUM_FILES = [
-    *rules.build_compendium.output,
-    *rules.draw_compendium.output,
-    *rules.find_grammar.output,
+    f"{COMPENDIUM}/{name}"
+    for name in (
+        "compendium.tsv",
+        "members.tsv",
+        "usage.tsv",
+        "positions.tsv",
+        "compendium.meme",
+        "compendium_negative.meme",
+        "compendium.json",
+        "logos/logos.json",
+        "logos/overview.svg",
+        "logos/overview.png",
+        "grammar.tsv",
+        "grammar.svg",
+        "grammar.png",
+    )
 ]
