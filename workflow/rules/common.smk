@@ -24,11 +24,13 @@ from seqlift.targets import targets_text
 
 with open(workflow.source_path("../schemas/config.schema.yaml")) as schema:
     try:
-        # Where this is a module, rules of the other workflow may make files that the config names
+        # Where this is a module, rules of the other workflow may make files that the config names; and they may lie in
+        # an object store. Then Snakemake looks for them.
         config = resolve_config(
             config,
             yaml.safe_load(schema),
-            files_to_come=workflow.modifier.parent_modifier is not None,
+            files_to_come=workflow.modifier.parent_modifier is not None
+            or workflow.storage_settings.default_storage_provider is not None,
         )
     except SeqliftError as error:
         # Not raised: Snakemake would put its own file and line around a message that is about the user's file
