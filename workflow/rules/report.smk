@@ -69,6 +69,7 @@ rule compare_with_truth:
 rule write_report:
     input:
         config=rules.write_config.output,
+        regions=f"{RUN}/regions.tsv.gz",
         summary=f"{RUN}/regions.json",
         models=MODELS,
         histories=HISTORIES,
