@@ -5,10 +5,6 @@ SITES = {
 }
 
 
-wildcard_constraints:
-    sites="|".join(map(re.escape, SITES)) or "none",
-
-
 rule aggregate_sites:
     input:
         scores=f"{RUN}/scores/{{target}}.{{method}}.h5",
@@ -32,6 +28,9 @@ rule aggregate_sites:
         f"{RUN}/logs/aggregate_sites/{{sites}}.{{target}}.{{method}}.log",
     benchmark:
         f"{RUN}/benchmarks/aggregate_sites/{{sites}}.{{target}}.{{method}}.tsv"
+    # Not for all rules: Snakemake 9 forgets all constraints of outputs in an object store when others come after a rule
+    wildcard_constraints:
+        sites="|".join(map(re.escape, SITES)) or "none",
     conda:
         "../../environment.yml"
     threads: 1

@@ -26,11 +26,13 @@ from seqlift.targets import targets_text
 
 with open(workflow.source_path("../schemas/config.schema.yaml")) as schema:
     try:
-        # Where this is a module, rules of the other workflow may make files that the config names
+        # Where this is a module, rules of the other workflow may make files that the config names; and they may lie in
+        # an object store. Then Snakemake looks for them.
         config = resolve_config(
             config,
             yaml.safe_load(schema),
-            files_to_come=workflow.modifier.parent_modifier is not None,
+            files_to_come=workflow.modifier.parent_modifier is not None
+            or workflow.storage_settings.default_storage_provider is not None,
         )
     except SeqliftError as error:
         # Not raised: Snakemake would put its own file and line around a message that is about the user's file
@@ -162,13 +164,24 @@ def as_flags(settings):
     return flags
 
 
-def regions_flags():
+def input_folder(wildcards, input):
+    """Where the input files' relative paths begin: here or, for copies of files in an object store, another folder."""
+    return input.genome.removesuffix(GENOME) or "."
+
+
+def regions_flags(wildcards, input):
     """Settings of the regions, with the user's files where they lie, and how the signal is read where there is any."""
+
+    def place(path):
+        return os.path.normpath(
+            os.path.join(input_folder(wildcards, input), data_path(config, path))
+        )
+
     settings = dict(config["regions"])
     for key in ("exclude_regions", "include_regions"):
-        settings[key] = [data_path(config, path) for path in settings[key]]
+        settings[key] = [place(path) for path in settings[key]]
     if "negatives_file" in settings:
-        settings["negatives_file"] = data_path(config, settings["negatives_file"])
+        settings["negatives_file"] = place(settings["negatives_file"])
     if any(target["signal"] for target in TARGETS):
         signal = dict(config["signal"])
         settings |= {"signal_window": signal.pop("window"), **signal}

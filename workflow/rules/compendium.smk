@@ -5,8 +5,10 @@ COMPENDIUM = f"{RUN}/motifs/compendium"
 
 rule build_compendium:
     input:
-        motifs=[f"{folder}/motifs.json" for folder in ALL_MOTIF_FOLDERS],
-        hits=[f"{folder}/hits.json" for folder in ALL_MOTIF_FOLDERS],
+        motifs=[
+            f"{folder}/{name}" for folder in ALL_MOTIF_FOLDERS for name in MOTIF_NAMES
+        ],
+        hits=[f"{folder}/{name}" for folder in ALL_MOTIF_FOLDERS for name in HIT_NAMES],
         database=motif_database,
     output:
         table=report(
@@ -54,7 +56,7 @@ rule build_compendium:
 
 rule draw_compendium:
     input:
-        table=rules.build_compendium.output.table,
+        files=rules.build_compendium.output,
         summary=rules.build_compendium.output.summary,
         database=motif_database,
     output:
@@ -91,8 +93,9 @@ rule draw_compendium:
 
 rule find_grammar:
     input:
-        compendium=rules.build_compendium.output.summary,
-        hits=[f"{folder}/hits.json" for folder in MOTIF_FOLDERS],
+        compendium=rules.build_compendium.output,
+        motifs=MOTIF_FILES,
+        hits=[f"{folder}/{name}" for folder in MOTIF_FOLDERS for name in HIT_NAMES],
         scores=SCORES,
     output:
         table=f"{COMPENDIUM}/grammar.tsv",
@@ -127,8 +130,22 @@ rule find_grammar:
         " {params.settings:q} --output-dir {params.folder:q} > {log:q} 2>&1"
 
 
+# By name: `expand` takes no `rules.x.output` where files lie in an object store
 COMPENDIUM_FILES = [
-    *rules.build_compendium.output,
-    *rules.draw_compendium.output,
-    *rules.find_grammar.output,
+    f"{COMPENDIUM}/{name}"
+    for name in (
+        "compendium.tsv",
+        "members.tsv",
+        "usage.tsv",
+        "positions.tsv",
+        "compendium.meme",
+        "compendium_negative.meme",
+        "compendium.json",
+        "logos/logos.json",
+        "logos/overview.svg",
+        "logos/overview.png",
+        "grammar.tsv",
+        "grammar.svg",
+        "grammar.png",
+    )
 ]

@@ -54,7 +54,16 @@ rule judge_explanations:
 
 
 FAITHFULNESS_FILES = (
-    [*rules.judge_explanations.output]
+    [
+        f"{FAITHFULNESS}/{name}"
+        for name in (
+            "faithfulness.tsv",
+            "curves.tsv",
+            "faithfulness.svg",
+            "faithfulness.png",
+            "faithfulness.json",
+        )
+    ]
     if config["faithfulness"]["max_regions"] > 0
     else []
 )

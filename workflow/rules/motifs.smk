@@ -7,7 +7,20 @@ ALL_MOTIF_FOLDERS = expand(
 MOTIF_FOLDERS = expand(
     MOTIFS, part="", target=OUTPUTS, method=METHODS, allow_missing=True
 )
-MOTIF_SUMMARIES = [f"{folder}/motifs.json" for folder in MOTIF_FOLDERS]
+
+# All that `find_motifs` and `call_hits` write: who reads one of these folders reads several of its files, and an object
+# store hands out those that a rule names
+MOTIF_NAMES = (
+    "modisco.h5",
+    "patterns.meme",
+    "patterns_negative.meme",
+    "patterns.tsv",
+    "motifs.json",
+    "seqlets.bed.gz",
+)
+HIT_NAMES = ("hits.bed.gz", "hits.json")
+
+MOTIF_FILES = [f"{folder}/{name}" for folder in MOTIF_FOLDERS for name in MOTIF_NAMES]
 LOGO_FILES = [
     f"{folder}/logos/{name}"
     for folder in ALL_MOTIF_FOLDERS

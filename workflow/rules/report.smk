@@ -7,7 +7,7 @@ RESULTS = [
     *SCORES,
     *MUTATED,
     *TRACK_FILES,
-    *MOTIF_SUMMARIES,
+    *MOTIF_FILES,
     *LOGO_FILES,
     *HIT_FILES,
     *COMPENDIUM_FILES,
@@ -40,10 +40,11 @@ rule write_config:
 rule compare_with_truth:
     input:
         simulation=data_path(config, "simulation.json"),
+        planted=[data_path(config, name) for name in SIMULATED_FILES],
         regions=f"{RUN}/regions.tsv.gz",
         predictions=f"{RUN}/model/predictions.tsv.gz",
         scores=SCORES,
-        motifs=MOTIF_SUMMARIES,
+        motifs=MOTIF_FILES,
         hits=HIT_FILES,
     output:
         f"{RUN}/truth.json",
@@ -72,6 +73,7 @@ rule compare_with_truth:
 rule write_report:
     input:
         config=rules.write_config.output,
+        regions=f"{RUN}/regions.tsv.gz",
         summary=f"{RUN}/regions.json",
         models=MODELS,
         histories=HISTORIES,
@@ -79,7 +81,7 @@ rule write_report:
         scores=SCORES,
         mutated=MUTATED,
         tracks=TRACK_FILES,
-        motifs=MOTIF_SUMMARIES,
+        motifs=MOTIF_FILES,
         logos=LOGO_FILES,
         hits=HIT_FILES,
         compendium=COMPENDIUM_FILES,
