@@ -231,7 +231,7 @@ def _write_model(run, rng, table, summary, targets, strengths, learned, unlearne
         _write_profiles(run, rng, predictions, targets, strands)
     predictions.to_csv(run / "model" / "predictions.tsv.gz", sep="\t", index=False)
     models = [
-        {"fold": i if folds else None, "best_epoch": 9, "epochs_run": 15, "seconds": 46.5, "restarts": restarts}
+        {"fold": i if folds else None, "best_epoch": 9, "epochs_run": 15, "restarts": restarts}
         | {"attempt": restarts + 1, "learned": learned}
         for i in range(max(1, folds))
     ]

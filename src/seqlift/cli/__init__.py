@@ -9,6 +9,7 @@ import errno
 import importlib
 import logging
 import os
+import signal
 import sys
 from typing import Any
 
@@ -67,8 +68,13 @@ def add_shared(parser: argparse.ArgumentParser, *flags: str) -> None:
         parser.add_argument(flag, **SHARED[flag])
 
 
+def _end(number: int, frame: object) -> None:
+    """End as Ctrl-C does, without leaving half-written files: schedulers send SIGTERM some seconds before SIGKILL."""
+    raise SystemExit(128 + number)
+
+
 def main(argv: list[str] | None = None) -> int:
-    """Run one stage; returns the exit status (0 done, 1 bad input, 2 wrong usage, 130 stopped by Ctrl-C)."""
+    """Run one stage; returns the exit status: 0 done, 1 bad input, 2 wrong usage, 130 stopped by Ctrl-C (143 SIGTERM)."""
     argv = sys.argv[1:] if argv is None else argv
     parser = argparse.ArgumentParser(prog="seqlift", description="Which bases made the network say so?")
     commands = parser.add_subparsers(dest="stage", metavar="STAGE", required=True)
@@ -80,6 +86,8 @@ def main(argv: list[str] | None = None) -> int:
     arguments = parser.parse_args(argv)
     logging.basicConfig(format="%(message)s")
     logging.getLogger("seqlift").setLevel(logging.INFO)
+    if signal.getsignal(signal.SIGTERM) == signal.SIG_DFL:
+        signal.signal(signal.SIGTERM, _end)
     try:
         module.run(arguments)
     except SeqliftError as error:

@@ -128,10 +128,7 @@ def _training(parts: Sequence[Part]) -> dict:
                 # Which training of the history was kept, counted from 1
                 "attempt": int(training.get("attempt_seed", training.get("seed", 0)) - training.get("seed", 0)) + 1,
                 "fingerprint": part.model.fingerprint,
-                **{
-                    key: training.get(key)
-                    for key in ("best_epoch", "epochs_run", "seconds", "valid_loss", "base_rate_loss")
-                },
+                **{key: training.get(key) for key in ("best_epoch", "epochs_run", "valid_loss", "base_rate_loss")},
             }
         )
     return {
