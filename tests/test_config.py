@@ -312,6 +312,7 @@ def test_only_one_checksum(config):
 
 def test_simulated_data(config, tmp_path):
     simulated = put(put(config, "simulate", {}), "targets.0.peaks", "TAL1.bed")
+    simulated = put(simulated, "regions", {"valid": ["sim1"], "test": ["sim2"]})
     assert "did not make and would write over" in mistakes(simulated)["data_dir"]
     (tmp_path / "simulation.json").touch()
     assert resolve_config(simulated, SCHEMA)["simulate"] == {"sequences": 8000, "seed": 1}

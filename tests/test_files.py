@@ -12,8 +12,6 @@ import pytest
 
 from seqlift.files import replacing
 
-ROOT = Path(__file__).parents[1]
-
 # Writes half of a file that is to replace another one, says so, and waits
 WRITER = """
 import sys, time
@@ -100,10 +98,3 @@ def test_an_error_leaves_the_older_file_and_no_litter(tmp_path):
         temporary.write_text("hal")
         raise ValueError("in the middle")
     assert [file.read_text() for file in path.parent.iterdir()] == ["older"]
-
-
-def test_no_rule_writes_an_output_by_redirection():
-    """The shell empties the file before the program begins: what is killed then leaves an empty output."""
-    for rules in sorted((ROOT / "workflow" / "rules").glob("*.smk")):
-        for command in re.findall(r"shell:\n(.*?)\n\n", rules.read_text() + "\n\n", flags=re.DOTALL):
-            assert not re.search(r">\s*\{output(?:\.\w+|\[\d+\])?(?::q)?\}(?!\.part)", command), (rules.name, command)

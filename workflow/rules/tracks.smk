@@ -157,9 +157,7 @@ rule predict_track:
         runtime=60,
         gpu=GPUS,
     params:
-        minus=lambda wildcards, output: (
-            ["--output-minus", *output.minus] if STRANDED else []
-        ),
+        minus=minus_flags,
         overlap=config["tracks"]["overlap"],
         version=RESULTS_VERSION["tracks"],
     message:
@@ -191,7 +189,7 @@ rule write_session:
         mem_mb=4000,
         runtime=30,
     params:
-        genes=lambda wildcards, input: ["--genes", input.genes] if input.genes else [],
+        genes=gene_flags,
         version=RESULTS_VERSION["tracks"],
     message:
         "Writing a session of IGV"

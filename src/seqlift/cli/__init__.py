@@ -74,7 +74,7 @@ def _end(number: int, frame: object) -> None:
 
 
 def main(argv: list[str] | None = None) -> int:
-    """Run one stage; returns the exit status: 0 done, 1 bad input, 2 wrong usage, 130 stopped by Ctrl-C (143 SIGTERM)."""
+    """Run one stage; returns the exit status (0 done, 1 bad input, 2 wrong usage, 130 stopped by Ctrl-C)."""
     argv = sys.argv[1:] if argv is None else argv
     parser = argparse.ArgumentParser(prog="seqlift", description="Which bases made the network say so?")
     commands = parser.add_subparsers(dest="stage", metavar="STAGE", required=True)

@@ -160,7 +160,7 @@ def _check_splits(regions: dict) -> Problems:
     for key in held:
         if key not in regions:
             yield f"regions.{key}", f"is missing; add it, as in {key}: [chr8], or folds: 5 instead of valid and test"
-    entries = {key: [(index, entry, _interval(entry)) for index, entry in enumerate(held[key])] for key in held}
+    entries = {key: [(index, entry, split_entry(entry)) for index, entry in enumerate(held[key])] for key in held}
     for key, parsed in entries.items():
         for index, entry, interval in parsed:
             if interval is None:
@@ -186,7 +186,7 @@ _INTERVAL_RULE = (
 )
 
 
-def _interval(entry: str) -> tuple[str, float, float] | None:
+def split_entry(entry: str) -> tuple[str, float, float] | None:
     """Chromosome or pattern of an entry of a split, first and last base from 1; None if it is a broken interval."""
     found = _INTERVAL.fullmatch(entry)
     if found:
