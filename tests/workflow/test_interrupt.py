@@ -25,9 +25,7 @@ MOMENTS = {
     "regions": f"modified {RUN}/.regions.tsv.gz.",
     "first epoch": f"renamed to {RUN}/model/.resume.ckpt",
     "model": f"modified {RUN}/model/.model.ckpt.",
-    "evaluation": f"modified {RUN}/model/.predictions.tsv.gz.",
     "scores": f"modified {RUN}/scores/.TAL1.deeplift.h5.",
-    "mutagenesis": f"created {RUN}/logs/mutate_bases/TAL1.log",
     "track": f"modified {RUN}/tracks/.TAL1.deeplift.bw.",
     "motifs": f"renamed to {RUN}/motifs/deeplift/TAL1/modisco.h5",
     "logos": f"modified {RUN}/motifs/interior_gradients/TAL1/logos/.",
@@ -35,7 +33,6 @@ MOMENTS = {
     "faithfulness": f"created {RUN}/logs/judge_explanations.log",
     "compendium": f"renamed to {RUN}/motifs/compendium/compendium.tsv",
     "grammar": f"modified {RUN}/motifs/compendium/.grammar.svg.",
-    "session": f"created {RUN}/logs/write_session.log",
     "report": f"modified {RUN}/.report.html.",
 }
 
