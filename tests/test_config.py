@@ -314,6 +314,9 @@ def test_simulated_data(config, tmp_path):
     simulated = put(put(config, "simulate", {}), "targets.0.peaks", "TAL1.bed")
     simulated = put(simulated, "regions", {"valid": ["sim1"], "test": ["sim2"]})
     assert "did not make and would write over" in mistakes(simulated)["data_dir"]
+    (tmp_path / "genome.fa").write_text(">sim1\nACGT\n")  # of a simulation that was killed
+    resolve_config(simulated, SCHEMA)
+    (tmp_path / "genome.fa").write_text("")
     (tmp_path / "simulation.json").touch()
     assert resolve_config(simulated, SCHEMA)["simulate"] == {"sequences": 8000, "seed": 1}
     wrong = mistakes(put(simulated, "targets.0.peaks", "a.bed"))["targets[0].peaks"]

@@ -38,9 +38,9 @@ MOMENTS = {
 
 
 def results(checkout: Checkout) -> dict[str, Path]:
-    """All files but Snakemake's own, logs and the times of jobs."""
-    paths = {name: checkout.folder / name for name in checkout.files()}
-    return {name: path for name, path in paths.items() if not {"logs", "benchmarks"} & set(Path(name).parts)}
+    """Data and results, without logs and the times of jobs."""
+    names = [name for name in checkout.files() if name.startswith(("results/", "my data/"))]
+    return {name: checkout.folder / name for name in names if not {"logs", "benchmarks"} & set(Path(name).parts)}
 
 
 def content(path: Path) -> bytes | list[str] | None:

@@ -360,7 +360,7 @@ def _check_files(config: dict, targets: Targets, directory: Path) -> Problems:
         return
     simulated = "simulate" in config
     folder = directory / data_dir
-    if simulated and (folder / SIMULATED_GENOME).exists() and not (folder / "simulation.json").exists():
+    if simulated and (folder / SIMULATED_GENOME).exists() and not _is_simulated(folder):
         yield (
             "data_dir",
             f"{show(data_dir)} holds a {SIMULATED_GENOME} that `simulate` did not make and would write over; name "
@@ -398,6 +398,17 @@ def _check_files(config: dict, targets: Targets, directory: Path) -> Problems:
     database = _dict(config.get("motifs")).get("database")
     if isinstance(database, str) and database.endswith(".meme") and not database.startswith("jaspar:"):
         yield from _check_file("motifs.database", database, directory / database, "")
+
+
+def _is_simulated(folder: Path) -> bool:
+    """Whether `simulate` made the genome in a folder. It writes the genome first, and may have been killed after that."""
+    if (folder / "simulation.json").exists():
+        return True
+    try:
+        with open(folder / SIMULATED_GENOME, "rb") as file:
+            return file.read(6) == b">sim1\n"
+    except OSError:
+        return False
 
 
 def _check_sites(sites: dict, folder: Path, data_dir: str, simulated: bool) -> Problems:
