@@ -5,6 +5,8 @@ from pathlib import Path
 
 import pytest
 
+from test_config import schema_keys
+
 WORKFLOW = Path(__file__).parents[1] / "workflow"
 RULES = sorted((WORKFLOW / "rules").glob("*.smk"))
 
@@ -33,6 +35,24 @@ def test_every_rule_says_where_its_log_is_and_what_it_does(path):
 def test_helpers_stand_in_one_file():
     assert [path.name for path in RULES if re.search(r"^def ", code(path), flags=re.MULTILINE)] == ["common.smk"]
     assert 'min_version("' in (WORKFLOW / "Snakefile").read_text()
+
+
+def test_no_key_of_the_config_is_about_a_machine():
+    machine = {
+        "threads",
+        "cores",
+        "mem",
+        "mem_mb",
+        "memory",
+        "runtime",
+        "partition",
+        "gpu",
+        "gpus",
+        "device",
+        "devices",
+    }
+    keys = {key.rsplit(".", 1)[-1] for key, _ in schema_keys()}
+    assert not keys & (machine | {"output", "output_dir", "results", "results_dir"})
 
 
 def test_no_rule_writes_an_output_by_redirection():

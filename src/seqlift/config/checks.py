@@ -401,7 +401,7 @@ def _check_files(config: dict, targets: Targets, directory: Path) -> Problems:
 
 
 def _is_simulated(folder: Path) -> bool:
-    """Whether `simulate` made the genome in a folder. It writes the genome first, and may have been killed after that."""
+    """Whether `simulate` made the genome in a folder: it writes the genome first, and may have been killed then."""
     if (folder / "simulation.json").exists():
         return True
     try:
