@@ -38,21 +38,9 @@ def test_helpers_stand_in_one_file():
 
 
 def test_no_key_of_the_config_is_about_a_machine():
-    machine = {
-        "threads",
-        "cores",
-        "mem",
-        "mem_mb",
-        "memory",
-        "runtime",
-        "partition",
-        "gpu",
-        "gpus",
-        "device",
-        "devices",
-    }
+    machine = {"threads", "cores", "mem", "mem_mb", "memory", "runtime", "partition", "account", "output", "results"}
     keys = {key.rsplit(".", 1)[-1] for key, _ in schema_keys()}
-    assert not keys & (machine | {"output", "output_dir", "results", "results_dir"})
+    assert not keys & (machine | {"gpu", "gpus", "device", "devices", "output_dir", "results_dir"})
 
 
 def test_no_rule_writes_an_output_by_redirection():

@@ -59,11 +59,10 @@ def content(path: Path) -> bytes | list[str] | None:
 
 
 def differing(checkout: Checkout, calm: Checkout) -> list[str]:
-    """Files under a final name that are not those of the calm run; where none should be, those, too."""
+    """Files that the calm run has under the same name with other content."""
     expected = results(calm)
-    final = {n: p for n, p in results(checkout).items() if not p.name.startswith(".") and p.suffix != ".part"}
-    unlike = [name for name, path in final.items() if name in expected and content(path) != content(expected[name])]
-    return unlike + sorted(final.keys() - expected.keys())
+    found = {name: path for name, path in results(checkout).items() if name in expected}
+    return [name for name, path in found.items() if content(path) != content(expected[name])]
 
 
 class Victim:
