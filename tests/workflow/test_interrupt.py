@@ -37,10 +37,13 @@ MOMENTS = {
 }
 
 
+KEEPS = ".kept"
+
+
 def results(checkout: Checkout) -> dict[str, Path]:
     """Data and results, without logs and the times of jobs."""
     names = [name for name in checkout.files() if name.startswith(("results/", "my data/"))]
-    return {name: checkout.folder / name for name in names if not {"logs", "benchmarks"} & set(Path(name).parts)}
+    return {name: checkout.folder / name for name in names if not {"logs", "benchmarks", KEEPS} & set(Path(name).parts)}
 
 
 def content(path: Path) -> bytes | list[str] | None:
@@ -125,8 +128,9 @@ def test_killed_again_and_again_it_ends_with_the_files_of_a_calm_run(checkout, f
     assert run.status == 0, run.screen
     folders = {path.parent.relative_to(calm.folder) for path in map(calm.folder.__truediv__, calm.files())}
     folders = {folder for folder in folders if {"results", "my data"} & set(folder.parts)}
-    for folder in folders:
-        (checkout.folder / folder).mkdir(parents=True, exist_ok=True)  # so that none is made unwatched
+    for folder in folders:  # all are made now, and never empty, as Snakemake deletes those: so none is made unwatched
+        (checkout.folder / folder).mkdir(parents=True, exist_ok=True)
+        (checkout.folder / folder / KEEPS).touch()
     pending, not_whole, half_written = dict(MOMENTS), set(), 0
     kinds = itertools.cycle(["kill_all", "interrupt", "kill_jobs"])
     asked_to_unlock = False
