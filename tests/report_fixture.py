@@ -235,7 +235,7 @@ def _write_model(run, rng, table, summary, targets, strengths, learned, unlearne
         _write_profiles(run, rng, predictions, targets, strands)
     predictions.to_csv(run / "model" / "predictions.tsv.gz", sep="\t", index=False)
     models = [
-        {"fold": fold, "seed": 1 if seed is None else seed, "best_epoch": 9, "epochs_run": 15, "seconds": 46.5}
+        {"fold": fold, "seed": 1 if seed is None else seed, "best_epoch": 9, "epochs_run": 15}
         | {"restarts": restarts, "attempt": restarts + 1, "learned": learned, "valid_loss": 0.3 + 0.01 * i}
         for i, (fold, seed) in enumerate(trained)
     ]

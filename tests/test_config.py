@@ -410,6 +410,7 @@ def test_a_password_is_refused_and_not_repeated(config, url):
 def test_what_simulate_makes_is_not_downloaded(config, tmp_path):
     (tmp_path / "simulation.json").touch()
     simulated = put(put(config, "simulate", {}), "targets.0.peaks", "TAL1.bed")
+    simulated = put(simulated, "regions", {"valid": ["sim1"], "test": ["sim2"]})
     sites = {**simulated, "aggregate": {"sites": {"planted": "truth.bed", "mine": "mine.bed"}}}
     sites["downloads"] = {"mine.bed": {"url": URL}}
     resolve_config(sites, SCHEMA)
@@ -420,7 +421,11 @@ def test_what_simulate_makes_is_not_downloaded(config, tmp_path):
 
 def test_simulated_data(config, tmp_path):
     simulated = put(put(config, "simulate", {}), "targets.0.peaks", "TAL1.bed")
+    simulated = put(simulated, "regions", {"valid": ["sim1"], "test": ["sim2"]})
     assert "did not make and would write over" in mistakes(simulated)["data_dir"]
+    (tmp_path / "genome.fa").write_text(">sim1\nACGT\n")  # of a simulation that was killed
+    resolve_config(simulated, SCHEMA)
+    (tmp_path / "genome.fa").write_text("")
     (tmp_path / "simulation.json").touch()
     assert resolve_config(simulated, SCHEMA)["simulate"] == {"sequences": 8000, "seed": 1}
     wrong = mistakes(put(simulated, "targets.0.peaks", "a.bed"))["targets[0].peaks"]

@@ -361,6 +361,8 @@ def test_a_killed_command_goes_on_to_the_same_weights(tmp_path):
         assert running.returncode == 0 and ("going on after epoch" in said) == (output == "killed"), said
     killed, undisturbed = (load_model(tmp_path / output / "model.ckpt") for output in ("killed", "undisturbed"))
     assert killed.fingerprint == undisturbed.fingerprint
+    killed, undisturbed = ((tmp_path / output / "model.ckpt").read_bytes() for output in ("killed", "undisturbed"))
+    assert killed == undisturbed
 
 
 HISTORY = [{"epoch": i + 1, "valid_loss": loss} for i, loss in enumerate((0.7, 0.5, 0.6))]

@@ -22,7 +22,7 @@ import numpy as np
 import pyfaidx
 
 from seqlift.errors import SeqliftError
-from seqlift.files import replacing
+from seqlift.files import remove_left_over, replacing, temporary_prefix
 
 BASES = "ACGT"
 N_CODE = 4
@@ -271,7 +271,8 @@ def _encode(source: Path, folder: Path, state: dict[str, int]) -> None:
         raise SeqliftError(f"{source}: its name says gzip but its content is not; rename or fetch it again")
     try:
         folder.mkdir(parents=True, exist_ok=True)
-        with tempfile.TemporaryDirectory(dir=folder, prefix=".encoding") as name:
+        remove_left_over(folder / "encoding")
+        with tempfile.TemporaryDirectory(dir=folder, prefix=temporary_prefix(folder / "encoding")) as name:
             fasta, scratch = source, Path(name)
             if packed:
                 fasta = scratch / "genome.fa"

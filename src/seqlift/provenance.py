@@ -1,7 +1,8 @@
 """Where a result comes from: versions, commit, settings, checksums of the inputs, device and time.
 
 A number that nobody can trace back is worth little a year later. `provenance.json` is the one file of a run that holds
-the time and the machine; every other file is the same when the same run is repeated.
+the time and the machine. Besides it, only `history.tsv` and the report hold how long something took, as logs and
+benchmarks do; every other file is the same to the bit when the same run is repeated.
 """
 
 import contextlib

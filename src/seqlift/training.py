@@ -35,7 +35,6 @@ from seqlift.fitting import (
     fit,
     in_processes,
     read_state,
-    remove_half_written,
 )
 from seqlift.genome import Genome
 from seqlift.models import Shape, build_model, resolve_architecture, start_at
@@ -199,7 +198,8 @@ def train_model(
         `training` of the checkpoint: the settings; `best_epoch`, its row of the history as `best`; `learned`,
         `learned_targets`, `learned_outputs`, `valid_loss`, `base_rate_loss` (see `seqlift.objectives.Verdict`);
         `restarts` (how many there were), `attempt` (the one that was kept, from 1) and `attempt_seed`; `epochs_run`
-        (of the attempt that was kept), `seconds` (of all), `parameters`, `device`.
+        (of the attempt that was kept), `parameters`, `device`. No times: the same training gives the same file to the
+        bit.
 
     Raises
     ------
@@ -262,8 +262,6 @@ def run_job(job: Job, rank: int = 0, world: int = 1) -> dict:
     """
     place = Place(job.device, rank, world)
     state_path = job.output_dir / RESUME_NAME
-    if rank == 0:
-        remove_half_written(state_path)
     state = read_state(state_path, job.settings)
     attempts: list[Attempt] = state["earlier"] if state else []
     valid = _valid_regions(job, place)
@@ -393,7 +391,7 @@ def _describe(job: Job, model: torch.nn.Module, best: Attempt, attempts: list[At
     settings = {name: value for name, value in job.settings.items() if name not in ("architecture", "package_version")}
     return settings | {
         "best_epoch": best.best_epoch,
-        "best": best.history[best.best_epoch - 1],
+        "best": {name: value for name, value in best.history[best.best_epoch - 1].items() if name != "seconds"},
         "learned": best.verdict["learned"],
         "learned_targets": best.verdict["learned_targets"],
         "learned_outputs": best.verdict["learned_outputs"],
@@ -403,7 +401,6 @@ def _describe(job: Job, model: torch.nn.Module, best: Attempt, attempts: list[At
         "attempt": next(number for number, attempt in enumerate(attempts, 1) if attempt is best),
         "attempt_seed": best.seed,
         "epochs_run": len(best.history),
-        "seconds": round(sum(row["seconds"] for attempt in attempts for row in attempt.history), 1),
         "parameters": _parameters(model),
         "device": job.device,
     }

@@ -8,7 +8,7 @@ SITES = {
 rule aggregate_sites:
     input:
         scores=f"{RUN}/scores/{{target}}.{{method}}.h5",
-        sites=lambda wildcards: SITES[wildcards.sites],
+        sites=sites_file,
     output:
         table=f"{RUN}/aggregates/{{sites}}/{{target}}.{{method}}.tsv",
         summary=f"{RUN}/aggregates/{{sites}}/{{target}}.{{method}}.json",
@@ -40,7 +40,7 @@ rule aggregate_sites:
     params:
         flank=config["aggregate"]["flank"],
         colours=config["logos"]["colours"],
-        prefix=lambda wildcards, output: output.table.removesuffix(".tsv"),
+        prefix=table_without_suffix,
         version=RESULTS_VERSION["aggregate"],
     message:
         "Averaging the {wildcards.method} scores of {wildcards.target} around {wildcards.sites}"

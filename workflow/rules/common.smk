@@ -300,6 +300,31 @@ def gene_file(wildcards):
     return data_path(config, genes) if genes else []
 
 
+def gene_flags(wildcards, input):
+    """The genes for a genome browser, where there are any."""
+    return as_flags({"genes": input.genes or None})
+
+
+def minus_flags(wildcards, output):
+    """Where the predicted signal of the minus strand goes, where there is one."""
+    return ["--output-minus", *output.minus] if output.minus else []
+
+
+def truth_flags(wildcards, input):
+    """The planted sites of simulated data."""
+    return as_flags({"truth": input.truth or None})
+
+
+def sites_file(wildcards):
+    """The user's file of sites to average around."""
+    return SITES[wildcards.sites]
+
+
+def table_without_suffix(wildcards, output):
+    """What the names of a table and of what lies beside it begin with."""
+    return output.table.removesuffix(".tsv")
+
+
 def download_flags(wildcards):
     """Address, checksum and renaming of a file that is missing; of its name the config has only one."""
     return as_flags(

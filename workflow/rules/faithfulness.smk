@@ -42,7 +42,7 @@ rule judge_explanations:
         gpu=GPUS,
     params:
         folder=subpath(output.table, parent=True),
-        truth=lambda wildcards, input: as_flags({"truth": input.truth or None}),
+        truth=truth_flags,
         settings=as_flags(config["faithfulness"]),
         version=RESULTS_VERSION["faithfulness"],
     message:

@@ -14,8 +14,9 @@ rule write_targets:
         table=targets_text(target_list(config)),
     message:
         "Writing down the targets and their files"
+    # Under its own name only when it is whole
     shell:
-        "printf '%s' {params.table:q} > {output:q} 2> {log:q}"
+        "{{ printf '%s' {params.table:q} > {output:q}.part && mv {output:q}.part {output:q}; }} 2> {log:q}"
 
 
 rule make_regions:

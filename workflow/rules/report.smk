@@ -33,8 +33,9 @@ rule write_config:
         config=yaml.safe_dump(config, sort_keys=False, allow_unicode=True),
     message:
         "Writing down the config with all its defaults"
+    # Under its own name only when it is whole
     shell:
-        "printf '%s' {params.config:q} > {output:q} 2> {log:q}"
+        "{{ printf '%s' {params.config:q} > {output:q}.part && mv {output:q}.part {output:q}; }} 2> {log:q}"
 
 
 rule compare_with_truth:

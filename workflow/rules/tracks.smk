@@ -160,9 +160,7 @@ rule predict_track:
         runtime=minutes_of_prediction,
         gpu=GPUS,
     params:
-        minus=lambda wildcards, output: (
-            ["--output-minus", *output.minus] if STRANDED else []
-        ),
+        minus=minus_flags,
         overlap=config["tracks"]["overlap"],
         version=RESULTS_VERSION["tracks"],
     message:
@@ -194,7 +192,7 @@ rule write_session:
         mem_mb=memory_of_session,
         runtime=growing(START_MINUTES, 0.005, "genome"),
     params:
-        genes=lambda wildcards, input: ["--genes", input.genes] if input.genes else [],
+        genes=gene_flags,
         version=RESULTS_VERSION["tracks"],
     message:
         "Writing a session of IGV"

@@ -9,8 +9,8 @@ import errno
 import importlib
 import logging
 import os
+import signal
 import sys
-from typing import Any
 
 from seqlift.errors import SeqliftError
 
@@ -39,37 +39,8 @@ STAGES = {
     "summary": "print where the results of a run are and its main numbers",
 }
 
-# Flags of several stages, with what argparse is told of them
-SHARED: dict[str, dict[str, Any]] = {
-    "--scores": {"required": True, "metavar": "H5", "help": "score file of `seqlift attribute`"},
-    "--regions": {"required": True, "metavar": "TSV", "help": "regions.tsv.gz of `seqlift regions`"},
-    "--genome": {"required": True, "metavar": "FASTA", "help": "the genome the regions lie on"},
-    "--device": {
-        "default": "auto",
-        "metavar": "WHERE",
-        "help": "auto (a GPU if there is one), cpu, cuda, or gpu=N: N GPUs that no other such job uses, 0 for the CPU",
-    },
-    "--database": {
-        "default": "jaspar:vertebrates",
-        "metavar": "NAME|MEME",
-        "help": "known motifs, the same for patterns, compendium and logos: jaspar:vertebrates, jaspar:fungi, ... or a "
-        "MEME file (default: %(default)s)",
-    },
-    "--colours": {
-        "default": "classic",
-        "metavar": "NAME",
-        "help": "classic, or colour-blind: colours that colour-blind people can tell apart (default: %(default)s)",
-    },
-}
-
 # What the file system may answer to a correct program: its owner wants to know which file, not where in the code.
 _STORAGE_ERRORS = {errno.ENOSPC, errno.EDQUOT, errno.EROFS, errno.EACCES, errno.EPERM, errno.EIO, errno.EFBIG}
-
-
-def add_shared(parser: argparse.ArgumentParser, *flags: str) -> None:
-    """Declare flags that are the same in several stages."""
-    for flag in flags:
-        parser.add_argument(flag, **SHARED[flag])
 
 
 def main(argv: list[str] | None = None) -> int:
@@ -85,6 +56,8 @@ def main(argv: list[str] | None = None) -> int:
     arguments = parser.parse_args(argv)
     logging.basicConfig(format="%(message)s")
     logging.getLogger("seqlift").setLevel(logging.INFO)
+    if signal.getsignal(signal.SIGTERM) == signal.SIG_DFL:
+        signal.signal(signal.SIGTERM, _end)
     try:
         if "device" in arguments:
             _take_device(arguments)

@@ -2,7 +2,7 @@
 
 import argparse
 
-from seqlift.cli import add_shared
+from seqlift.cli.shared import add_shared
 
 OPTIONS = ("references", "tolerance")  # of the methods with references; the rest is handed on as settings of the method
 

@@ -3,7 +3,7 @@
 import argparse
 import json
 
-from seqlift.cli import add_shared
+from seqlift.cli.shared import add_shared
 from seqlift.errors import SeqliftError
 
 

@@ -2,7 +2,7 @@
 
 import argparse
 
-from seqlift.cli import add_shared
+from seqlift.cli.shared import add_shared
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:

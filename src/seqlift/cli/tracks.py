@@ -4,7 +4,7 @@ import argparse
 from collections.abc import Callable
 from typing import Any
 
-from seqlift.cli import add_shared
+from seqlift.cli.shared import add_shared
 
 VALUES = ["contribution", "standard-error"]
 

@@ -4,7 +4,7 @@ import argparse
 import json
 import logging
 
-from seqlift.cli import add_shared
+from seqlift.cli.shared import add_shared
 from seqlift.errors import SeqliftError
 
 # fmt: off

@@ -20,6 +20,7 @@ from seqlift.config.checks import (
     named_files,
     path_list,
 )
+from seqlift.config.fit import fit_checks
 from seqlift.config.schema import (
     TYPE_WORDS,
     explain,
@@ -89,7 +90,7 @@ def resolve_config(
     filled = fill_in(listed, schema, validator)
     for error in sorted(validator.iter_errors(filled), key=lambda error: error.validator != "type"):
         problems.extend(explain(error, schema, plain))
-    for problem in cross_checks(filled, Path(directory), table):
+    for problem in [*cross_checks(filled, Path(directory), table), *fit_checks(filled, Path(directory))]:
         if not (files_to_come and isinstance(problem[1], MissingFile)):
             problems.append(problem)
     if problems:

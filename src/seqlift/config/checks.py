@@ -207,7 +207,7 @@ def _check_splits(regions: dict) -> Problems:
     for key in held:
         if key not in regions:
             yield f"regions.{key}", f"is missing; add it, as in {key}: [chr8], or folds: 5 instead of valid and test"
-    entries = {key: [(index, entry, _interval(entry)) for index, entry in enumerate(held[key])] for key in held}
+    entries = {key: [(index, entry, split_entry(entry)) for index, entry in enumerate(held[key])] for key in held}
     for key, parsed in entries.items():
         for index, entry, interval in parsed:
             if interval is None:
@@ -233,7 +233,7 @@ _INTERVAL_RULE = (
 )
 
 
-def _interval(entry: str) -> tuple[str, float, float] | None:
+def split_entry(entry: str) -> tuple[str, float, float] | None:
     """Chromosome or pattern of an entry of a split, first and last base from 1; None if it is a broken interval."""
     found = _INTERVAL.fullmatch(entry)
     if found:
@@ -424,7 +424,7 @@ def _check_files(config: dict, targets: Targets, directory: Path) -> Problems:
         return
     simulated = "simulate" in config
     folder = directory / data_dir
-    if simulated and (folder / SIMULATED_GENOME).exists() and not (folder / "simulation.json").exists():
+    if simulated and (folder / SIMULATED_GENOME).exists() and not _is_simulated(folder):
         yield (
             "data_dir",
             f"{show(data_dir)} holds a {SIMULATED_GENOME} that `simulate` did not make and would write over; name "
@@ -488,6 +488,17 @@ def _check_downloads(config: dict, table: object) -> Problems:
                 f"{key}.rename_chromosomes",
                 "is for peaks that come as narrowPeak; let the file's name end in .narrowPeak, or delete it",
             )
+
+
+def _is_simulated(folder: Path) -> bool:
+    """Whether `simulate` made the genome in a folder: it writes the genome first, and may have been killed then."""
+    if (folder / "simulation.json").exists():
+        return True
+    try:
+        with open(folder / SIMULATED_GENOME, "rb") as file:
+            return file.read(6) == b">sim1\n"
+    except OSError:
+        return False
 
 
 def _check_file(key: str, path: str, place: Path, hint: str) -> Problems:

@@ -128,10 +128,7 @@ def _training(parts: Sequence[Part]) -> dict:
                 "restarts": int(training.get("restarts", 0)),
                 "attempt": int(training.get("attempt", 1)),  # which one of the history was kept
                 "fingerprint": model.fingerprint,
-                **{
-                    key: training.get(key)
-                    for key in ("best_epoch", "epochs_run", "seconds", "valid_loss", "base_rate_loss")
-                },
+                **{key: training.get(key) for key in ("best_epoch", "epochs_run", "valid_loss", "base_rate_loss")},
             }
         )
     return {

@@ -8,7 +8,7 @@ whole epoch; as everything random is a function of (seed, epoch, batch), it ends
 from seqlift.fitting.learner import SCHEDULES
 from seqlift.fitting.loop import EVALUATION_BATCH, Place, fit
 from seqlift.fitting.processes import in_processes
-from seqlift.fitting.record import RESUME_NAME, Attempt, check_tensorboard, read_state, remove_half_written
+from seqlift.fitting.record import RESUME_NAME, Attempt, check_tensorboard, read_state
 
 __all__ = [
     "EVALUATION_BATCH",
@@ -20,5 +20,4 @@ __all__ = [
     "fit",
     "in_processes",
     "read_state",
-    "remove_half_written",
 ]

@@ -186,7 +186,7 @@ def _stoppable(trainer: lightning.Trainer) -> Iterator[None]:
         yield
     except SIGTERMException:  # raised after the step
         raise SystemExit(128 + signal.SIGTERM) from None
-    except SystemExit:
-        if trainer.interrupted:
+    except SystemExit as error:
+        if trainer.interrupted and error.code != 128 + signal.SIGTERM:  # of the command itself, at SIGTERM
             raise KeyboardInterrupt from None
         raise

@@ -260,9 +260,3 @@ def read_state(path: Path, settings: dict) -> dict | None:
     attempt = f" of attempt {len(state['earlier']) + 1}" if state["earlier"] else ""
     log.info("going on after epoch %d%s of a stopped training", len(history), attempt)
     return state
-
-
-def remove_half_written(path: Path) -> None:
-    """Remove what a run that was killed while saving left beside the state."""
-    for half_written in path.parent.glob(f".{path.name}.*"):
-        half_written.unlink(missing_ok=True)

@@ -9,7 +9,9 @@ seed, best epoch and whether it learned anything), "package_version" (str).
 
 import os
 import pickle
+import sys
 from dataclasses import asdict
+from typing import Any
 
 import torch
 from torch import nn
@@ -48,12 +50,26 @@ def save_checkpoint(
     }
     try:
         with replacing(path) as temporary:
-            torch.save(content, temporary)
+            with open(temporary, "wb") as file:  # given a name, torch would write that temporary name into the file
+                torch.save(_as_written_once(content), file)
             torch.load(temporary, weights_only=True)  # what cannot be read again must not take an older file's place
     except (OSError, RuntimeError) as error:  # torch turns a full disk into a RuntimeError
         raise SeqliftError(
             f"{path}: the model cannot be written ({_reason(error)}); make room on the disk, or choose another folder"
         ) from None
+
+
+def _as_written_once(value: Any) -> Any:
+    """The same, its equal texts one object, its lists and dicts each an object of its own.
+
+    Of two that are one object pickle writes the second as a reference. What a training that was stopped reads again are
+    other objects than those of one that went through, and its file would differ.
+    """
+    if isinstance(value, dict):
+        return {_as_written_once(key): _as_written_once(inner) for key, inner in value.items()}
+    if isinstance(value, list):
+        return [_as_written_once(inner) for inner in value]
+    return sys.intern(value) if type(value) is str else value
 
 
 def load_model(path: str | os.PathLike) -> TrainedModel:

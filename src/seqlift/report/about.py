@@ -129,7 +129,6 @@ def timings(run: Run) -> list[tuple[str, float]]:
         name = path.relative_to(folder).with_suffix("").as_posix()
         if name != "write_report":  # the one that is running is of an earlier time
             timings.append((name, seconds))
-    training = [model.get("seconds") for model in run.metrics["models"]]
-    if not timings and all(training):
-        timings.append(("training", float(sum(training))))
+    if not timings:
+        timings.append(("training", float(sum(history["seconds"].sum() for history in run.histories()))))
     return timings

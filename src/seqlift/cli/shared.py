@@ -1,0 +1,38 @@
+"""Flags that several stages have, said once."""
+
+import argparse
+from typing import Any
+
+# Flags of several stages, with what argparse is told of them
+SHARED: dict[str, dict[str, Any]] = {
+    "--scores": {"required": True, "metavar": "H5", "help": "score file of `seqlift attribute`"},
+    "--regions": {"required": True, "metavar": "TSV", "help": "regions.tsv.gz of `seqlift regions`"},
+    "--genome": {"required": True, "metavar": "FASTA", "help": "the genome the regions lie on"},
+    "--device": {
+        "default": "auto",
+        "metavar": "WHERE",
+        "help": "auto (a GPU if there is one), cpu, cuda, or gpu=N: N GPUs that no other such job uses, 0 for the CPU",
+    },
+    "--database": {
+        "default": "jaspar:vertebrates",
+        "metavar": "NAME|MEME",
+        "help": "known motifs, the same for patterns, compendium and logos: jaspar:vertebrates, jaspar:fungi, ... or a "
+        "MEME file (default: %(default)s)",
+    },
+    "--colours": {
+        "default": "classic",
+        "metavar": "NAME",
+        "help": "classic, or colour-blind: colours that colour-blind people can tell apart (default: %(default)s)",
+    },
+}
+
+
+def add_shared(parser: argparse.ArgumentParser, *flags: str) -> None:
+    """Declare flags that are the same in several stages."""
+    for flag in flags:
+        parser.add_argument(flag, **SHARED[flag])
+
+
+def _end(number: int, frame: object) -> None:
+    """End as Ctrl-C does, without leaving half-written files: schedulers send SIGTERM some seconds before SIGKILL."""
+    raise SystemExit(128 + number)
