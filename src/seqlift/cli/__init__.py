@@ -80,6 +80,11 @@ def main(argv: list[str] | None = None) -> int:
     return 0
 
 
+def _end(number: int, frame: object) -> None:
+    """End as Ctrl-C does, without leaving half-written files: schedulers send SIGTERM some seconds before SIGKILL."""
+    raise SystemExit(128 + number)
+
+
 def _take_device(arguments: argparse.Namespace) -> None:
     """GPUs that were asked for are there and this job's own before it does anything else, or it is an error."""
     from seqlift.devices import take_device

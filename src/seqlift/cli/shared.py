@@ -31,8 +31,3 @@ def add_shared(parser: argparse.ArgumentParser, *flags: str) -> None:
     """Declare flags that are the same in several stages."""
     for flag in flags:
         parser.add_argument(flag, **SHARED[flag])
-
-
-def _end(number: int, frame: object) -> None:
-    """End as Ctrl-C does, without leaving half-written files: schedulers send SIGTERM some seconds before SIGKILL."""
-    raise SystemExit(128 + number)
