@@ -12,6 +12,7 @@ what is assumed.
 import argparse
 import json
 import math
+import re
 import sys
 import tempfile
 from dataclasses import dataclass
@@ -20,7 +21,7 @@ from pathlib import Path
 from printing import table
 
 RATES = Path(__file__).parent / "results" / "scaling_rates.json"
-LARGE_RUN = RATES.with_name("output.md")
+LARGE_RUN, TRACKS = RATES.with_name("output.md"), RATES.with_name("tracks.md")
 
 # Peak of convolutions in TF32, which PyTorch uses for float32 on these cards unless told otherwise, in operations a
 # second without sparsity, from NVIDIA's data sheets; and the share of it that is assumed to be reached.
@@ -31,7 +32,8 @@ PATH_STEPS = 50  # interior gradients by default: one path of so many points, fr
 SHARD_SIZE = 20_000  # attribution.shard_size
 BLOCK = 2**28  # bytes of the largest activation of a batch on a GPU (seqlift.attribution.trial)
 GENOME = 3.1e9  # bp
-ONCE = (("compendium", 1), ("grammar", 1), ("report", 1))  # jobs that read all scores
+ONCE = ("compendium", "grammar", "report")  # jobs that read all scores or motifs
+AFTER = ("motifs", "logos", "hits", *ONCE)  # one after the other, behind attribution
 
 # kundajelab/chrombpnet, issue 166: "330K lines" of chr1, "~10 hours"; `contribs_bw` explains counts and profile
 PUBLISHED_REGIONS, PUBLISHED_SECONDS = 330_000, 36_000.0
@@ -83,6 +85,36 @@ class Case:
         return min(self.regions, math.ceil(fewest / step) * step)
 
 
+class LargeRun:
+    """What each job after attribution took in the run of results/output.md.
+
+    Attributes
+    ----------
+    bases : int
+        Of one score file.
+    files : int
+        Score files.
+    jobs : dict
+        Of each stage: seconds and bytes of memory of one job.
+    track_bytes_per_base : float
+        Of results/tracks.md.
+    """
+
+    def __init__(self) -> None:
+        text = LARGE_RUN.read_text()
+        sizes = re.search(r"(\d+) targets, (\d+) methods, ([\d,]+) regions of (\d+) bp each", text)
+        targets, methods, regions, length = (int(number.replace(",", "")) for number in sizes.groups())
+        self.files, self.bases = targets * methods, regions * length
+        rows = re.findall(r"^\| ([a-z ]+) \| ([\d,]+) s \| ([\d,]+) MB \|", text, flags=re.MULTILINE)
+        number = {stage: [float(each.replace(",", "")) for each in several] for stage, *several in rows}
+        self.jobs = {stage: (seconds, megabytes * 1e6) for stage, (seconds, megabytes) in number.items()}
+        text = TRACKS.read_text()
+        regions, length = re.search(r"# Tracks: ([\d,]+) regions of ([\d,]+) bp", text).groups()
+        (megabytes,) = re.search(r"\| `tracks write` \|.*\| (\d+) \|$", text, flags=re.MULTILINE).groups()
+        bases = int(regions.replace(",", "")) * int(length.replace(",", ""))
+        self.track_bytes_per_base = float(megabytes) * 1e6 / bases
+
+
 class Model:
     """Costs of a case, from rates as `scaling_rates.measure` gives them.
 
@@ -95,7 +127,7 @@ class Model:
     """
 
     def __init__(self, case: Case, rates: dict, network: str):
-        self.case, self.cpu, self.network = case, rates["cpu"], network
+        self.case, self.cpu, self.network, self.large = case, rates["cpu"], network, LargeRun()
         self._scale = case.length / self.cpu["length"]
         self.work = {name: n * self._scale for name, n in self.cpu["networks"][network]["operations"].items()}
 
@@ -146,13 +178,20 @@ class Model:
         return math.ceil(folds / gpus) * self.seconds("training", speed) / folds
 
     def job(self, stage: str) -> tuple[float, float]:
-        """Seconds of a core and bytes of memory of one job of a stage that needs no GPU."""
-        rate = self.cpu["stages"][stage]
-        regions = self.case.regions * self._scale
-        if stage == "evaluation":
-            regions *= 1 + self.case.ratio
-        seconds = rate["seconds"] + rate["seconds_per_region"] * regions
-        return seconds, rate["memory"] + rate["memory_per_region"] * regions
+        """Seconds of a core and bytes of memory of one job of a stage that needs no GPU.
+
+        `regions` by its own rate. The others in proportion to the bases of a score file, and where they read all files,
+        to their number; the memory as it was. Logos and compendium are made of motifs, of which there are no more.
+        """
+        case = self.case
+        if stage == "regions":
+            rate, n = self.cpu["regions"], case.regions
+            return rate["seconds"] + rate["seconds_per_region"] * n, rate["memory"] + rate["memory_per_region"] * n
+        seconds, memory = self.large.jobs[stage]
+        if stage in ("logos", "compendium"):
+            return seconds, memory
+        files = self.case.score_files / self.large.files if stage in ONCE else 1
+        return seconds * files * case.regions * case.length / self.large.bases, memory
 
     def gather(self) -> float:
         """Seconds of a core for one score file."""
@@ -164,7 +203,13 @@ class Model:
 
     def track_bytes(self) -> float:
         """Of one track; less where regions overlap."""
-        return self.case.regions * self.case.length * self.cpu["track_bytes_per_base"]
+        return self.case.regions * self.case.length * self.large.track_bytes_per_base
+
+    def signal_bytes(self) -> float:
+        """Of the signal at each base that the trainings of all folds map: float32, of training and validation."""
+        case = self.case
+        share = (case.folds - 1) / case.folds if case.folds > 1 else 0.9
+        return case.folds * share * case.windows * case.length * 4
 
     def card_bytes(self) -> float:
         """On a GPU in attribution: a number is kept for each activation of the block and network."""
@@ -173,8 +218,7 @@ class Model:
 
     def after(self) -> float:
         """Seconds from the scores to the report, each stage's jobs at once, a core for each."""
-        chain = ("motifs", "logos", "hits", "compendium", "grammar", "report")
-        return self.gather() + sum(self.job(stage)[0] for stage in chain)
+        return self.gather() + sum(self.job(stage)[0] for stage in AFTER)
 
 
 def speeds(rates: dict, network: str) -> dict[str, tuple[str, list[dict[str, float]]]]:
@@ -185,7 +229,7 @@ def speeds(rates: dict, network: str) -> dict[str, tuple[str, list[dict[str, flo
         return {card: ("measured", [rates["cuda"]["networks"][network]["operations_per_second"]])}
     return {
         name: (
-            f"**assumed**, {SHARES[0]:.0%} to {SHARES[1]:.0%} of {peak / 1e12:.0f}",
+            f"**assumed**, {SHARES[0]:.0%} to {SHARES[1]:.0%} of {peak / 1e12:.0f} TFLOP/s",
             [dict.fromkeys(kinds, share * peak) for share in SHARES],
         )
         for name, peak in PEAKS.items()
@@ -246,9 +290,15 @@ def gpu_section(models: list[Model], rates: dict) -> str:
     hosts = ", ".join(
         f"{m.host(method) * 1000:.1f} ms ({method})" for m in models[:1] for method in models[0].case.methods
     )
+    means = [
+        f"{rate['mean_of_folds_over_one']:.1f} times one ({name}, one core)"
+        for name, rate in rates["cpu"]["networks"].items()
+        if "mean_of_folds_over_one" in rate
+    ]
     return (
         "### Hours of a device\n\nIn attribution the device waits while the processor draws references and compresses "
-        f"scores, {hosts} a region; that is part of the hours.\n\n" + table(header, rows)
+        f"scores, {hosts} a region; that is part of the hours. The mean of 5 networks is reckoned as 5 times one; "
+        f"measured, it was {' and '.join(means)}.\n\n" + table(header, rows)
     )
 
 
@@ -257,7 +307,7 @@ def time_section(model: Model, rates: dict, numbers: list[int]) -> str:
     for card, (known, several) in speeds(rates, model.network).items():
         for gpus in numbers:
             shards = model.case.shards(gpus)
-            rest = model.job("regions")[0] + model.job("evaluation")[0] + model.after()
+            rest = model.job("regions")[0] + model.after()
             evaluation = [model.seconds("evaluation", each) for each in several]
             training = [model.training_time(each, gpus) for each in several]
             attribution = [model.attribution_time(each, gpus) for each in several]
@@ -281,19 +331,22 @@ def time_section(model: Model, rates: dict, numbers: list[int]) -> str:
 def jobs_section(model: Model) -> str:
     case, files = model.case, model.case.score_files
     tracks = 2 * files
-    rows = [["regions", "1", *_cost(model, "regions"), f"{size(GENOME)} (genome, a byte a base)"]]
+    seconds, memory = _cost(model, "regions")
+    rows = [["regions", "1", seconds, f"{memory}, the genome mapped", f"{size(GENOME)} (genome, a byte a base)"]]
     memory = model.cpu["attribution"]["memory"]
-    rows.append(["evaluation, beside the network", "1", *_cost(model, "evaluation"), ""])
+    rows.append(["training", str(case.folds), "", "", f"{size(model.signal_bytes())} (signal, while it runs)"])
     most = " and ".join(f"{size(each)} ({name})" for name, each in memory.items())
     rows.append(["attribution, on a core", "each shard", "", most, ""])
     rows.append(["gathering of shards", str(files), span(model.gather()), "", f"{size(files * model.score_bytes())}"])
     track = f"{size(tracks * model.track_bytes())}"
     rows.append(["track, track of standard errors", str(tracks), *_cost(model, "track"), track])
-    for stage, jobs in (("motifs", files), ("logos", files), ("hits", files), *ONCE):
-        rows.append([stage, str(jobs), *_cost(model, stage), ""])
+    for stage in AFTER:
+        rows.append([stage, "1" if stage in ONCE else str(files), *_cost(model, stage), ""])
     header = ["stage", "jobs", "one job, on one core", "its memory", "disk, all jobs"]
     return (
-        "### Jobs that need no GPU, memory, disk\n\n"
+        "### Jobs that need no GPU, memory, disk\n\nWhat follows the gathering: in proportion to a measured run of "
+        f"{model.large.bases / 1e6:.0f} million bases in each of {model.large.files} score files "
+        "(benchmarks/results/output.md).\n\n"
         + table(header, rows)
         + f"\n\nScores: {model.cpu['score_bytes_per_base']:.1f} bytes a base as compressed, 40 before (int8 and twice "
         "float32 for each of four bases, float32 for the standard error); as much again while shards are gathered. On "
@@ -304,23 +357,6 @@ def jobs_section(model: Model) -> str:
 def _cost(model: Model, stage: str) -> list[str]:
     seconds, memory = model.job(stage)
     return [span(seconds), size(memory)]
-
-
-def tried_section(rates: dict) -> str:
-    """The rates of small samples, tried on a run that is large by itself."""
-    regions, length = 100_000, 500  # as results/output.md says
-    model = Model(Case(regions=regions, length=length), rates, next(iter(rates["cpu"]["networks"])))
-    lines = [line.strip("| ").split(" | ") for line in LARGE_RUN.read_text().splitlines() if line.startswith("| ")]
-    rows = [
-        [stage, *_cost(model, stage), seconds, memory]
-        for stage, seconds, memory, *_ in lines
-        if stage in ("track", "motifs", "logos", "hits")
-    ]
-    header = ["job", "reckoned", "its memory", "measured", "its memory"]
-    return (
-        f"### The same rates, tried on {regions:,} regions of {length} bp\n\nWhat they say of a run that was made and "
-        "measured by itself (benchmarks/results/output.md):\n\n" + table(header, rows)
-    )
 
 
 def chrombpnet_operations(references: int = 20, length: int = 2114, filters: int = 512, layers: int = 8) -> float:
@@ -345,7 +381,8 @@ def comparison_section(model: Model, rates: dict) -> str:
     rate = theirs / PUBLISHED_SECONDS
     _, n, each = ours.units()["deeplift"]
     work = [f"seqlift, {model.network}", f"{n * each / 1e15:,.0f}"]
-    rows = [["chrombpnet", f"{theirs / 1e15:,.0f}", f"{rate / 1e12:.0f}, what 10 hours come to", "10 h, reported"]]
+    come_to = f"{rate / 1e12:.0f}, what 10 hours come to: {rate / PEAKS['A100']:.0%} of an A100's peak"
+    rows = [["chrombpnet", f"{theirs / 1e15:,.0f}", come_to, "10 h, reported"]]
     if "cuda" in rates:
         card, (_, (speed,)) = next(iter(speeds(rates, model.network).items()))
         rows.append([*work, f"{speed['deeplift'] / 1e12:.0f}, {card}", span(ours.seconds("deeplift", speed))])
@@ -371,13 +408,13 @@ def page(case: Case, rates: dict, numbers: list[int], network: str | None = None
             f"{case.regions:,} regions of {case.length:,} bp, {case.references} references, {case.folds} folds, "
             f"{case.outputs} outputs, {' and '.join(case.methods)}, {case.epochs} epochs, {case.ratio:g} negatives for "
             "each region.",
-            f"Rates of a core: measured on {rates['cpu']['machine']}. {rates['cpu']['versions']}.",
+            f"Rates of a core: measured on {rates['cpu']['machine']}. {rates['cpu']['versions']}. Load average of the "
+            f"machine before the start: {rates['cpu']['load']:.1f}.",
             known,
             work_section(first),
             gpu_section(models, rates),
             time_section(first, rates, numbers),
             jobs_section(first),
-            tried_section(rates),
             comparison_section(first, rates),
         ]
     )

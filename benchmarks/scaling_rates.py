@@ -5,10 +5,11 @@ holds for other numbers of references, folds and base pairs. On a processor, tim
 else the machine does counts little. On a GPU they are those that pass.
 """
 
-import argparse
+import math
 import os
 import time
 from collections.abc import Callable
+from fractions import Fraction
 from pathlib import Path
 
 import numpy as np
@@ -31,14 +32,13 @@ from seqlift.objectives import multinomial_loss
 from seqlift.scores import create_scores, open_scores
 
 LENGTH, WINDOW = 2114, 1000  # bp: of the sequences and of the signal in their middle
-N_REFERENCES, STEPS, FOLDS = 20, 16, 5
+N_REFERENCES, STEPS, FOLDS = 7, 4, 5  # timed: enough to be cut into batches as more would be
 NETWORKS = {
     "512 filters": {"type": "dilated", "head": "profile", "filters": 512, "layers": 8},  # as chrombpnet's
     "64 filters": {"type": "dilated", "head": "profile", "filters": 64, "layers": 8},
 }
+SECONDS = 1.0  # at least so long is what is timed
 ROWS = 62  # of a block of scores: two chunks of the file
-STAGES = (4000, 12_000)  # regions; enough for motif discovery to have all the seqlets that it clusters
-FEW = 1000  # regions of a run before, for what is compiled the first time
 PEAKS_PER_MB = 100  # as 300,000 in 3 Gb
 GENOMES = (50_000_000, 150_000_000)  # bp
 
@@ -87,11 +87,10 @@ class Clock:
 
     def of_one(self, run: Callable[[int], object]) -> float:
         """Seconds of one more of what `run(n)` does n times: 2 n against n, with n large enough to be measured."""
-        run(1)  # the first call chooses kernels
-        n = 1
+        n = 2  # a single sequence is looked at in other ways than several
         while True:
             if self._on_card:
-                run(2 * n)
+                run(2 * n)  # the first call chooses kernels
             more = self(lambda: run(2 * n)) - self(lambda: run(n))  # noqa: B023 (called at once)
             if more > self._seconds:
                 return more / n
@@ -108,64 +107,92 @@ def profile_of(models: list[nn.Module]) -> Explainable:
     return explainable(models, Output("t.profile", "t", 0, "profile"), "profile", shape)
 
 
-def network_rates(architecture: dict, device: torch.device, seconds: float) -> dict:
-    """Operations of each unit of work on one network, and operations a second."""
-    torch.manual_seed(0)
-    model, data, clock = network(architecture, device), Data(LENGTH, N_REFERENCES), Clock(device, seconds)
+class Runs:
+    """What is counted and timed of one network, n times."""
 
-    def deeplift(n: int, references: int = N_REFERENCES, of: Explainable | None = None, **settings) -> None:
-        what, (x, r) = of or profile_of([model]), data.first(n)
+    def __init__(self, architecture: dict, device: torch.device):
+        torch.manual_seed(0)
+        on_card = device.type == "cuda"
+        self._model, self._device, self._data = network(architecture, device), device, Data(LENGTH, N_REFERENCES)
+        self.batch, self._rows = (64, 64) if on_card else (2, 4)
+        self._given = self._data.first(self.batch)[0].to(device)
+        self._counts = torch.poisson(torch.ones(self.batch, 1, 1, WINDOW)).to(device)
+        self._optimiser = torch.optim.AdamW(self._model.parameters())
+
+    def deeplift(self, n: int, references: int = N_REFERENCES, of: Explainable | None = None, **settings) -> None:
+        what, (x, r) = of or profile_of([self._model]), self._data.first(n)
         seqlift.deeplift(what.module, x, r[:, :references], args=what.args(x, None), **settings)
 
-    def path(n: int, steps: int = STEPS, **settings) -> None:
-        what, (x, r) = profile_of([model]), data.first(n)
+    def path(self, n: int, steps: int = STEPS, **settings) -> None:
+        what, (x, r) = profile_of([self._model]), self._data.first(n)
         seqlift.interior_gradients(what.module, x, r[:, :1], steps=steps, args=what.args(x, None), **settings)
 
-    def predict(n: int) -> None:
+    def prediction(self, n: int) -> None:
         with torch.no_grad():
-            for rows in data.first(n)[0].split(64 if device.type == "cuda" else 4):
-                model(rows.to(device))
+            for rows in self._data.first(n)[0].split(self._rows):
+                self._model(rows.to(self._device))
 
-    optimiser = torch.optim.AdamW(model.parameters())
-    batch = 64 if device.type == "cuda" else 4
-    given = data.first(batch)[0].to(device)
-    counts = torch.poisson(torch.ones(batch, 1, 1, WINDOW)).to(device)
-
-    def train(n: int) -> None:
-        model.train()
+    def training(self, n: int) -> None:
+        """Steps."""
+        self._model.train()
         for _ in range(n):
-            found = model(given)
-            optimiser.zero_grad()
-            total = (found.log_counts - counts.sum((2, 3)).log1p()).square().sum()
-            (multinomial_loss(found.logits, counts).sum() + total).backward()
-            optimiser.step()
-        model.eval()
+            found = self._model(self._given)
+            self._optimiser.zero_grad()
+            total = (found.log_counts - self._counts.sum((2, 3)).log1p()).square().sum()
+            (multinomial_loss(found.logits, self._counts).sum() + total).backward()
+            self._optimiser.step()
+        self._model.eval()
 
-    whole = {"batch_size": 64}  # a sequence in one piece; in more, what belongs to it is computed in each
-    first = operations(lambda: deeplift(1, 1, **whole))
-    pair = (operations(lambda: deeplift(1, 3, **whole)) - first) // 2
-    first_path = operations(lambda: path(1, 4, **whole))
-    point = (operations(lambda: path(1, 8, **whole)) - first_path) // 4
-    work = {
+
+def count(architecture: dict) -> dict[str, int]:
+    """Operations of each unit of work on a network."""
+    runs, whole = Runs(architecture, torch.device("cpu")), {"batch_size": 64}  # no sequence is cut in two
+    first, first_path = operations(lambda: runs.deeplift(1, 1, **whole)), operations(lambda: runs.path(1, 4, **whole))
+    pair = (operations(lambda: runs.deeplift(1, 3, **whole)) - first) // 2
+    point = (operations(lambda: runs.path(1, 8, **whole)) - first_path) // 4
+    return {
         "pair": pair,
-        "sequence": operations(lambda: deeplift(2, 1, **whole)) - first - pair,
+        "sequence": operations(lambda: runs.deeplift(2, 1, **whole)) - first - pair,
         "point": point,
-        "path": operations(lambda: path(2, 4, **whole)) - first_path - 4 * point,
-        "prediction": operations(lambda: predict(1)),
-        "training": operations(lambda: train(1)) // batch,
+        "path": operations(lambda: runs.path(3, 4, **whole)) - operations(lambda: runs.path(2, 4, **whole)) - 4 * point,
+        "prediction": operations(lambda: runs.prediction(1)),
+        "training": operations(lambda: runs.training(1)) // runs.batch,
     }
-    region = N_REFERENCES * work["pair"] + work["sequence"]
-    one = clock.of_one(deeplift)
+
+
+def count_wide(architecture: dict) -> dict[str, int]:
+    """The same of a wide network, for which it would take minutes, from narrow ones.
+
+    Operations are a constant, a share of the filters and a share of their square; three networks tell all of them.
+    """
+    narrow = (4, 8, 16)
+    counted = [count(architecture | {"filters": filters}) for filters in narrow]
+    wide = Fraction(architecture["filters"])
+
+    def through(numbers: list[int]) -> int:
+        parts = []
+        for here, number in zip(narrow, numbers, strict=True):
+            others = [other for other in narrow if other != here]
+            parts.append(number * math.prod((wide - other) / (here - other) for other in others))
+        return round(sum(parts))
+
+    return {unit: through([each[unit] for each in counted]) for unit in counted[0]}
+
+
+def network_rates(architecture: dict, device: torch.device, seconds: float) -> dict:
+    """Operations of each unit of work on one network, and operations a second."""
+    runs, work, clock = Runs(architecture, device), count_wide(architecture), Clock(device, seconds)
+    one = clock.of_one(runs.deeplift)
     rates = {
-        "deeplift": region / one,
-        "interior_gradients": (STEPS * work["point"] + work["path"]) / clock.of_one(path),
-        "prediction": work["prediction"] / clock.of_one(predict),
-        "training": batch * work["training"] / clock.of_one(train),
+        "deeplift": (N_REFERENCES * work["pair"] + work["sequence"]) / one,
+        "interior_gradients": (STEPS * work["point"] + work["path"]) / clock.of_one(runs.path),
+        "prediction": work["prediction"] / clock.of_one(runs.prediction),
+        "training": runs.batch * work["training"] / clock.of_one(runs.training),
     }
     found = {"operations": work, "operations_per_second": rates}
     if architecture["filters"] < 512 or device.type == "cuda":
         several = profile_of([network(architecture, device) for _ in range(FOLDS)])
-        found["mean_of_folds_over_one"] = clock.of_one(lambda n: deeplift(n, of=several)) / one
+        found["mean_of_folds_over_one"] = clock.of_one(lambda n: runs.deeplift(n, of=several)) / one
     return found
 
 
@@ -207,20 +234,8 @@ def host_rates(folder: Path, seconds: float) -> dict:
     }
 
 
-def stage_rates(folder: Path, sizes: tuple[int, int], genomes: tuple[int, int]) -> dict:
-    """Of each stage's job: seconds of a core and bytes of memory, as a constant and a share of each region."""
-    _stages(folder / str(FEW), FEW)
-    runs = [_stages(folder / str(n), n) for n in sizes]
-    stages = {name: _line(sizes, [run[name] for run in runs]) for name in runs[0]}
-    peaks = tuple(genome * PEAKS_PER_MB // 1_000_000 for genome in genomes)
-    regions = [_regions(folder / str(genome), genome, n) for genome, n in zip(genomes, peaks, strict=True)]
-    stages["regions"] = _line(peaks, regions)
-    track = folder / str(sizes[1]) / "results" / "large" / f"{LENGTH}bp" / "tracks" / "target0.deeplift.bw"
-    return {"stages": stages, "track_bytes_per_base": track.stat().st_size / (sizes[1] * LENGTH)}
-
-
-def _line(sizes: tuple[int, int], costs: list[output.Cost]) -> dict:
-    """Through two measurements; neither falls with the number of regions."""
+def line(sizes: tuple[int, int], costs: list[output.Cost]) -> dict:
+    """Through two measurements: a constant and a share of each region, of seconds of a core and bytes of memory."""
 
     def through(first: float, second: float) -> tuple[float, float]:
         slope = max(0.0, (second - first) / (sizes[1] - sizes[0]))
@@ -235,29 +250,16 @@ def _line(sizes: tuple[int, int], costs: list[output.Cost]) -> dict:
     }
 
 
-def _stages(folder: Path, n: int) -> dict[str, output.Cost]:
-    """What follows attribution, and the evaluation, of one target."""
-    folder.mkdir()
-    found, run = output.measure(folder, argparse.Namespace(targets=1, regions=n, length=LENGTH))
-    costs = {what: cost for what, _, cost in found}
-    tables = ["--regions", run / "regions.tsv.gz", "--genome", folder / "genome.fa"]
-    costs["evaluation"] = output.timed(
-        *("evaluate", "--model", run / "model" / "model.ckpt", *tables, "--summary", run / "regions.json"),
-        *("--database", "jaspar:vertebrates", "--device", "cpu", "--output-dir", folder / "evaluated"),
-    )
-    return costs
-
-
-def _regions(folder: Path, size: int, n: int) -> output.Cost:
-    """Regions and negatives of a random genome of `size` bp with n peaks."""
+def regions(folder: Path, size: int) -> output.Cost:
+    """Regions and negatives of a random genome of `size` bp, with as many peaks for each Mb as a human one has."""
     folder.mkdir()
     write_genome(folder / "genome.fa", size)
-    random, length = np.random.default_rng(1), size // N_CHROMOSOMES
+    n, random, length = peaks(size), np.random.default_rng(1), size // N_CHROMOSOMES
     start = random.integers(LENGTH, length - LENGTH, n)
     chrom = random.integers(1, N_CHROMOSOMES + 1, n)
     lines = [f"chr{c}\t{s}\t{s + 200}\n" for c, s in zip(chrom, start, strict=True)]
     (folder / "peaks.bed").write_text("".join(lines))
-    time.sleep(3)  # a file that has just been written is not believed to be complete
+    time.sleep(3)
     return output.timed(
         *("regions", "--genome", folder / "genome.fa", "--target", f"target0={folder / 'peaks.bed'}"),
         *("--length", LENGTH, "--folds", FOLDS, "--output", folder / "regions.tsv.gz"),
@@ -265,7 +267,20 @@ def _regions(folder: Path, size: int, n: int) -> output.Cost:
     )
 
 
-def attribution_costs(folder: Path, run: Path) -> dict:
+def peaks(size: int) -> int:
+    return size * PEAKS_PER_MB // 1_000_000
+
+
+def job_rates(folder: Path) -> dict:
+    """Of the jobs before and in attribution; those after it are in results/output.md."""
+    regions(folder / "first", GENOMES[0] // 10)  # some of it is compiled the first time
+    made = [folder / str(size) for size in GENOMES]
+    costs = [regions(each, size) for each, size in zip(made, GENOMES, strict=True)]
+    numbers = (peaks(GENOMES[0]), peaks(GENOMES[1]))
+    return {"regions": line(numbers, costs), "attribution": attribution_costs(folder, made[0])}
+
+
+def attribution_costs(folder: Path, data: Path) -> dict:
     """Seconds of a core in which `seqlift attribute` starts, and its largest memory, with the mean of five networks."""
     found = {}
     shape = Shape(LENGTH, 1, strands=1, window=WINDOW)
@@ -273,12 +288,11 @@ def attribution_costs(folder: Path, run: Path) -> dict:
         models = []
         for fold in range(FOLDS):
             models.append(folder / f"{number}.{fold}.ckpt")
-            made = build_model(architecture, shape)
-            settings = {"architecture": architecture, "targets": ["target0"], "shape": shape}
-            save_checkpoint(models[-1], made, **settings, training={})
+            model, about = build_model(architecture, shape), {"architecture": architecture, "shape": shape}
+            save_checkpoint(models[-1], model, **about, targets=["target0"], training={})
         found[name] = output.timed(
-            *("attribute", "--model", *models, "--regions", run / "regions.tsv.gz", "--genome"),
-            *(run.parents[2] / "genome.fa", "--target", "target0.profile", "--method", "deeplift", "--seed", 1),
+            *("attribute", "--model", *models, "--regions", data / "regions.tsv.gz", "--genome"),
+            *(data / "genome.fa", "--target", "target0.profile", "--method", "deeplift", "--seed", 1),
             *("--max-regions", 1, "--n-references", 3, "--tolerance", 0.1, "--device", "cpu"),
             *("--output", folder / f"{number}.h5"),
         )
@@ -288,7 +302,7 @@ def attribution_costs(folder: Path, run: Path) -> dict:
     }
 
 
-def measure(device: torch.device, folder: Path, *, quick: bool = False) -> dict:
+def measure(device: torch.device, folder: Path) -> dict:
     """All rates of a device; of the processor also those of what no GPU takes part in.
 
     Parameters
@@ -296,24 +310,17 @@ def measure(device: torch.device, folder: Path, *, quick: bool = False) -> dict:
     device : torch.device
     folder : path
         For files, some GB of them, which are left there.
-    quick : bool
-        Next to nothing, only to see that it runs.
     """
     os.environ |= {"OMP_NUM_THREADS": "1", "NUMBA_NUM_THREADS": "1"}  # of the processes that are started
     os.environ["XDG_CACHE_HOME"] = str(folder)  # encoded genomes
     torch.set_num_threads(1)
-    seconds = 0.01 if quick else 2.0
-    chosen = {"64 filters": NETWORKS["64 filters"] | {"filters": 4}} if quick else NETWORKS
     found = {
         "machine": machine(device),
         "versions": versions("numpy", "h5py", "pyBigWig", "modisco-lite", "seqlift"),
+        "load": os.getloadavg()[0],
         "length": LENGTH,
-        "networks": {name: network_rates(each, device, seconds) for name, each in chosen.items()},
+        "networks": {name: network_rates(each, device, SECONDS) for name, each in NETWORKS.items()},
     }
     if device.type == "cpu":
-        found |= host_rates(folder, seconds)
-    if device.type == "cpu" and not quick:
-        found |= stage_rates(folder, STAGES, GENOMES)
-        run = folder / str(STAGES[0]) / "results" / "large" / f"{LENGTH}bp"
-        found["attribution"] = attribution_costs(folder, run)
+        found |= host_rates(folder, SECONDS) | job_rates(folder)
     return found
