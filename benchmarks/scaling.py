@@ -430,7 +430,7 @@ def main() -> None:
     parser.add_argument("--shard-size", type=int, help=f"at most {SHARD_SIZE:,}, and as many jobs for each GPU")
     parser.add_argument("--gpus", type=int, nargs="+", default=[1, 8, 64], help="how many there are")
     parser.add_argument("--network", choices=["512 filters", "64 filters"], help="this one alone")
-    parser.add_argument("--measure", action="store_true", help="measure the rates first: some twenty minutes")
+    parser.add_argument("--measure", action="store_true", help="measure the rates first: minutes")
     parser.add_argument("--device", default="cpu", choices=["cpu", "cuda"], help="whose rates to measure")
     parser.add_argument("--folder", help="for the files of --measure, instead of the system's temporary folder")
     parser.add_argument("--rates", type=Path, default=RATES, help="the file of rates")
