@@ -131,6 +131,9 @@ def config_page(schema: dict) -> str:
 
 def _keys_below(node: dict, schema: dict, path: str) -> Iterator[str]:
     """The keys of a section, single ones first, then the sections in it, then those of each kind of model."""
+    if "x-key" in node:  # a section whose keys are the user's: this word stands for them
+        yield from _keys_below(node["additionalProperties"], schema, f"{path}.{node['x-key']}")
+        return
     node = _resolved(node.get("items", node), schema)
     keys = {key: _resolved(below, schema) for key, below in node.get("properties", {}).items() if below is not True}
     sections = {key: below for key, below in keys.items() if "properties" in below}
@@ -157,7 +160,7 @@ def _entry(path: str, anchor: str, node: dict, schema: dict, required: bool) -> 
 
 def _facts(node: dict, schema: dict, required: bool) -> str:
     """Type and default in one line; nothing for a section, whose keys have them."""
-    if "properties" in node:
+    if "properties" in node or "x-key" in node:
         return "*required*" if required else ""
     default = f", default `{json.dumps(node['default'])}`" if "default" in node else ", required" if required else ""
     return f"*{type_words(node, schema)}*{default}"

@@ -2,9 +2,12 @@
 
 import os
 import signal
+import threading
 from pathlib import Path
 
 import pytest
+
+from download_server import Server
 
 # Before numpy or torch are imported: threads that wait busily slow down small networks on shared cores
 os.environ.setdefault("OMP_NUM_THREADS", "1")
@@ -23,3 +26,17 @@ def yeast() -> Path:
     if not folder:
         pytest.skip("real yeast data: set SEQLIFT_TEST_DATA to the folder with sacCer3.fa.gz and the peaks")
     return Path(folder).resolve(strict=True)
+
+
+@pytest.fixture
+def server(monkeypatch):
+    """A web server on this machine that fails now and then; a proxy of the machine is not asked for it."""
+    monkeypatch.setenv("no_proxy", "*")
+    running = Server()
+    thread = threading.Thread(target=running.serve_forever, kwargs={"poll_interval": 0.01})
+    thread.start()
+    yield running
+    running.ended.set()
+    running.shutdown()
+    thread.join()
+    running.server_close()

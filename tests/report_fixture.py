@@ -4,6 +4,7 @@ The "model" is a matched filter with a saturating output, so that a curve along 
 methods nearly agree, as they do for a real network.
 """
 
+import itertools
 import json
 from pathlib import Path
 
@@ -49,6 +50,7 @@ def build_run(
     head: str = "classes",
     strands: int = 1,
     folds: int = 0,
+    seeds: tuple[int, ...] = (),
     background: int = 0,
     masked: bool = False,
     gc_warning: str = "",
@@ -73,7 +75,8 @@ def build_run(
     labels = {f"target:{t}": table[f"target:{t}"].map("{:.0f}".format, na_action="ignore") for t in targets}
     table.assign(**labels).to_csv(run / "regions.tsv.gz", sep="\t", index=False)
     summary = _write_region_summary(run, root, table, targets, length, head, strands, gc_warning)
-    _write_model(run, rng, table, summary, targets, strengths, learned, unlearned, restarts, head, strands, folds)
+    trained = list(itertools.product(range(folds) if folds else [None], seeds or [None]))  # folds and seeds
+    _write_model(run, rng, table, summary, targets, strengths, learned, unlearned, restarts, head, strands, trained)
     for output in outputs_of(head, list(targets)):
         for method in methods:
             _write_scores(run, rng, table, codes, output, method, n_references, strengths[output.target], folds)
@@ -198,9 +201,10 @@ def _write_region_summary(run, root, table, targets, length, head, strands, gc_w
     return summary
 
 
-def _write_model(run, rng, table, summary, targets, strengths, learned, unlearned, restarts, head, strands, folds):
-    for i in range(max(1, folds)):
-        folder = run / "model" / f"fold{i}" if folds else run / "model"
+def _write_model(run, rng, table, summary, targets, strengths, learned, unlearned, restarts, head, strands, trained):
+    folds = sum(seed == trained[0][1] for fold, seed in trained if fold is not None)
+    for i, (fold, seed) in enumerate(trained):
+        folder = run / "model" / ("" if fold is None else f"fold{fold}") / ("" if seed is None else f"seed{seed}")
         folder.mkdir(parents=True)
         (folder / "model.ckpt").write_bytes(b"weights")
         epochs = np.arange(1, 16)
@@ -231,9 +235,9 @@ def _write_model(run, rng, table, summary, targets, strengths, learned, unlearne
         _write_profiles(run, rng, predictions, targets, strands)
     predictions.to_csv(run / "model" / "predictions.tsv.gz", sep="\t", index=False)
     models = [
-        {"fold": i if folds else None, "best_epoch": 9, "epochs_run": 15, "seconds": 46.5, "restarts": restarts}
-        | {"attempt": restarts + 1, "learned": learned}
-        for i in range(max(1, folds))
+        {"fold": fold, "seed": 1 if seed is None else seed, "best_epoch": 9, "epochs_run": 15, "seconds": 46.5}
+        | {"restarts": restarts, "attempt": restarts + 1, "learned": learned, "valid_loss": 0.3 + 0.01 * i}
+        for i, (fold, seed) in enumerate(trained)
     ]
     metrics = {
         "format": "seqlift metrics 2",

@@ -71,6 +71,8 @@ def schema_keys(node=SCHEMA, path="") -> list[tuple[str, object]]:
                 found += schema_keys(below, f"{path}.{key}")
     if isinstance(node.get("items"), dict):
         found += schema_keys(node["items"], path)
+    if "x-key" in node:  # a section whose keys are the user's: this word stands for them
+        found += schema_keys(node["additionalProperties"], f"{path}.{node['x-key']}")
     return found
 
 
@@ -80,7 +82,7 @@ def test_defaults_are_filled_in_everywhere(config):
     assert resolved["attribution"]["deeplift"]["n_references"] == 20
     assert resolved["model"] == {"type": "basset", **{k: listed(v) for k, v in MODEL_TYPES["basset"].items()}}
     for key, default in schema_keys():
-        if default is not ... and not key.startswith(("targets", "simulate", "genome", "model")):
+        if default is not ... and not key.startswith(("targets", "simulate", "downloads.", "model")):
             value = resolved
             for part in key.split("."):
                 value = value[part]
@@ -131,7 +133,10 @@ def test_order_of_targets_lengths_and_methods_does_not_matter(config):
         ("targets.0.peaks", "none.bed", "targets[0].peaks", "there is no file"),
         ("targets.0.peaks", ".", "targets[0].peaks", "is a folder"),
         ("genome.fasta", "none.fa", "genome.fasta", "(='none.fa') is missing: there is no file"),
-        ("genome.download", {"url": "sacCer3.fa"}, "genome.download.url", "must be an address that starts with https://"),
+        ("genome.download", {}, "genome.download", "stand at the top now, by the file's name: `downloads: {FILE"),
+        ("targets.0.download", {}, "targets[0].download", "is an unknown key; downloads stand at the top now"),
+        ("downloads", {"a{b": {"url": "https://x"}}, "downloads", "(='a{b') must be a path without { or }"),
+        ("downloads", {"a": {"rename_chromosomes": {"1": 1}}}, "downloads.a.rename_chromosomes.1", "must be text;"),
         ("lengths", 200, "lengths", "(=200) must be a list; write [200]"),
         ("lengths", [200, 200], "lengths[1]", "(=200) stands there twice"),
         ("lengths", [-200], "lengths[0]", "(=-200) must be at least 10"),
@@ -244,6 +249,12 @@ def test_each_mistake_is_named(config, path, value, where, words):
         ("interior_gradients.steps", 1.5, "(=1.5) must be a whole number"),
         ("interior_gradients.max_steps", 8, "at least 16"),
         ("interior_gradients.gradient_correction", True, "(=True) changes nothing with uniform as references"),
+        (
+            "max_regions",
+            10**9,
+            "(=1000000000) makes 50000 jobs of attribution.shard_size (=20000); must be at most 1000",
+        ),
+        ("shard_size", 0, "(=0) must be at least 1"),
         ("mutagenesis.max_regions", -1, "(=-1) must be at least 0"),
         ("mutagenesis.references", "zeros", "`attribution.deeplift.references` or `attribution.interior_gradients"),
     ],
@@ -297,17 +308,114 @@ def test_files_that_another_workflow_makes_may_be_missing(config, tmp_path):
         resolve_config(config, SCHEMA, files_to_come=True)
 
 
-def test_a_file_with_a_download_may_be_missing(config):
-    config = put(config, "targets.0", {"name": "a", "peaks": "new.bed", "download": {"url": "https://example.org/x"}})
-    resolved = resolve_config(config, SCHEMA)
-    assert downloads(resolved) == {"new.bed": {"url": "https://example.org/x", "rename_chromosomes": {}}}
-    assert data_path(resolved, "new.bed") == f"{config['data_dir']}/new.bed"
-    assert "must be relative" in mistakes(put(config, "targets.0.peaks", "/new.bed"))["targets[0].peaks"]
+URL = "https://example.org/x"
 
 
-def test_only_one_checksum(config):
-    config = put(config, "genome.download", {"url": "https://example.org/x", "md5": "0" * 32, "sha256": "0" * 64})
-    assert mistakes(config) == {"genome.download": "has sha256 and md5; keep one checksum"}
+def test_any_file_that_the_config_names_can_be_downloaded(config, tmp_path):
+    names = ["genome.fa", "a.narrowPeak", "1.bw", "2.bw", "3.bw", "4.bw", "5.bw", "weak.bed"]
+    target = {"name": "a", "peaks": names[1], "signal": names[2:4], "signal_minus": names[4]}
+    target |= {"control": names[5], "control_minus": [names[6]], "unlabelled": names[7]}
+    files = {"exclude_regions": ["black.bed"], "include_regions": ["ok.bed.gz"], "negatives_file": "open/chromatin.bed"}
+    names += ["black.bed", "ok.bed.gz", "open/chromatin.bed", "tss.bed", "genes.gff3.gz"]
+    full = {
+        **{**config, "data_dir": str(tmp_path / "data"), "targets": [target], "model": {"type": "dilated"}},
+        "regions": {**config["regions"], **files, "negatives": "bed"},
+        **{"aggregate": {"sites": {"TSS": "tss.bed"}}, "report": {"genes": "./genes.gff3.gz"}},
+        "motifs": {"database": "data/my.meme"},
+        "attribution": {"deeplift": {"references": "fasta:refs.fa"}},
+    }
+    full["model"]["head"] = "profile"
+    here = ["data/my.meme", "refs.fa"]
+    missing = mistakes(full)
+    assert len(missing) == len(names) + len(here) and all("there is no file" in text for text in missing.values())
+    full["downloads"] = {name: {"url": URL} for name in [*names, *here]}
+    resolved = resolve_config(full, SCHEMA, directory=tmp_path)
+    places = [*(f"{tmp_path}/data/{name}" for name in names), *here]
+    assert downloads(resolved) == {place: {"url": URL, "rename_chromosomes": {}} for place in places}
+    assert data_path(resolved, "./genes.gff3.gz") in places
+    turned = {**full, "downloads": dict(reversed(full["downloads"].items()))}
+    assert repr(resolve_config(turned, SCHEMA)) == repr(resolved)
+    # A folder where the file would lie stays a mistake
+    (tmp_path / "data" / "black.bed").mkdir(parents=True)
+    assert list(mistakes(full)) == ["regions.exclude_regions[0]"]
+    # And so does a file where a folder would be made
+    (tmp_path / "data" / "open").touch()
+    assert f"cannot be put there: {tmp_path}/data/open is a file" in mistakes(full)["regions.negatives_file"]
+
+
+def test_a_table_names_files_that_can_be_downloaded(config, tmp_path):
+    (tmp_path / "t.tsv").write_text("name\tpeaks\tsignal\na\tnew.bed\tsub/1.bw,sub/2.bw\n")
+    config = put(config, "targets", "t.tsv")
+    config["downloads"] = {name: {"url": URL} for name in ("new.bed", "sub/1.bw", "sub/2.bw")}
+    places = [f"{tmp_path}/{name}" for name in config["downloads"]]
+    assert list(downloads(resolve_config(config, SCHEMA))) == places
+    itself = put(config, "downloads", {**config["downloads"], "t.tsv": {"url": URL}})
+    assert "must be there when the config is read" in mistakes(itself)["downloads.t.tsv"]
+    # Nothing is said of its files where the table is the mistake
+    (tmp_path / "t.tsv").unlink()
+    assert list(mistakes(config)) == ["targets"]
+
+
+@pytest.mark.parametrize(
+    ("name", "source", "where", "words"),
+    [
+        ("a.bad", {}, "", "is no file that the config names; did you mean a.bed?"),
+        ("quite_another", {}, "", "is no file that the config names; write it as it stands elsewhere"),
+        ("/tmp/a.bed", {}, "", "must be relative and must not lead out by ..: downloads are put into data_dir"),
+        ("../a.bed", {}, "", "must be relative and must not lead out by .."),
+        ("sub/../../a.bed", {}, "", "must be relative and must not lead out by .."),
+        ("./genome.fa", {}, "", "is the file of downloads.genome.fa, too; keep one of them"),
+        ("a.bed", {"md5": "0" * 32, "sha256": "0" * 64}, "", "has sha256 and md5; keep one checksum"),
+        ("a.bed", {"md5": "0" * 32, "md5_list": URL}, "", "has md5 and md5_list; keep one checksum"),
+        ("a.bed", {"sha256": "0" * 63}, ".sha256", "must be 64 hexadecimal digits"),
+        ("a.bed", {"md5": "g" * 32}, ".md5", "must be 32 hexadecimal digits"),
+        ("a.bed", {"sha": "0" * 64}, ".sha", "is an unknown key; did you mean `sha256`?"),
+        ("a.bed", {"rename_chromosomes": {"1": "chr1"}}, ".rename_chromosomes", "let the file's name end in .narrow"),
+        ("a.bed", {"url": ...}, ".url", "is missing; add it: Address of the file"),
+        ("a.bed", {"url": "sacCer3.fa"}, ".url", "must be an address that starts with https://"),
+        ("a.bed", {"url": "ftp://host/x"}, ".url", "must be an address that starts with https://"),
+        ("a.bed", {"url": "https:///x"}, ".url", "must be an address"),
+        ("a.bed", {"url": "https://host:port/x"}, ".url", "must be an address"),
+        ("a.bed", {"url": "https://host/a b"}, ".url", "with %.. for spaces"),
+        ("a.bed", {"url": "https://host/\u00e4"}, ".url", "with %.. for spaces"),
+        ("a.bed", {"md5_list": "md5sum.txt"}, ".md5_list", "must be an address"),
+    ],
+)  # fmt: skip
+def test_each_mistake_in_a_download_is_named(config, name, source, where, words):
+    source = {key: value for key, value in {"url": URL, **source}.items() if value is not ...}
+    wrong = mistakes({**config, "downloads": {"genome.fa": {"url": URL}, name: source}})
+    assert len(wrong) == 1
+    assert words in wrong[f"downloads.{name}{where}"]
+
+
+def test_one_name_for_two_files_cannot_be_downloaded(config, tmp_path):
+    config = {**config, "aggregate": {"sites": {"x": "x.meme"}}, "motifs": {"database": "x.meme"}}
+    config["downloads"] = {"x.meme": {"url": URL}}
+    assert mistakes(config) == {
+        "downloads.x.meme": f"stands for two files, {tmp_path}/x.meme and x.meme; give one of them another name"
+    }
+    resolved = resolve_config({**config, "data_dir": "."}, SCHEMA, files_to_come=True)
+    assert list(downloads(resolved)) == ["x.meme"]
+
+
+@pytest.mark.parametrize(
+    "url", ["https://me:secret@host/x", "https://secret@host/x", "ftp://me:secret@host", "//a:secret@b"]
+)
+def test_a_password_is_refused_and_not_repeated(config, url):
+    with pytest.raises(SeqliftError, match="without user name and password, which the results would show") as raised:
+        resolve_config({**config, "downloads": {"a.bed": {"url": url}}}, SCHEMA)
+    assert "secret" not in str(raised.value) and "//***@" in str(raised.value)
+
+
+def test_what_simulate_makes_is_not_downloaded(config, tmp_path):
+    (tmp_path / "simulation.json").touch()
+    simulated = put(put(config, "simulate", {}), "targets.0.peaks", "TAL1.bed")
+    sites = {**simulated, "aggregate": {"sites": {"planted": "truth.bed", "mine": "mine.bed"}}}
+    sites["downloads"] = {"mine.bed": {"url": URL}}
+    resolve_config(sites, SCHEMA)
+    for name in ("genome.fa", "TAL1.bed", "truth.bed"):
+        wrong = mistakes({**sites, "downloads": {**sites["downloads"], name: {"url": URL}}})
+        assert wrong == {f"downloads.{name}": "is made by `simulate`; delete the download, or `simulate`"}
 
 
 def test_simulated_data(config, tmp_path):
@@ -442,8 +550,7 @@ def test_the_schema_is_strict_and_described():
             if below is not True:
                 assert len(below.get("description", "")) >= 20, key
                 parts.append(below)
-        if "items" in part:
-            parts.append(part["items"])
+        parts += [part[key] for key in ("items", "additionalProperties") if isinstance(part.get(key), dict)]
 
 
 def test_the_template_has_every_key_with_its_default():
@@ -456,6 +563,9 @@ def test_the_template_has_every_key_with_its_default():
         if isinstance(node, yaml.MappingNode):  # composed, not loaded: `model` stands there once for each type
             for key, value in node.value:
                 here = f"{path}.{key.value}".lstrip(".")
+                if path == "downloads":  # whose keys are files, as FILE says in the schema
+                    walk(value, "downloads.FILE")
+                    continue
                 found.append((here, yaml.safe_load(yaml.serialize(value))))
                 walk(value, here)
         elif isinstance(node, yaml.SequenceNode):
@@ -511,4 +621,4 @@ def test_the_examples_of_the_page_on_your_own_data(tmp_path):
         for name in named:
             (folder / name).touch()
         heads.append(resolve_config(config, SCHEMA, directory=tmp_path)["model"]["head"])
-    assert heads == ["profile", "profile", "classes"]
+    assert heads == ["profile", "profile", "classes", "classes"]

@@ -18,7 +18,7 @@ from seqlift.evaluation.comparison import comparison, profile_comparison
 from seqlift.evaluation.evaluate import evaluate_models
 from seqlift.genome import Genome
 from seqlift.models.checkpoint import load_model
-from seqlift.models.predicting import predict
+from seqlift.models.predicting import predict, predict_profiles
 from seqlift.signal import Signal
 
 TARGETS = fixture.TARGETS
@@ -218,7 +218,7 @@ def test_profiles_held_against_scipy(tmp_path, profiles, control):
     with Genome(genome) as opened:
         codes = load_codes(rows, opened, seed=3)
     given = {"control": np.ones((len(rows), 2, 40), np.float32)} if control else {}
-    logits = predict(load_model(model).model, codes, **given).logits
+    logits = predict_profiles(load_model(model).model, codes, **given).logits
     for i, name in enumerate(TARGETS):
         paths = summary["signal"]["files"][name]["signal"]
         values = sum(files[path] for path in paths)[[place[each] for each in rows["name"]]]
@@ -329,11 +329,11 @@ def test_what_folds_and_outputs_have_learned(tmp_path, profiles):
     """Learned is what every fold has learned; an output is judged by itself where training says so."""
     genome, table, summary, _, _ = profiles
     by_output = {"one.counts": False, "one.profile": True, "two.counts": True, "two.profile": True}
-    learned = {"learned_targets": {"one": True, "two": True}, "learned_outputs": by_output, "attempt_seed": 5}
+    learned = {"learned_targets": {"one": True, "two": True}, "learned_outputs": by_output, "attempt": 3}
     model = fixture.write_model(tmp_path / "model.ckpt", head="profile", **learned)
     metrics, _ = evaluate(tmp_path / "out", [model], table, summary, genome)
     assert metrics["learned_outputs"] == by_output and metrics["learned_targets"] == {"one": True, "two": True}
-    assert metrics["models"][0]["attempt"] == 3  # seeds 3, 4, 5
+    assert metrics["models"][0]["attempt"] == 3
     genome, table, summary = fixture.build_regions(tmp_path, folds=True)
     several = [{"one": True, "two": i != 1} for i in range(3)]
     models = [fixture.write_model(tmp_path / f"{i}", fold=i, learned_targets=x) for i, x in enumerate(several)]
@@ -377,7 +377,11 @@ def test_a_profile_of_another_window_is_refused(tmp_path, profiles):
 
 @pytest.mark.parametrize(
     ("folds", "expected"),
-    [((0, 1), "no model of fold 2"), ((0, 1, 1), "fold 1 is given twice"), ((0, 1, None), "its fold is None")],
+    [
+        ((0, 1), "no model of fold 2"),
+        ((0, 1, 1), r"fold 1 \(seed 3\) is given twice"),
+        ((0, 1, None), "its fold is None"),
+    ],
 )
 def test_folds_that_do_not_fit(tmp_path, folds, expected):
     genome, table, summary = fixture.build_regions(tmp_path, folds=True)

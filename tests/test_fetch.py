@@ -1,16 +1,19 @@
 """Downloads from a server that breaks off, refuses, changes its mind and lies."""
 
+import fcntl
 import hashlib
-import http.server
 import subprocess
 import sys
 import threading
+import time
 from pathlib import Path
 
 import pytest
 
+from download_server import wait_until
+from full_disk import disk_of
 from seqlift.errors import SeqliftError
-from seqlift.fetch import fetch
+from seqlift.fetch import _Download, fetch
 from seqlift.intervals import read_peaks
 
 CONTENT = bytes(range(256)) * 2000  # 512,000 bytes
@@ -18,77 +21,9 @@ SHA256 = hashlib.sha256(CONTENT).hexdigest()
 MD5 = hashlib.md5(CONTENT).hexdigest()
 
 
-class Server(http.server.ThreadingHTTPServer):
-    """Serves `files`; `faults` says what to do with the first requests for a path, one fault a request.
-
-    A fault is a number (an HTTP status), ("cut", n): end the connection after n bytes of the body, or "close": answer
-    nothing. `ranges`: whether Range is honoured; `etag`: version mark, or None.
-    """
-
-    daemon_threads = True
-
-    def __init__(self):
-        super().__init__(("127.0.0.1", 0), Handler)
-        self.files = {"/data.bin": CONTENT}
-        self.faults = {}
-        self.requests = []
-        self.ranges = True
-        self.etag = '"1"'
-
-    @property
-    def url(self):
-        return f"http://127.0.0.1:{self.server_port}"
-
-
-class Handler(http.server.BaseHTTPRequestHandler):
-    def log_message(self, *arguments):
-        pass
-
-    def do_GET(self):
-        server = self.server
-        server.requests.append((self.path, self.headers.get("Range"), self.headers.get("If-Range")))
-        faults = server.faults.get(self.path, [])
-        fault = faults.pop(0) if faults else None
-        if fault == "close":
-            self.close_connection = True
-            return
-        if isinstance(fault, int) or self.path not in server.files:
-            self.send_error(fault or 404)
-            return
-        body = server.files[self.path]
-        start = 0
-        wanted = self.headers.get("Range")
-        if wanted and server.ranges and self.headers.get("If-Range") in (None, server.etag):
-            start = int(wanted.removeprefix("bytes=").removesuffix("-"))
-            if start >= len(body):
-                self.send_response(416)
-                self.send_header("Content-Range", f"bytes */{len(body)}")
-                self.send_header("Content-Length", "0")
-                self.end_headers()
-                return
-            self.send_response(206)
-            self.send_header("Content-Range", f"bytes {start}-{len(body) - 1}/{len(body)}")
-        else:
-            self.send_response(200)
-        if server.etag:
-            self.send_header("ETag", server.etag)
-        self.send_header("Content-Length", str(len(body) - start))
-        self.end_headers()
-        stop = start + fault[1] if fault else len(body)
-        self.wfile.write(body[start:stop])
-        self.close_connection = True
-
-
-@pytest.fixture
-def server(monkeypatch):
-    monkeypatch.setenv("no_proxy", "127.0.0.1")
-    running = Server()
-    thread = threading.Thread(target=running.serve_forever, kwargs={"poll_interval": 0.01})
-    thread.start()
-    yield running
-    running.shutdown()
-    thread.join()
-    running.server_close()
+@pytest.fixture(autouse=True)
+def served(server):
+    server.files["/data.bin"] = CONTENT
 
 
 def names(folder):
@@ -171,6 +106,105 @@ def test_a_server_without_ranges_sends_all_again(server, tmp_path):
     assert (tmp_path / "out.bin").read_bytes() == CONTENT
 
 
+@pytest.mark.parametrize("etag", ['"1"', None])
+def test_an_end_that_is_missing_unnoticed_is_found_by_the_checksum(server, tmp_path, etag):
+    server.etag = etag
+    server.faults["/data.bin"] = [("short", 100_000)]
+    get(server, tmp_path / "out.bin", sha256=SHA256)
+    assert (tmp_path / "out.bin").read_bytes() == CONTENT
+    assert server.asked("/data.bin") == [None, None]
+    server.faults["/data.bin"] = [("short", 100_000), ("short", 100_000)]
+    with pytest.raises(SeqliftError, match=r"the file that came \(100000 bytes\) is not the one expected"):
+        get(server, tmp_path / "other.bin", sha256=SHA256)
+    assert names(tmp_path) == ["out.bin"]
+
+
+def test_a_server_that_stalls_is_left_after_a_while(server, tmp_path):
+    server.faults["/data.bin"] = [("stall", 100_000)]
+    fetch(server.url + "/data.bin", tmp_path / "out.bin", sha256=SHA256, timeout=0.2, pause=0.001)
+    assert (tmp_path / "out.bin").read_bytes() == CONTENT
+    assert server.asked("/data.bin") == [None, "bytes=100000-"]
+
+
+def test_a_busy_server_is_left_alone_for_as_long_as_it_asks(server, tmp_path, caplog):
+    caplog.set_level("INFO", logger="seqlift")
+    server.faults["/data.bin"] = [("busy", 1), ("busy", "soon")]
+    started = time.monotonic()
+    get(server, tmp_path / "out.bin")
+    assert time.monotonic() - started >= 1
+    assert [message.partition(": ")[2] for message in caplog.messages] == [
+        "the server answers 503 Service Unavailable; 0 bytes so far, trying again in 1 s",
+        "the server answers 503 Service Unavailable; 0 bytes so far, trying again in 0.002 s",
+    ]
+
+
+@pytest.mark.parametrize(("checksum", "requests"), [({"sha256": SHA256}, 1), ({}, 2)])
+def test_two_at_a_time_do_not_write_one_part(server, tmp_path, checksum, requests):
+    """As when a killed workflow left a download behind: the second one waits, and takes what the first has brought."""
+    server.faults["/data.bin"] = [("stall", 1000)]
+    first = threading.Thread(target=get, args=(server, tmp_path / "out.bin"), kwargs={"attempts": 1})
+    first.start()
+    part = tmp_path / ".out.bin.part"
+    wait_until(lambda: part.exists() and part.stat().st_size == 1000)
+    second = threading.Thread(target=get, args=(server, tmp_path / "out.bin"), kwargs=checksum)
+    second.start()
+    second.join(0.5)
+    assert second.is_alive() and len(server.requests) == 1
+    server.ended.set()  # the first is cut off, and goes on where it stopped
+    for thread in (first, second):
+        thread.join(20)
+        assert not thread.is_alive()
+    assert (tmp_path / "out.bin").read_bytes() == CONTENT
+    assert server.asked("/data.bin") == [None, "bytes=1000-", *[None] * (requests - 1)]
+    assert names(tmp_path) == ["out.bin"]
+
+
+def test_who_has_waited_holds_the_part_that_is_there_now(server, tmp_path):
+    part, held = tmp_path / ".out.bin.part", threading.Event()
+    settings = {"attempts": 1, "timeout": 5, "pause": 0.001}
+
+    def wait_for_it():
+        with _Download(server.url + "/data.bin", part, **settings), open(part, "rb") as file:
+            with pytest.raises(BlockingIOError):
+                fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            held.set()
+
+    with _Download(server.url + "/data.bin", part, **settings):
+        second = threading.Thread(target=wait_for_it)
+        second.start()
+        second.join(0.3)
+        assert second.is_alive()
+        part.rename(tmp_path / "out.bin")  # as a download that is whole
+        part.write_bytes(b"a third one's")
+    second.join(20)
+    assert held.is_set()
+    assert part.read_bytes() == b"a third one's"
+
+
+def test_a_full_disk_loses_nothing(server, tmp_path):
+    (tmp_path / "out.bin").write_text("old")
+    with disk_of(100_000), pytest.raises(SeqliftError, match=r"out\.bin: cannot be written \(.*\): is the disk full"):
+        get(server, tmp_path / "out.bin", sha256=SHA256)
+    assert (tmp_path / "out.bin").read_text() == "old"
+    get(server, tmp_path / "out.bin", sha256=SHA256)
+    assert (tmp_path / "out.bin").read_bytes() == CONTENT
+    assert server.asked("/data.bin") == [None, "bytes=100000-"]
+
+
+def test_a_folder_that_cannot_be_is_told(server, tmp_path):
+    (tmp_path / "file").touch()
+    with pytest.raises(SeqliftError, match=r"file/out\.bin: cannot be written \(.*\): is the disk full, or the folder"):
+        get(server, tmp_path / "file" / "out.bin")
+
+
+def test_a_right_file_is_not_fetched_again(server, tmp_path):
+    (tmp_path / "out.bin").write_bytes(CONTENT)
+    assert get(server, tmp_path / "out.bin", sha256=SHA256).bytes == len(CONTENT)
+    assert server.requests == []
+    get(server, tmp_path / "out.bin")
+    assert len(server.requests) == 1
+
+
 def test_a_part_that_was_whole_already_is_used(server, tmp_path):
     (tmp_path / ".out.bin.part").write_bytes(CONTENT)
     (tmp_path / ".out.bin.part.json").write_text(f'{{"url": "{server.url}/data.bin", "version": "\\"1\\""}}')
@@ -214,7 +248,14 @@ def test_refusals_are_final_and_name_address_and_remedy(server, tmp_path):
     with pytest.raises(SeqliftError, match=r"/absent: the server answers 404 .*, must be 200; check the address"):
         get(server, tmp_path / "out.bin", "/absent")
     assert len(server.requests) == 1
-    for url in ("ftp://host/file", "file:///etc/hostname", "data.bin", "http://host/a b"):
+    for url in (
+        "ftp://host/file",
+        "file:///etc/hostname",
+        "data.bin",
+        "http://host/a b",
+        "http://host:123456/",
+        "http://",
+    ):
         with pytest.raises(SeqliftError, match="not an address that can be fetched"):
             fetch(url, tmp_path / "out.bin")
     for checksum in ({"sha256": "abc"}, {"md5": "g" * 32}):
@@ -228,6 +269,19 @@ def test_refusals_are_final_and_name_address_and_remedy(server, tmp_path):
 def test_nobody_at_the_address_is_told_with_the_number_of_tries(tmp_path):
     with pytest.raises(SeqliftError, match=r"cannot be fetched: .*refused.* \(2 tries in a row .*, 0 bytes so far\)"):
         fetch("http://127.0.0.1:9/x", tmp_path / "out.bin", attempts=2, pause=0.001)
+
+
+@pytest.mark.parametrize("url", ["http://host/\u00e4", "http://a..b/x", f"http://{'a' * 64}/x"])
+def test_addresses_that_cannot_be_are_told(tmp_path, url):
+    with pytest.raises(SeqliftError, match="not an address that can be fetched"):
+        fetch(url, tmp_path / "out.bin", attempts=1)
+    assert names(tmp_path) == []
+
+
+def test_a_password_is_refused_and_not_repeated(server, tmp_path):
+    with pytest.raises(SeqliftError, match=r"'http://\*\*\*@127.*without user name and password") as raised:
+        fetch(server.url.replace("//", "//me:secret@"), tmp_path / "out.bin")
+    assert "secret" not in str(raised.value) and server.requests == []
 
 
 def test_bed_peaks_become_sorted_narrow_peak_with_renamed_chromosomes(server, tmp_path):

@@ -1,5 +1,8 @@
 """What runs on a GPU gives what the CPU gives. Without a GPU these tests skip themselves."""
 
+import subprocess
+import sys
+
 import numpy as np
 import pandas as pd
 import pytest
@@ -138,3 +141,13 @@ def test_a_genome_too_large_for_the_card_stays_on_the_cpu(genome, monkeypatch):
     assert not regions.on_device
     batch = regions[0, np.arange(40)]
     assert not batch.codes.is_cuda and torch.equal(batch.codes, expected.codes)
+
+
+def test_a_job_that_was_given_a_gpu_sees_that_one_only():
+    """In a process of its own, as CUDA has started in this one."""
+    job = (
+        "import torch; from seqlift.devices import take_device; print(take_device('gpu=1')); "
+        "print(torch.cuda.device_count(), float(torch.ones(5, device='cuda').sum()))"
+    )
+    done = subprocess.run([sys.executable, "-c", job], capture_output=True, text=True, timeout=300)
+    assert done.stdout.split("\n")[:2] == ["('cuda', 1)", "1 5.0"], done.stderr

@@ -20,6 +20,7 @@ def become(monkeypatch, tmp_path) -> list[list[str]]:
     """What the process would become, in an empty folder."""
     calls: list[list[str]] = []
     monkeypatch.setattr(os, "execv", lambda program, arguments: calls.append(arguments))
+    monkeypatch.setenv("CUDA_VISIBLE_DEVICES", "")
     monkeypatch.chdir(tmp_path)
     return calls
 
@@ -67,6 +68,20 @@ def test_mistakes_are_named_before_snakemake_is_started(become, capsys, given, w
     assert said.startswith("seqlift run: error: ") and said.count("\n") == 1
     assert all(word in said for word in words), said
     assert not become
+
+
+def test_as_many_gpu_jobs_at_a_time_as_there_are_gpus(become, monkeypatch):
+    """The user's own number comes later, which Snakemake takes; with a profile it is the profile's."""
+    Path("my.yaml").touch()
+    monkeypatch.setenv("CUDA_VISIBLE_DEVICES", "GPU-a,GPU-b")
+    main(["run", "--configfile", "my.yaml", "--cores", "2", "--", "--resources", "gpu=1"])
+    main(["run", "--profile", "slurm"])
+    monkeypatch.setenv("CUDA_VISIBLE_DEVICES", "GPU-a")
+    main(["run"])
+    first, cluster, single = [flags[4:] for flags in become]
+    expected = ["--configfile", "my.yaml", "--resources", "gpu=2", *SNAKEFILE, "--cores", "2", "--resources", "gpu=1"]
+    assert first == expected
+    assert "--resources" not in cluster + single
 
 
 def test_a_missing_snakemake_is_named(become, capsys, monkeypatch):

@@ -266,6 +266,16 @@ def test_slurm_is_not_taken_for_several_nodes(data, tmp_path, monkeypatch):
     assert metrics["epochs_run"] == 1
 
 
+def test_an_installed_slurm_changes_nothing_and_says_nothing(data, tmp_path, monkeypatch):
+    """Outside a job, too, where only its programs are found: a warning would be an error here."""
+    srun = tmp_path / "programs" / "srun"
+    srun.parent.mkdir()
+    srun.touch(mode=0o755)
+    monkeypatch.setenv("PATH", str(srun.parent), prepend=os.pathsep)
+    metrics = train_model(*data, **SETTINGS | {"epochs": 1}, output_dir=tmp_path / "model")
+    assert metrics["epochs_run"] == 1
+
+
 def test_learning_rate_rises_and_falls_to_zero():
     factors = [rate_factor(step, 100) for step in range(101)]
     assert factors[0] == pytest.approx(1 / 15) and factors[14] == factors[15] == 1

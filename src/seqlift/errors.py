@@ -5,6 +5,13 @@ config key), which rule it breaks and what to do. The command line prints it wit
 Anything else that escapes is a bug in seqlift and keeps its traceback.
 """
 
+import re
+
 
 class SeqliftError(Exception):
     """Bad input, with a message that names file and line or key, value, rule and remedy."""
+
+
+def without_password(text: str) -> str:
+    """A text with the user names and passwords of its web addresses made unreadable."""
+    return re.sub(r"//[^/\s]*@", "//***@", text)

@@ -3,9 +3,12 @@
 What a paper's peaks mean depends on the very file: so a file is accepted only when its checksum is the one expected.
 """
 
+import contextlib
+import fcntl
 import hashlib
 import http.client
 import json
+import logging
 import os
 import re
 import ssl
@@ -16,19 +19,24 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
-from typing import Any
+from typing import IO, Any, Self
 from urllib.parse import unquote, urlsplit
 
 from rich.console import Console
 from rich.progress import BarColumn, DownloadColumn, Progress, TextColumn, TimeRemainingColumn, TransferSpeedColumn
 
 from seqlift import __version__
-from seqlift.errors import SeqliftError
+from seqlift.errors import SeqliftError, without_password
 from seqlift.files import replacing
 from seqlift.intervals import read_lines, read_peaks, split_fields
+from seqlift.progress import SECONDS_BETWEEN_LINES
+
+log = logging.getLogger(__name__)
 
 _TRY_AGAIN = {408, 425, 429, 500, 502, 503, 504}  # HTTP: busy or broken for now
 _LONGEST_PAUSE = 60.0  # seconds
+# As in workflow/schemas/config.schema.yaml: a host, perhaps a port, no user and password, ASCII without spaces
+_ADDRESS = re.compile(r"https?://(\[[0-9a-fA-F:.]+\]|[A-Za-z0-9._-]+)(:[0-9]{1,5})?([/?#][!-~]*)?")
 
 
 @dataclass(frozen=True)
@@ -55,14 +63,16 @@ def fetch(
     """Download a file over HTTP, check it, and put it in place whole.
 
     A download that breaks off is taken up where it stopped, up to `attempts` times in a row without a new byte, and
-    also by a later call: until it is whole it lies beside `output` as `.<name>.part`. If `output` ends in
-    `.narrowPeak`, the file is read as peaks, its chromosomes are renamed, and sorted narrowPeak is written (the middle
-    of the interval is the summit of a BED peak). Checksums are those of the file as the server gives it.
+    also by a later call: until it is whole it lies beside `output` as `.<name>.part`. Of two calls for the same
+    `output`, also in two processes, the later one waits for the other; a file that is there with the checksum expected
+    is not fetched again. If `output` ends in `.narrowPeak`, the file is read as peaks, its chromosomes are renamed, and
+    sorted narrowPeak is written (the middle of the interval is the summit of a BED peak). Checksums are those of the
+    file as the server gives it.
 
     Parameters
     ----------
     url : str
-        http or https.
+        http or https, without user name and password: messages and logs name it.
     output : path of the file to write
     sha256, md5 : str, optional
         Checksum expected, in hexadecimal.
@@ -90,35 +100,43 @@ def fetch(
     try:
         output.parent.mkdir(parents=True, exist_ok=True)
         settings: dict[str, Any] = {"attempts": attempts, "timeout": timeout, "pause": pause}
-        expected = _expected_checksums(url, output, sha256, md5, md5_list, settings)
-        source = _Download(url, output.with_name(f".{output.name}.part"), **settings)
-        source.run(bool(expected))
-        found = source.checksums()
-        if source.joined and any(found[kind] != value for kind, value in expected.items()):
-            source.discard()  # perhaps the file changed between the pieces
-            source.run(True)
-            found = source.checksums()
-        for kind, value in expected.items():
-            if found[kind] != value:
-                source.discard()
-                raise SeqliftError(
-                    f"{url}: the file that came ({source.bytes} bytes) is not the one expected: {kind} is "
-                    f"{found[kind]}, must be {value}; the file may have changed at its source, or something on the "
-                    "way replaced it. Look at it, and only if it is right change the checksum"
-                )
-        result = Fetched(output, source.bytes, found["sha256"])
-        if to_peaks:
-            try:
-                write_narrow_peak(source.part, output, rename)
-            except SeqliftError as error:
-                source.discard()
-                raise SeqliftError(str(error).replace(str(source.part), url)) from None
-        else:
-            with replacing(output) as temporary:
-                source.part.replace(temporary)
-        source.discard()
+        with _Download(url, output.with_name(f".{output.name}.part"), **settings) as source:
+            expected = _expected_checksums(url, output, sha256, md5, md5_list, settings)
+            if expected and not to_peaks and output.is_file():  # the call we waited for has brought it
+                found = _checksums(output)
+                if all(found[kind] == value for kind, value in expected.items()):
+                    return Fetched(output, output.stat().st_size, found["sha256"])
+            source.run(bool(expected))
+            found = _checksums(source.part)
+            if source.doubtful and any(found[kind] != value for kind, value in expected.items()):
+                source.discard()  # perhaps the file changed between the pieces, or its end is missing
+                source.run(True)
+                found = _checksums(source.part)
+            for kind, value in expected.items():
+                if found[kind] != value:
+                    size = source.bytes
+                    source.discard()
+                    raise SeqliftError(
+                        f"{url}: the file that came ({size} bytes) is not the one expected: {kind} is {found[kind]}, "
+                        f"must be {value}; the file may have changed at its source, or something on the way replaced "
+                        "it. Look at it, and only if it is right change the checksum"
+                    )
+            result = Fetched(output, source.bytes, found["sha256"])
+            if to_peaks:
+                try:
+                    write_narrow_peak(source.part, output, rename)
+                except SeqliftError as error:
+                    raise SeqliftError(str(error).replace(str(source.part), url)) from None
+                finally:
+                    source.discard()
+            else:
+                with replacing(output) as temporary:
+                    source.move_to(temporary)
     except OSError as error:
-        raise SeqliftError(f"{output}: cannot be written: {error.strerror or error}") from None
+        raise SeqliftError(
+            f"{output}: cannot be written ({error.strerror or error}): is the disk full, or the folder closed to you? "
+            "Mend that and start again: it goes on where it stopped"
+        ) from None
     return result
 
 
@@ -154,15 +172,19 @@ def _expected_checksums(
             expected[kind] = value.lower()
     if md5_list is not None:
         name = unquote(urlsplit(url).path).rsplit("/", 1)[-1]
-        listing = _Download(md5_list, output.with_name(f".{output.name}.md5.part"), **settings)
-        listing.discard()  # an old piece of it is worth nothing
-        listing.run(False)
         known = {}
-        for _, line in read_lines(listing.part):
-            match = re.fullmatch(r"\s*([0-9a-fA-F]{32})\s+[* ]?(?:\./)?(\S+)\s*", line)
-            if match:
-                known[match[2]] = match[1].lower()
-        listing.discard()
+        with _Download(md5_list, output.with_name(f".{output.name}.md5.part"), **settings) as listing:
+            listing.discard()  # an old piece of it is worth nothing
+            try:
+                listing.run(False)
+                for _, line in read_lines(listing.part):
+                    match = re.fullmatch(r"\s*([0-9a-fA-F]{32})\s+[* ]?(?:\./)?(\S+)\s*", line)
+                    if match:
+                        known[match[2]] = match[1].lower()
+            except SeqliftError as error:
+                raise SeqliftError(str(error).replace(str(listing.part), md5_list)) from None
+            finally:
+                listing.discard()
         if name not in known:
             some = ", ".join(list(known)[:5]) or "no checksum at all"
             raise SeqliftError(f"{md5_list}: has no line '<md5>  {name}'; it lists {some}. Give the checksum itself")
@@ -171,23 +193,32 @@ def _expected_checksums(
 
 
 class _BrokenOffError(Exception):
-    """A try failed in a way that may pass."""
+    """A try failed in a way that may pass; `pause` is how many seconds the server asks to be left alone."""
+
+    def __init__(self, message: str, pause: float = 0.0):
+        super().__init__(message)
+        self.pause = pause
 
 
 class _Download:
     """One file on its way: the part that has come, and how to get the rest.
 
     Beside the part lie notes: the URL and the server's mark of the version (ETag or date), so that pieces of two
-    versions are never joined.
+    versions are never joined. Used in a `with`, in which no other process writes the part: a killed workflow may leave
+    one behind that still does. Afterwards a part that holds nothing is gone.
     """
 
+    _lock: IO[bytes]
+
     def __init__(self, url: str, part: Path, *, attempts: int, timeout: float, pause: float):
-        address = urlsplit(url)
-        if address.scheme not in ("http", "https") or not address.netloc or re.search(r"[\s\x00-\x1f]", url):
-            raise SeqliftError(f"{url!r}: not an address that can be fetched; must be http://... or https://...")
+        if not can_be_fetched(url):
+            raise SeqliftError(
+                f"{without_password(url)!r}: not an address that can be fetched; must be http://... or https://..., "
+                "without user name and password, with %.. for spaces and other signs that are not ASCII"
+            )
         self.url = url
         self.part = part
-        self.joined = False
+        self.doubtful = False
         self._notes = part.with_name(part.name + ".json")
         self._attempts = attempts
         self._timeout = timeout
@@ -197,18 +228,47 @@ class _Download:
     def bytes(self) -> int:
         return self.part.stat().st_size if self.part.exists() else 0
 
-    def discard(self) -> None:
-        self.part.unlink(missing_ok=True)
-        self._notes.unlink(missing_ok=True)
-        self.joined = False
+    def __enter__(self) -> Self:
+        while True:
+            self._lock = open(self.part, "ab")
+            try:
+                self._wait_for_lock()
+                if self._holds_part():
+                    return self
+            except BaseException:
+                self._lock.close()
+                raise
+            self._lock.close()  # of a part that the other process has finished: what lies there now is another file
 
-    def checksums(self) -> dict[str, str]:
-        found = {}
-        for kind in ("sha256", "md5"):
-            with open(self.part, "rb") as file:
-                digest = hashlib.file_digest(file, partial(hashlib.new, kind, usedforsecurity=False))
-            found[kind] = digest.hexdigest()
-        return found
+    def __exit__(self, *exception: object) -> None:
+        with self._lock:
+            if self._holds_part() and not self.bytes:
+                self._notes.unlink(missing_ok=True)
+                self.part.unlink()
+
+    def _holds_part(self) -> bool:
+        """Whether what is locked is the part that lies there now; once it is whole it is moved away."""
+        return self.part.exists() and os.path.samestat(os.fstat(self._lock.fileno()), self.part.stat())
+
+    def _wait_for_lock(self) -> None:
+        with contextlib.suppress(OSError):  # a file system without locks: go on without
+            try:
+                fcntl.flock(self._lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            except BlockingIOError:
+                log.info("%s: another process is downloading it, waiting for that one to end", self.url)
+                fcntl.flock(self._lock, fcntl.LOCK_EX)
+
+    def move_to(self, path: Path) -> None:
+        """Give the part, which is whole, its place."""
+        self._notes.unlink(missing_ok=True)
+        self.part.replace(path)
+
+    def discard(self) -> None:
+        """Begin anew. The part is emptied, not deleted: the lock is on this very file."""
+        if self.part.exists():
+            os.truncate(self.part, 0)
+        self._notes.unlink(missing_ok=True)
+        self.doubtful = False
 
     def run(self, checked: bool) -> None:
         """Get the whole file. `checked`: its checksum will be, so that pieces may be joined without a version mark."""
@@ -227,7 +287,9 @@ class _Download:
                         f"{self.bytes} bytes so far). Check the address and the network (behind a proxy: https_proxy), "
                         "and start again: it goes on where it stopped"
                     ) from None
-                time.sleep(min(self._pause * 2 ** max(failures - 1, 0), _LONGEST_PAUSE))
+                pause = min(max(self._pause * 2 ** max(failures - 1, 0), error.pause), _LONGEST_PAUSE)
+                log.info("%s: %s; %d bytes so far, trying again in %g s", self.url, error, self.bytes, pause)
+                time.sleep(pause)
 
     def _receive(self, checked: bool) -> None:
         """Try once to get what is missing."""
@@ -243,7 +305,9 @@ class _Download:
                 self.discard()
                 raise _BrokenOffError("the file has changed at its source") from None
             if error.code in _TRY_AGAIN:
-                raise _BrokenOffError(f"the server answers {error.code} {error.reason}") from None
+                wanted = error.headers.get("Retry-After", "")  # seconds, or a date, for which our own pause will do
+                pause = float(wanted) if wanted.isdecimal() else 0.0
+                raise _BrokenOffError(f"the server answers {error.code} {error.reason}", pause) from None
             raise SeqliftError(
                 f"{self.url}: the server answers {error.code} {error.reason}, must be 200; check the address, it may "
                 "have moved"
@@ -257,6 +321,8 @@ class _Download:
             raise _BrokenOffError(str(error.reason)) from None
         except (OSError, http.client.HTTPException) as error:
             raise _BrokenOffError(str(error) or type(error).__name__) from None
+        except ValueError as error:  # of a host name that cannot be
+            raise SeqliftError(f"{self.url}: not an address that can be fetched ({error}); correct it") from None
         with response:
             self._store(response, have)
 
@@ -281,7 +347,7 @@ class _Download:
             if not sent or int(sent[1]) != have:
                 self.discard()
                 raise _BrokenOffError("the server sent another part than the one asked for")
-            self.joined = True
+            self.doubtful = True
         else:
             have = 0
             etag = response.headers.get("ETag") or ""
@@ -289,19 +355,45 @@ class _Download:
             self._notes.write_text(json.dumps({"url": self.url, "version": version}), encoding="utf-8")
         length = response.headers.get("Content-Length")
         total = have + int(length) if length is not None and length.isdecimal() else None
+        if total is None and not response.chunked:
+            self.doubtful = True  # a connection that broke looks like the end
+        name = unquote(urlsplit(self.url).path).rsplit("/", 1)[-1]
+        said = time.monotonic()
         with open(self.part, "ab" if have else "wb") as file, _progress() as progress:
-            task = progress.add_task(self.url.rsplit("/", 1)[-1], total=total, completed=have)
+            task = progress.add_task(name, total=total, completed=have)
             while True:
                 try:
-                    block = response.read(2**16)
+                    block = response.read1(2**16)  # what has come: of a server that stalls nothing is lost
                 except (OSError, http.client.HTTPException) as error:
                     raise _BrokenOffError(f"the connection broke: {error or type(error).__name__}") from None
                 if not block:
                     break
                 file.write(block)
+                file.flush()
                 progress.update(task, advance=len(block))
+                if progress.disable and time.monotonic() - said >= SECONDS_BETWEEN_LINES:
+                    said = time.monotonic()
+                    log.info("%s: %s", name, _amount(file.tell(), total))
         if total is not None and self.bytes != total:
             raise _BrokenOffError(f"the connection ended after {self.bytes} of {total} bytes")
+
+
+def can_be_fetched(url: str) -> bool:
+    """Whether this is a whole address of http or https, without user name and password."""
+    return bool(_ADDRESS.fullmatch(url))
+
+
+def _checksums(path: Path) -> dict[str, str]:
+    found = {}
+    for kind in ("sha256", "md5"):
+        with open(path, "rb") as file:
+            digest = hashlib.file_digest(file, partial(hashlib.new, kind, usedforsecurity=False))
+        found[kind] = digest.hexdigest()
+    return found
+
+
+def _amount(done: int, total: int | None) -> str:
+    return f"{done / 1e6:,.0f} MB" if total is None else f"{done / 1e6:,.0f} of {total / 1e6:,.0f} MB"
 
 
 def _progress() -> Progress:

@@ -13,6 +13,7 @@ import platform
 import subprocess
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 from seqlift.files import replacing
 from seqlift.genome import sha256_of
@@ -139,7 +140,7 @@ def _files(regions: dict) -> Iterator[tuple[str, str]]:
             yield kind.replace("_", " "), str(path)
 
 
-def _flatten(config: dict, prefix: str = ""):
+def _flatten(config: dict, prefix: str = "") -> Iterator[tuple[str, Any]]:
     for key, value in config.items():
         if isinstance(value, dict):
             yield from _flatten(value, f"{prefix}{key}.")

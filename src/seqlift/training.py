@@ -3,7 +3,7 @@
 The network learns on the regions of split 'train', and the epoch is chosen on 'valid'; `seqlift.evaluation` then says
 how good it is on 'test', chromosomes that neither has seen. A training may end without having learned anything: from
 some first weights a small network finds no motif in a few hundred peaks. That is noticed on the validation regions
-(`seqlift.objectives.judge`), and the training is started again with the next seed, a stated number of times.
+(`seqlift.objectives.judge`), and the training is started again with another seed, a stated number of times.
 """
 
 import hashlib
@@ -181,9 +181,9 @@ def train_model(
     count_weight : float
         See `seqlift.objectives.ProfileObjective`.
     restarts : int
-        How often a training that has learned nothing is started again. Attempt k (from 0) has the seed `seed + k`;
-        shuffled negatives keep that of attempt 0 in validation. The best attempt that has learned is kept, or if none
-        has, the one with the least validation loss.
+        How often a training that has learned nothing is started again. Attempt k (from 0) has the seed that
+        `attempt_seed` says; shuffled negatives keep that of attempt 0 in validation. The best attempt that has learned
+        is kept, or if none has, the one with the least validation loss.
     device : {"auto", "cpu", "cuda"}
         "auto": a GPU where there is one.
     devices : int
@@ -198,8 +198,8 @@ def train_model(
     dict
         `training` of the checkpoint: the settings; `best_epoch`, its row of the history as `best`; `learned`,
         `learned_targets`, `learned_outputs`, `valid_loss`, `base_rate_loss` (see `seqlift.objectives.Verdict`);
-        `restarts` (how many there were) and `attempt_seed`; `epochs_run` (of the attempt that was kept), `seconds` (of
-        all), `parameters`, `device`.
+        `restarts` (how many there were), `attempt` (the one that was kept, from 1) and `attempt_seed`; `epochs_run`
+        (of the attempt that was kept), `seconds` (of all), `parameters`, `device`.
 
     Raises
     ------
@@ -275,11 +275,11 @@ def run_job(job: Job, rank: int = 0, world: int = 1) -> dict:
             break
         log.warning(
             "WARNING: training with seed %d has learned nothing: its validation loss of %.4f is not better than the "
-            "%.4f of always saying the same, beyond chance. Starting again with seed %d (restart %d of at most %d)",
+            "%.4f of always saying the same, beyond chance. Starting again with another seed (restart %d of at most "
+            "%d)",
             attempts[-1].seed,
             verdict["loss"],
             verdict["base_loss"],
-            attempts[-1].seed + 1,
             made + 1,
             job.restarts,
         )
@@ -292,9 +292,17 @@ def run_job(job: Job, rank: int = 0, world: int = 1) -> dict:
     return training
 
 
+def attempt_seed(seed: int, attempt: int) -> int:
+    """Seed of an attempt, counted from 0: that of the training, then others far from it.
+
+    The next number would be the seed of another training of a run that has several, and one network counted twice.
+    """
+    return int(np.random.SeedSequence([seed, attempt]).generate_state(1)[0]) if attempt else seed
+
+
 def _attempt(job: Job, place: Place, valid: FixedRegions, earlier: list[Attempt], state: dict | None) -> Attempt:
     settings = job.settings
-    seed = settings["seed"] + len(earlier)
+    seed = attempt_seed(settings["seed"], len(earlier))
     part, signal = job.part("train"), job.signal_of("train")
     regions = TrainingRegions(
         part,
@@ -392,6 +400,7 @@ def _describe(job: Job, model: torch.nn.Module, best: Attempt, attempts: list[At
         "valid_loss": best.verdict["loss"],
         "base_rate_loss": best.verdict["base_loss"],
         "restarts": len(attempts) - 1,
+        "attempt": next(number for number, attempt in enumerate(attempts, 1) if attempt is best),
         "attempt_seed": best.seed,
         "epochs_run": len(best.history),
         "seconds": round(sum(row["seconds"] for attempt in attempts for row in attempt.history), 1),

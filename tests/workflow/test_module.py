@@ -1,6 +1,7 @@
 """The workflow as a module of another one, in another folder and with a prefix, as docs/how_to/module.md shows it."""
 
 import re
+import shlex
 
 import pytest
 import yaml
@@ -52,6 +53,22 @@ def test_peaks_may_be_made_by_a_rule_of_the_outer_workflow(outer):
     run = outer.snakemake("-n", "--cores", "2", config=None)
     assert run.status == 0, run.screen
     assert run.jobs["call_peaks"] == run.jobs["seqlift_make_regions"] == 1
+
+
+def test_what_is_missing_is_downloaded_to_where_the_module_looks_for_it(outer):
+    (genome,) = outer.folder.parent.rglob("hg38.fa.gz")
+    genome.unlink()
+    config = yaml.safe_load((outer.folder / "config.yaml").read_text())
+    names = {"hg38.fa.gz": f"{genome}", "my.fa": "motifs/my.fa"}
+    config["seqlift"]["downloads"] = {name: {"url": "https://example.org/x"} for name in names}
+    config["seqlift"]["attribution"] = {"deeplift": {"references": "fasta:my.fa"}}
+    outer.write(config, "config.yaml")
+    run = outer.snakemake("-n", "-p", "--cores", "2", config=None)
+    assert run.status == 0, run.screen
+    assert run.jobs["seqlift_download_file"] == run.jobs["seqlift_download_file_elsewhere"] == 1
+    for name, place in names.items():
+        log = f"motifs/results/chip/logs/download/{name}.log"
+        assert f"--output {shlex.quote(place)} 2>&1 | tee -i {log}" in run.screen
 
 
 def test_mistakes_in_the_modules_config_are_named(outer):

@@ -1,9 +1,6 @@
 """`snakemake` run as a user runs it: from nothing to a report, again, after a change, and after Ctrl-C."""
 
-import functools
-import http.server
 import json
-import threading
 import time
 import zipfile
 
@@ -248,73 +245,6 @@ def test_ctrl_c_while_training_and_again(finished):
     screen = "".join(lines) + press_ctrl_c(process)
     assert "going on after epoch" in screen
     assert "IncompleteFilesException" not in screen
-
-
-@pytest.fixture
-def server(tmp_path):
-    """A web server on this machine that serves a folder; gives the folder and its address."""
-    folder = tmp_path / "served"
-    folder.mkdir()
-
-    class Silent(http.server.SimpleHTTPRequestHandler):
-        def log_message(self, *arguments):
-            pass
-
-    handler = functools.partial(Silent, directory=str(folder))
-    with http.server.ThreadingHTTPServer(("127.0.0.1", 0), handler) as listening:
-        thread = threading.Thread(target=listening.serve_forever)
-        thread.start()
-        yield folder, f"http://127.0.0.1:{listening.server_port}"
-        listening.shutdown()
-        thread.join()
-
-
-@pytest.mark.slow
-def test_what_is_missing_is_downloaded_once_and_then_left_alone(finished, server):
-    folder, address = server
-    simulated = finished.folder / "my data"
-    (folder / "genome.fa").write_bytes((simulated / "genome.fa").read_bytes())
-    peaks = (simulated / "TAL1.bed").read_text().replace("sim", "contig")
-    (folder / "peaks.bed").write_text(peaks)
-    config = changed(SMALL, name="fetched", data_dir="fetched data")
-    del config["simulate"]
-    config["genome"] = {"fasta": "genome.fa", "download": {"url": f"{address}/genome.fa"}}
-    rename = {f"contig{number}": f"sim{number}" for number in range(1, 11)}
-    download = {"url": f"{address}/peaks.bed", "rename_chromosomes": rename}
-    config["targets"] = [{"name": "TAL1", "peaks": "TAL1.narrowPeak", "download": download}]
-    finished.write(config)
-    run = finished.snakemake("--cores", "2", "--until", "make_regions")
-    assert run.status == 0, run.screen
-    assert (finished.folder / "results/fetched/200bp/regions.tsv.gz").exists()
-    data = finished.folder / "fetched data"
-    assert {path.name for path in data.iterdir()} == {"genome.fa", "TAL1.narrowPeak"}
-    assert {line.split("\t")[0] for line in (data / "TAL1.narrowPeak").read_text().splitlines()} == set(rename.values())
-
-    # Neither another address nor force makes Snakemake touch files that are there
-    times = {path: path.stat().st_mtime_ns for path in data.iterdir()}
-    config["genome"]["download"]["url"] = f"{address}/gone.fa"
-    finished.write(config)
-    run = finished.snakemake("--cores", "2", "--until", "make_regions", "--forceall")
-    assert run.status == 0, run.screen
-    assert "download_file" not in run.jobs
-    assert {path: path.stat().st_mtime_ns for path in data.iterdir()} == times
-
-
-def test_yeast_downloads_nothing_where_the_data_are(checkout, tmp_path):
-    names = ("sacCer3.fa.gz", "Reb1.narrowPeak", "Abf1.narrowPeak", "Mcm1.narrowPeak")
-    run = checkout.snakemake("-n", config="configs/yeast.yaml")
-    assert run.status == 0, run.screen
-    assert run.jobs["download_file"] == 4
-    data = tmp_path / "yeast data"
-    data.mkdir()
-    for name in names:
-        (data / name).touch()
-    run = checkout.snakemake("-n", "--config", f"data_dir={data}", config="configs/yeast.yaml")
-    assert run.status == 0, run.screen
-    assert "download_file" not in run.jobs
-    (data / names[1]).unlink()
-    run = checkout.snakemake("-n", "--config", f"data_dir={data}", config="configs/yeast.yaml")
-    assert run.jobs["download_file"] == 1
 
 
 @pytest.mark.slow

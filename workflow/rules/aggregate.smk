@@ -5,10 +5,6 @@ SITES = {
 }
 
 
-wildcard_constraints:
-    sites="|".join(map(re.escape, SITES)) or "none",
-
-
 rule aggregate_sites:
     input:
         scores=f"{RUN}/scores/{{target}}.{{method}}.h5",
@@ -32,12 +28,15 @@ rule aggregate_sites:
         f"{RUN}/logs/aggregate_sites/{{sites}}.{{target}}.{{method}}.log",
     benchmark:
         f"{RUN}/benchmarks/aggregate_sites/{{sites}}.{{target}}.{{method}}.tsv"
+    # Not for all rules: Snakemake 9 forgets all constraints of outputs in an object store when others come after a rule
+    wildcard_constraints:
+        sites="|".join(map(re.escape, SITES)) or "none",
     conda:
         "../../environment.yml"
     threads: 1
     resources:
-        mem_mb=2000,
-        runtime=60,
+        mem_mb=growing(1000, 0.6, "scores"),
+        runtime=growing(START_MINUTES, 0.005, "scores"),
     params:
         flank=config["aggregate"]["flank"],
         colours=config["logos"]["colours"],

@@ -2,9 +2,9 @@
 
 import dataclasses
 import json
+import math
 import os
 import re
-import shutil
 import sys
 
 import yaml
@@ -17,18 +17,22 @@ from seqlift.config import (
     downloads,
     model_outputs,
     resolve_config,
+    seed_list,
     target_list,
 )
 from seqlift.errors import SeqliftError
+from seqlift.gpus import visible_gpus
 from seqlift.targets import targets_text
 
 with open(workflow.source_path("../schemas/config.schema.yaml")) as schema:
     try:
-        # Where this is a module, rules of the other workflow may make files that the config names
+        # Where this is a module, rules of the other workflow may make files that the config names; and they may lie in
+        # an object store. Then Snakemake looks for them.
         config = resolve_config(
             config,
             yaml.safe_load(schema),
-            files_to_come=workflow.modifier.parent_modifier is not None,
+            files_to_come=workflow.modifier.parent_modifier is not None
+            or workflow.storage_settings.default_storage_provider is not None,
         )
     except SeqliftError as error:
         # Not raised: Snakemake would put its own file and line around a message that is about the user's file
@@ -59,12 +63,24 @@ HEAD = config["model"]["head"]
 # What is explained, each with scores, tracks and motifs of its own: a target, or its counts and its profile
 OUTPUTS = model_outputs(config)
 
-# One model, or one for each fold in a folder of its own
+# One model, or one for each fold and seed in a folder of its own
 FOLDS = [f"fold{fold}/" for fold in range(config["regions"].get("folds", 0))] or [""]
-MODELS = expand(f"{RUN}/model/{{fold}}model.ckpt", fold=FOLDS, allow_missing=True)
-HISTORIES = expand(f"{RUN}/model/{{fold}}history.tsv", fold=FOLDS, allow_missing=True)
+SEEDS = seed_list(config)
+SEED_FOLDERS = [f"seed{seed}/" for seed in SEEDS] if len(SEEDS) > 1 else [""]
+MODELS = expand(
+    f"{RUN}/model/{{fold}}{{seed}}model.ckpt",
+    fold=FOLDS,
+    seed=SEED_FOLDERS,
+    allow_missing=True,
+)
+HISTORIES = expand(
+    f"{RUN}/model/{{fold}}{{seed}}history.tsv",
+    fold=FOLDS,
+    seed=SEED_FOLDERS,
+    allow_missing=True,
+)
 
-# What is explained: the mean of all models and, where it is asked for, that of each fold by itself
+# What is explained: the mean of all models and, where it is asked for, that of each fold by itself, over its seeds
 PARTS = ["", *(FOLDS if config["attribution"]["each_fold"] else [])]
 
 # Profiles are read from the bigWigs themselves, counts stand in the table of regions
@@ -114,19 +130,18 @@ AUTO_LIMITS = {
     "steps": ["step_tolerance", "max_steps"],
 }
 
-# One job of a machine's GPU at a time; without a GPU, jobs run side by side on the cores
-GPUS = int(
-    shutil.which("nvidia-smi") is not None
-    and os.environ.get("CUDA_VISIBLE_DEVICES") != ""
-)
+# A job of a stage that can use a GPU gets one where there is one; what it gets is what it uses (--device gpu=...)
+GPUS = 1 if visible_gpus() else 0
 
 
 wildcard_constraints:
     length=r"\d+",
     fold=r"(fold\d+/)?",
+    seed=r"(seed\d+/)?",
     part=r"(fold\d+/)?",
     target="|".join(map(re.escape, OUTPUTS)),
     method="|".join(METHODS),
+    shard=r"\d+of\d+",
 
 
 def as_flags(settings):
@@ -149,13 +164,24 @@ def as_flags(settings):
     return flags
 
 
-def regions_flags():
+def input_folder(wildcards, input):
+    """Where the input files' relative paths begin: here or, for copies of files in an object store, another folder."""
+    return input.genome.removesuffix(GENOME) or "."
+
+
+def regions_flags(wildcards, input):
     """Settings of the regions, with the user's files where they lie, and how the signal is read where there is any."""
+
+    def place(path):
+        return os.path.normpath(
+            os.path.join(input_folder(wildcards, input), data_path(config, path))
+        )
+
     settings = dict(config["regions"])
     for key in ("exclude_regions", "include_regions"):
-        settings[key] = [data_path(config, path) for path in settings[key]]
+        settings[key] = [place(path) for path in settings[key]]
     if "negatives_file" in settings:
-        settings["negatives_file"] = data_path(config, settings["negatives_file"])
+        settings["negatives_file"] = place(settings["negatives_file"])
     if any(target["signal"] for target in TARGETS):
         signal = dict(config["signal"])
         settings |= {"signal_window": signal.pop("window"), **signal}
@@ -178,9 +204,10 @@ def regions_files():
     return sorted({file for file in files if file})
 
 
-def training_flags():
-    """Settings of the training, without those that another head has."""
-    settings = dict(config["training"])
+def training_flags(wildcards):
+    """Settings of the training, without those that another head has, and of several seeds the one of this model."""
+    seed = wildcards.seed.removeprefix("seed").rstrip("/") or SEEDS[0]
+    settings = {**config["training"], "seed": seed}
     for key, head in {"class_weights": "classes", "count_weight": "profile"}.items():
         if HEAD != head:
             settings.pop(key)
@@ -197,11 +224,13 @@ def fold_flags(wildcards):
 
 
 def explained_models(wildcards):
-    """The models of all folds, whose mean is explained, or that of one fold."""
-    return [
-        f"{RUN}/model/{fold}model.ckpt".format(length=wildcards.length)
-        for fold in ([wildcards.part] if wildcards.part else FOLDS)
-    ]
+    """The models of all folds and seeds, whose mean is explained, or those of one fold."""
+    return expand(
+        f"{RUN}/model/{{fold}}{{seed}}model.ckpt",
+        fold=[wildcards.part] if wildcards.part else FOLDS,
+        seed=SEED_FOLDERS,
+        length=wildcards.length,
+    )
 
 
 def attribution_flags(wildcards):
@@ -214,6 +243,16 @@ def attribution_flags(wildcards):
     spread = config["attribution"]["spread"] and not wildcards.part
     shared = {**SHARED_ATTRIBUTION, "spread": spread}
     return as_flags({"method": wildcards.method, **settings, **shared})
+
+
+def shard_flags(wildcards):
+    """Which part of the regions a job explains."""
+    return ["--shard", wildcards.shard] if SHARDS > 1 else []
+
+
+def this_attempt(wildcards, attempt):
+    """Which try of a job this is, from 1."""
+    return attempt
 
 
 def mutagenesis_flags(wildcards):
@@ -262,8 +301,10 @@ def gene_file(wildcards):
 
 
 def download_flags(wildcards):
-    """Address, checksum and renaming of a file that is missing."""
-    return as_flags(MISSING[wildcards.file])
+    """Address, checksum and renaming of a file that is missing; of its name the config has only one."""
+    return as_flags(
+        MISSING.get(DATA_FOLDER + wildcards.file) or MISSING[wildcards.file]
+    )
 
 
 def motif_database(wildcards):

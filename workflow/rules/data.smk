@@ -10,10 +10,16 @@ SIMULATED_FILES = [
 
 # A file that is there belongs to the user: no rule makes it, so nothing can plan, overwrite or delete it
 MISSING = {
-    file: download
-    for file, download in downloads(config).items()
-    if not os.path.exists(data_path(config, file))
+    file: source
+    for file, source in downloads(config).items()
+    if not os.path.exists(file)
 }
+
+DATA_FOLDER = data_path(config, "{file}").removesuffix("{file}")
+MISSING_DATA = [
+    file.removeprefix(DATA_FOLDER) for file in MISSING if file.startswith(DATA_FOLDER)
+]
+MISSING_ELSEWHERE = [file for file in MISSING if not file.startswith(DATA_FOLDER)]
 
 
 if SIMULATED:
@@ -29,9 +35,10 @@ if SIMULATED:
         conda:
             "../../environment.yml"
         threads: 1
+        # 95 MB and 2 s
         resources:
-            mem_mb=2000,
-            runtime=10,
+            mem_mb=1000,
+            runtime=START_MINUTES,
         params:
             folder=subpath(output[0], parent=True),
             settings=as_flags(config["simulate"]),
@@ -52,17 +59,25 @@ if MISSING:
         benchmark:
             f"results/{config['name']}/benchmarks/download/{{file}}.tsv"
         wildcard_constraints:
-            file="|".join(map(re.escape, MISSING)),
+            file="|".join(map(re.escape, MISSING_DATA)) or "(?!)",
         localrule: True
         conda:
             "../../environment.yml"
         threads: 1
+        # Over a line of 1 MB/s an hour is enough for a genome
         resources:
-            mem_mb=1000,
+            mem_mb=500,
             runtime=60,
         params:
             source=download_flags,
         message:
             "Downloading {wildcards.file}"
         shell:
-            "seqlift fetch {params.source:q} --output {output:q} 2> {log:q}"
+            "seqlift fetch {params.source:q} --output {output:q} 2>&1 | tee -i {log:q}"
+
+    # Motif databases and references are looked up where snakemake is run
+    use rule download_file as download_file_elsewhere with:
+        output:
+            "{file}",
+        wildcard_constraints:
+            file="|".join(map(re.escape, MISSING_ELSEWHERE)) or "(?!)",

@@ -37,8 +37,8 @@ rule judge_explanations:
         "../../environment.yml"
     threads: 1
     resources:
-        mem_mb=8000,
-        runtime=240,
+        mem_mb=memory_of_network,
+        runtime=minutes_of_judgement,
         gpu=GPUS,
     params:
         folder=subpath(output.table, parent=True),
@@ -49,12 +49,21 @@ rule judge_explanations:
         "Holding the explanations against the model"
     shell:
         "seqlift faithfulness --model {input.models:q} --regions {input.regions:q} --genome {input.genome:q}"
-        " --scores {input.scores:q} {params.truth:q} {params.settings:q} --output-dir {params.folder:q}"
-        " 2>&1 | tee -i {log:q}"
+        " --scores {input.scores:q} {params.truth:q} {params.settings:q} --device gpu={resources.gpu}"
+        " --output-dir {params.folder:q} 2>&1 | tee -i {log:q}"
 
 
 FAITHFULNESS_FILES = (
-    [*rules.judge_explanations.output]
+    [
+        f"{FAITHFULNESS}/{name}"
+        for name in (
+            "faithfulness.tsv",
+            "curves.tsv",
+            "faithfulness.svg",
+            "faithfulness.png",
+            "faithfulness.json",
+        )
+    ]
     if config["faithfulness"]["max_regions"] > 0
     else []
 )

@@ -36,9 +36,10 @@ rule call_hits:
     conda:
         "../../environment.yml"
     threads: 1
+    # 489 MB and 123 s for 1,500 MB of scores (benchmarks/results/output.md), most patterns quick to tell apart
     resources:
-        mem_mb=4000,
-        runtime=120,
+        mem_mb=growing(1000, 0.6, "scores"),
+        runtime=growing(START_MINUTES, 0.01, "scores"),
     params:
         folder=subpath(output.hits, parent=True),
         settings=as_flags(config["hits"]),

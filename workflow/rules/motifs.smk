@@ -7,7 +7,20 @@ ALL_MOTIF_FOLDERS = expand(
 MOTIF_FOLDERS = expand(
     MOTIFS, part="", target=OUTPUTS, method=METHODS, allow_missing=True
 )
-MOTIF_SUMMARIES = [f"{folder}/motifs.json" for folder in MOTIF_FOLDERS]
+
+# All that `find_motifs` and `call_hits` write: who reads one of these folders reads several of its files, and an object
+# store hands out those that a rule names
+MOTIF_NAMES = (
+    "modisco.h5",
+    "patterns.meme",
+    "patterns_negative.meme",
+    "patterns.tsv",
+    "motifs.json",
+    "seqlets.bed.gz",
+)
+HIT_NAMES = ("hits.bed.gz", "hits.json")
+
+MOTIF_FILES = [f"{folder}/{name}" for folder in MOTIF_FOLDERS for name in MOTIF_NAMES]
 LOGO_FILES = [
     f"{folder}/logos/{name}"
     for folder in ALL_MOTIF_FOLDERS
@@ -44,8 +57,8 @@ rule find_motifs:
         "../../environment.yml"
     threads: 1
     resources:
-        mem_mb=8000,
-        runtime=240,
+        mem_mb=memory_of_motifs,
+        runtime=minutes_of_motifs,
     params:
         folder=subpath(output.modisco, parent=True),
         settings=as_flags(config["motifs"]),
@@ -84,9 +97,10 @@ rule draw_logos:
     conda:
         "../../environment.yml"
     threads: 1
+    # 292 MB and 23 s for 13 patterns (benchmarks/results/output.md)
     resources:
-        mem_mb=2000,
-        runtime=60,
+        mem_mb=growing(1000, 2),
+        runtime=growing(START_MINUTES, 1),
     params:
         motifs=subpath(input.summary, parent=True),
         folder=subpath(output.manifest, parent=True),

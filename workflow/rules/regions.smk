@@ -7,6 +7,9 @@ rule write_targets:
     conda:
         "../../environment.yml"
     threads: 1
+    resources:
+        mem_mb=100,
+        runtime=1,
     params:
         table=targets_text(target_list(config)),
     message:
@@ -31,14 +34,15 @@ rule make_regions:
         "../../environment.yml"
     threads: 1
     resources:
-        mem_mb=8000,
-        runtime=60,
+        mem_mb=memory_of_regions,
+        runtime=growing(START_MINUTES, 0.02),
     params:
-        settings=regions_flags(),
+        folder=input_folder,
+        settings=regions_flags,
         version=RESULTS_VERSION["regions"],
     message:
         "Making windows of {wildcards.length} bp around the peaks, and negatives"
     shell:
-        "seqlift regions --genome {input.genome:q} --targets {input.targets:q} --length {wildcards.length}"
-        " {params.settings:q}"
+        "seqlift regions --genome {input.genome:q} --targets {input.targets:q} --data-dir {params.folder:q}"
+        " --length {wildcards.length} {params.settings:q}"
         " --output {output.table:q} --summary {output.summary:q} 2> {log:q}"

@@ -7,7 +7,7 @@ RESULTS = [
     *SCORES,
     *MUTATED,
     *TRACK_FILES,
-    *MOTIF_SUMMARIES,
+    *MOTIF_FILES,
     *LOGO_FILES,
     *HIT_FILES,
     *COMPENDIUM_FILES,
@@ -26,6 +26,9 @@ rule write_config:
     conda:
         "../../environment.yml"
     threads: 1
+    resources:
+        mem_mb=100,
+        runtime=1,
     params:
         config=yaml.safe_dump(config, sort_keys=False, allow_unicode=True),
     message:
@@ -37,10 +40,11 @@ rule write_config:
 rule compare_with_truth:
     input:
         simulation=data_path(config, "simulation.json"),
+        planted=[data_path(config, name) for name in SIMULATED_FILES],
         regions=f"{RUN}/regions.tsv.gz",
         predictions=f"{RUN}/model/predictions.tsv.gz",
         scores=SCORES,
-        motifs=MOTIF_SUMMARIES,
+        motifs=MOTIF_FILES,
         hits=HIT_FILES,
     output:
         f"{RUN}/truth.json",
@@ -51,9 +55,10 @@ rule compare_with_truth:
     conda:
         "../../environment.yml"
     threads: 1
+    # 212 MB and 1 s for 400 regions
     resources:
-        mem_mb=4000,
-        runtime=30,
+        mem_mb=growing(1000, 0.6, "scores"),
+        runtime=growing(START_MINUTES, 0.01, "scores"),
     params:
         simulation=subpath(input.simulation, parent=True),
         motifs=motif_folders,
@@ -68,6 +73,7 @@ rule compare_with_truth:
 rule write_report:
     input:
         config=rules.write_config.output,
+        regions=f"{RUN}/regions.tsv.gz",
         summary=f"{RUN}/regions.json",
         models=MODELS,
         histories=HISTORIES,
@@ -75,7 +81,7 @@ rule write_report:
         scores=SCORES,
         mutated=MUTATED,
         tracks=TRACK_FILES,
-        motifs=MOTIF_SUMMARIES,
+        motifs=MOTIF_FILES,
         logos=LOGO_FILES,
         hits=HIT_FILES,
         compendium=COMPENDIUM_FILES,
@@ -98,9 +104,10 @@ rule write_report:
     conda:
         "../../environment.yml"
     threads: 1
+    # 656 MB and 568 s for 60 GB of scores of 20 targets (benchmarks/results/output.md)
     resources:
-        mem_mb=4000,
-        runtime=60,
+        mem_mb=growing(1000, 0.02),
+        runtime=growing(START_MINUTES, 0.0005),
     params:
         run=subpath(output[0], parent=True),
         version=RESULTS_VERSION["report"],

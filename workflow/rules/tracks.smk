@@ -60,9 +60,10 @@ rule write_track:
     conda:
         "../../environment.yml"
     threads: 1
+    # 513 MB and 28 s for 1,500 MB of scores (benchmarks/results/output.md)
     resources:
-        mem_mb=4000,
-        runtime=60,
+        mem_mb=growing(500, 0.6, "scores"),
+        runtime=growing(START_MINUTES, 0.001, "scores"),
     params:
         overlap=config["tracks"]["overlap"],
         version=RESULTS_VERSION["tracks"],
@@ -87,9 +88,10 @@ rule write_error_track:
     conda:
         "../../environment.yml"
     threads: 1
+    # As write_track
     resources:
-        mem_mb=4000,
-        runtime=60,
+        mem_mb=growing(500, 0.6, "scores"),
+        runtime=growing(START_MINUTES, 0.001, "scores"),
     params:
         overlap=config["tracks"]["overlap"],
         version=RESULTS_VERSION["tracks"],
@@ -115,9 +117,10 @@ rule write_difference_track:
     conda:
         "../../environment.yml"
     threads: 1
+    # As write_track, of two files
     resources:
-        mem_mb=4000,
-        runtime=60,
+        mem_mb=growing(500, 0.6, "scores", "minus"),
+        runtime=growing(START_MINUTES, 0.001, "scores", "minus"),
     params:
         overlap=config["tracks"]["overlap"],
         version=RESULTS_VERSION["tracks"],
@@ -153,8 +156,8 @@ rule predict_track:
         "../../environment.yml"
     threads: 1
     resources:
-        mem_mb=8000,
-        runtime=60,
+        mem_mb=memory_of_network,
+        runtime=minutes_of_prediction,
         gpu=GPUS,
     params:
         minus=lambda wildcards, output: (
@@ -167,7 +170,7 @@ rule predict_track:
     shell:
         "seqlift tracks predicted --model {input.models:q} --regions {input.regions:q} --summary {input.summary:q}"
         " --genome {input.genome:q} --target {wildcards.experiment:q} --overlap {params.overlap:q}"
-        " --output {output.track:q} {params.minus:q} 2> {log:q}"
+        " --device gpu={resources.gpu} --output {output.track:q} {params.minus:q} 2> {log:q}"
 
 
 rule write_session:
@@ -188,8 +191,8 @@ rule write_session:
         "../../environment.yml"
     threads: 1
     resources:
-        mem_mb=4000,
-        runtime=30,
+        mem_mb=memory_of_session,
+        runtime=growing(START_MINUTES, 0.005, "genome"),
     params:
         genes=lambda wildcards, input: ["--genes", input.genes] if input.genes else [],
         version=RESULTS_VERSION["tracks"],

@@ -6,23 +6,23 @@ rule train_model:
         signal=SIGNAL_FILES,
         code=custom_source(config) or [],
     output:
-        model=f"{RUN}/model/{{fold}}model.ckpt",
-        history=f"{RUN}/model/{{fold}}history.tsv",
+        model=f"{RUN}/model/{{fold}}{{seed}}model.ckpt",
+        history=f"{RUN}/model/{{fold}}{{seed}}history.tsv",
     log:
-        f"{RUN}/logs/{{fold}}train_model.log",
+        f"{RUN}/logs/{{fold}}{{seed}}train_model.log",
     benchmark:
-        f"{RUN}/benchmarks/{{fold}}train_model.tsv"
+        f"{RUN}/benchmarks/{{fold}}{{seed}}train_model.tsv"
     conda:
         "../../environment.yml"
     threads: 2
     resources:
-        mem_mb=8000,
-        runtime=240,
+        mem_mb=memory_of_training,
+        runtime=minutes_of_training,
         gpu=GPUS,
     params:
         folder=subpath(output.model, parent=True),
         architecture=json.dumps(config["model"]),
-        settings=training_flags(),
+        settings=training_flags,
         fold=fold_flags,
         version=RESULTS_VERSION["train"],
     message:
@@ -31,7 +31,7 @@ rule train_model:
     shell:
         "seqlift train --regions {input.regions:q} --summary {input.summary:q} --genome {input.genome:q}"
         " --architecture {params.architecture:q} {params.settings:q} {params.fold:q}"
-        " --devices $(( {resources.gpu} > 1 ? {resources.gpu} : 1 )) --output-dir {params.folder:q} 2>&1 | tee -i {log:q}"
+        " --device gpu={resources.gpu} --output-dir {params.folder:q} 2>&1 | tee -i {log:q}"
 
 
 rule evaluate_model:
@@ -58,8 +58,8 @@ rule evaluate_model:
         "../../environment.yml"
     threads: 2
     resources:
-        mem_mb=8000,
-        runtime=120,
+        mem_mb=memory_of_network,
+        runtime=minutes_of_evaluation,
         gpu=GPUS,
     params:
         folder=subpath(output.metrics, parent=True),
@@ -69,4 +69,5 @@ rule evaluate_model:
         "Measuring the model on what it never saw"
     shell:
         "seqlift evaluate --model {input.models:q} --regions {input.regions:q} --summary {input.summary:q}"
-        " --genome {input.genome:q} --database {params.database:q} --output-dir {params.folder:q} 2>&1 | tee -i {log:q}"
+        " --genome {input.genome:q} --database {params.database:q} --device gpu={resources.gpu}"
+        " --output-dir {params.folder:q} 2>&1 | tee -i {log:q}"

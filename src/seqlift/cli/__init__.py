@@ -23,6 +23,7 @@ STAGES = {
     "train": "train a model on regions: model.ckpt, history.tsv",
     "evaluate": "judge models on regions they never saw, beside baselines: metrics.json, predictions.tsv.gz",
     "attribute": "score every base of the regions of a target with one method: <target>.<method>.h5",
+    "gather": "put the score files of shards together: <target>.<method>.h5",
     "tracks": "lay the scores on genome coordinates: <target>.<method>.bw",
     "convert": "change scores between our format and those of TF-MoDISco, chrombpnet, BPReveal, bpnet-lite, bedGraph",
     "motifs": "find and name the patterns in the scores",
@@ -43,7 +44,11 @@ SHARED: dict[str, dict[str, Any]] = {
     "--scores": {"required": True, "metavar": "H5", "help": "score file of `seqlift attribute`"},
     "--regions": {"required": True, "metavar": "TSV", "help": "regions.tsv.gz of `seqlift regions`"},
     "--genome": {"required": True, "metavar": "FASTA", "help": "the genome the regions lie on"},
-    "--device": {"default": "auto", "choices": ["auto", "cpu", "cuda"], "help": "auto: a GPU if there is one"},
+    "--device": {
+        "default": "auto",
+        "metavar": "WHERE",
+        "help": "auto (a GPU if there is one), cpu, cuda, or gpu=N: N GPUs that no other such job uses, 0 for the CPU",
+    },
     "--database": {
         "default": "jaspar:vertebrates",
         "metavar": "NAME|MEME",
@@ -81,6 +86,8 @@ def main(argv: list[str] | None = None) -> int:
     logging.basicConfig(format="%(message)s")
     logging.getLogger("seqlift").setLevel(logging.INFO)
     try:
+        if "device" in arguments:
+            _take_device(arguments)
         module.run(arguments)
     except SeqliftError as error:
         print(f"seqlift {arguments.stage}: error: {error}", file=sys.stderr)
@@ -98,3 +105,15 @@ def main(argv: list[str] | None = None) -> int:
         print(f"seqlift {arguments.stage}: stopped", file=sys.stderr)
         return 130
     return 0
+
+
+def _take_device(arguments: argparse.Namespace) -> None:
+    """GPUs that were asked for are there and this job's own before it does anything else, or it is an error."""
+    from seqlift.devices import take_device
+
+    several = "devices" in arguments
+    arguments.device, n = take_device(arguments.device, most=None if several else 1)
+    if several and n is not None:
+        if arguments.devices != 1:
+            raise SeqliftError(f"--devices (={arguments.devices}) must be left out where --device is gpu={n}")
+        arguments.devices = max(1, n)

@@ -10,7 +10,11 @@ from seqlift.errors import SeqliftError
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Add the flags of this stage."""
     parser.add_argument(
-        "--model", required=True, nargs="+", metavar="CKPT", help="model.ckpt of `seqlift train`, or one of each fold"
+        "--model",
+        required=True,
+        nargs="+",
+        metavar="CKPT",
+        help="model.ckpt of `seqlift train`, or one of each fold and seed",
     )
     add_shared(parser, "--regions")
     parser.add_argument("--summary", required=True, metavar="JSON", help="regions.json of `seqlift regions`")

@@ -7,6 +7,7 @@ import sys
 from pathlib import Path
 
 from seqlift.errors import SeqliftError
+from seqlift.gpus import visible_gpus
 from seqlift.packaged import workflow_root
 
 
@@ -57,6 +58,9 @@ def snakemake_flags(arguments: argparse.Namespace) -> list[str]:
         # Snakemake would take it for a file to make, say that it is there, and be done
         raise SeqliftError(f"{first}: name a config with --configfile {first}")
     flags = ["--configfile", *arguments.configfile] if arguments.configfile else []
+    gpus = visible_gpus() or []
+    if len(gpus) > 1 and arguments.profile is None:
+        flags += ["--resources", f"gpu={len(gpus)}"]  # the user's own --resources come later and win
     flags += ["--snakefile", str(workflow / "Snakefile")]
     if arguments.profile is not None:
         flags += ["--workflow-profile", str(profile_folder(arguments.profile, workflow / "profiles"))]

@@ -17,6 +17,7 @@ from seqlift.config.checks import (
     MissingFile,
     cross_checks,
     module_file,
+    named_files,
     path_list,
 )
 from seqlift.config.schema import (
@@ -41,6 +42,7 @@ __all__ = [
     "downloads",
     "model_outputs",
     "resolve_config",
+    "seed_list",
     "target_list",
 ]
 
@@ -80,14 +82,14 @@ def resolve_config(
     plain = plain_copy(config)
     listed, table = plain, plain.get("targets")
     if isinstance(table, str):
-        targets, problem = _read_table(plain, Path(directory))
-        problems.extend(problem)
+        targets, wrong = _read_table(plain, Path(directory))
+        problems.extend(wrong)
         listed = {**plain, "targets": targets}
     validator = make_validator(schema)
     filled = fill_in(listed, schema, validator)
     for error in sorted(validator.iter_errors(filled), key=lambda error: error.validator != "type"):
         problems.extend(explain(error, schema, plain))
-    for problem in cross_checks(filled, Path(directory)):
+    for problem in cross_checks(filled, Path(directory), table):
         if not (files_to_come and isinstance(problem[1], MissingFile)):
             problems.append(problem)
     if problems:
@@ -112,7 +114,7 @@ def _read_table(plain: dict, directory: Path) -> tuple[list, list[tuple[str, str
 
 
 def _as_listed(target: Target) -> dict:
-    listed = {"name": target.name, "peaks": target.peaks}
+    listed: dict[str, Any] = {"name": target.name, "peaks": target.peaks}
     listed |= {key: list(getattr(target, key)) for key in SIGNAL_KEYS}
     return {**listed, "unlabelled": target.unlabelled} if target.unlabelled else listed
 
@@ -145,9 +147,13 @@ def data_path(config: Mapping, path: str) -> str:
 
 
 def downloads(config: Mapping) -> dict[str, dict]:
-    """Files of a resolved config that can be downloaded: path relative to `data_dir` -> its `download` section."""
-    named = [(config["genome"]["fasta"], config["genome"]), *((t["peaks"], t) for t in config["targets"])]
-    return {path: section["download"] for path, section in named if "download" in section}
+    """Files of a resolved config that can be downloaded: where the config looks for them -> their sources."""
+    sources = {os.path.normpath(name): source for name, source in config["downloads"].items()}
+    return {
+        file.place(config["data_dir"]): sources[os.path.normpath(file.path)]
+        for file in named_files(config)
+        if os.path.normpath(file.path) in sources
+    }
 
 
 def target_list(config: Mapping) -> list[Target]:
@@ -175,6 +181,12 @@ def model_outputs(config: Mapping) -> list[str]:
     return [f"{name}.{quantity}" for name in names for quantity in ("counts", "profile")]
 
 
+def seed_list(config: Mapping) -> list[int]:
+    """Seeds of the training, of each of which there is a model."""
+    seeds = config["training"]["seed"]
+    return seeds if isinstance(seeds, list) else [seeds]
+
+
 def custom_source(config: Mapping, directory: str | os.PathLike = ".") -> Path | None:
     """The file of the user's own model class, if the model is one and its file is found."""
     module, separator, _ = config["model"]["type"].partition(":")
@@ -189,9 +201,13 @@ def _in_one_order(config: dict) -> dict:
         return {key: path_list(value) if key in SIGNAL_KEYS else value for key, value in target.items()}
 
     attribution = {**config["attribution"], "methods": sorted(config["attribution"]["methods"])}
+    seeds = sorted(map(int, seed_list(config)))
+    training = {**config["training"], "seed": seeds if len(seeds) > 1 else seeds[0]}
     return {
         **config,
+        "downloads": dict(sorted(config["downloads"].items())),
         "targets": sorted(map(with_lists, config["targets"]), key=by_name),
         "lengths": sorted(config["lengths"]),
+        "training": training,
         "attribution": attribution,
     }

@@ -1,13 +1,15 @@
 """Rules of the config that hold between keys, or between a key and the files: what a schema cannot say."""
 
+import difflib
 import importlib.util
 import math
 import os
 import re
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from fnmatch import fnmatchcase
 from pathlib import Path
+from typing import NamedTuple
 
 from seqlift.config.schema import is_finite_number, is_number_text, show
 from seqlift.errors import SeqliftError
@@ -34,6 +36,19 @@ class MissingFile(str):
     """What is said of a file that is not there: no mistake where rules of another workflow may still make it."""
 
 
+class NamedFile(NamedTuple):
+    """A data file that the config names: the path of its key, the file as it stands there, and from where it is looked
+    up, `data_dir` or the folder in which the workflow runs."""
+
+    key: str
+    path: str
+    in_data_dir: bool
+
+    def place(self, data_dir: str) -> str:
+        """Where the file lies, relative to the folder in which the workflow runs."""
+        return os.path.normpath(os.path.join(data_dir, self.path)) if self.in_data_dir else self.path
+
+
 _FEW_REFERENCES = {
     "uniform": "all alike",
     "background": "all alike",
@@ -42,6 +57,8 @@ _FEW_REFERENCES = {
 }
 """Kinds of which more references bring nothing new, and why."""
 
+_MOST_SHARDS = 1000  # of one score file: more of them take longer to start than to do their work
+
 _TARGET_FILES = (*SIGNAL_KEYS, "unlabelled")
 _REGION_FILES = ("exclude_regions", "include_regions", "negatives_file")
 _FILE_NEGATIVES = ("unbound", "bed")
@@ -49,8 +66,11 @@ _INTERVAL = re.compile(r"(?P<chrom>.+):(?P<start>[0-9,]*[0-9])-(?P<end>[0-9,]*)"
 _MEANT_AS_INTERVAL = re.compile(r".+:[^:]*-[^:]*")
 
 
-def cross_checks(config: dict, directory: Path) -> Problems:
-    """Rules that hold between keys; parts that already broke the schema are passed over."""
+def cross_checks(config: dict, directory: Path, table: object = None) -> Problems:
+    """Rules that hold between keys; parts that already broke the schema are passed over.
+
+    `table` is the path of the table of targets, where there is one.
+    """
     targets = [(index, target) for index, target in enumerate(_list(config.get("targets"))) if isinstance(target, dict)]
     regions, model = _dict(config.get("regions")), _dict(config.get("model"))
     yield from _check_names(targets)
@@ -62,9 +82,36 @@ def cross_checks(config: dict, directory: Path) -> Problems:
     yield from _check_lengths(config, targets)
     yield from _check_model(model, directory)
     yield from _check_without_effect(config, targets)
-    yield from _check_attribution(_dict(config.get("attribution")), directory)
+    yield from _check_seeds(_dict(config.get("training")))
+    yield from _check_attribution(_dict(config.get("attribution")))
     yield from _check_motifs(_dict(config.get("motifs")))
     yield from _check_files(config, targets, directory)
+    yield from _check_downloads(config, table)
+
+
+def named_files(config: Mapping) -> list[NamedFile]:
+    """All data files that a config names, also a wrong one; what `simulate` makes among them."""
+    genome, regions = _dict(config.get("genome")), _dict(config.get("regions"))
+    named = [("genome.fasta", genome.get("fasta"))]
+    for index, target in enumerate(_list(config.get("targets"))):
+        named += [(f"targets[{index}].{key}", _dict(target).get(key)) for key in ("peaks", *_TARGET_FILES)]
+    named += [(f"regions.{key}", regions.get(key)) for key in _REGION_FILES]
+    sites = _dict(_dict(config.get("aggregate")).get("sites"))
+    named += [(f"aggregate.sites.{name}", path) for name, path in sites.items()]
+    named += [("report.genes", _dict(config.get("report")).get("genes"))]
+    files = [
+        NamedFile(f"{key}[{index}]" if isinstance(value, list) else key, path, True)
+        for key, value in named
+        for index, path in enumerate(path_list(value))
+    ]
+    for method in ("deeplift", "interior_gradients"):
+        references = _dict(_dict(config.get("attribution")).get(method)).get("references")
+        if isinstance(references, str) and references.startswith("fasta:"):
+            files.append(NamedFile(f"attribution.{method}.references", references.removeprefix("fasta:"), False))
+    database = _dict(config.get("motifs")).get("database")
+    if isinstance(database, str) and database.endswith(".meme") and not database.startswith("jaspar:"):
+        files.append(NamedFile("motifs.database", database, False))
+    return files
 
 
 def path_list(value: object) -> list[str]:
@@ -123,7 +170,7 @@ def _check_signal(targets: Targets, model: dict) -> Problems:
         where = f"targets[{index}]"
         files = {key: path_list(target.get(key)) for key in SIGNAL_KEYS}
         try:
-            check_target(Target("", "", **{key: tuple(paths) for key, paths in files.items()}))
+            check_target(Target("", "", unlabelled="", **{key: tuple(paths) for key, paths in files.items()}))
         except SeqliftError as error:
             yield where, str(error)
         if head in ("counts", "profile") and not files["signal"]:
@@ -218,20 +265,20 @@ def _check_negatives(regions: dict, model: dict) -> Problems:
 
 
 def _check_lengths(config: dict, targets: Targets) -> Problems:
-    lengths = [length for length in _list(config.get("lengths")) if is_finite_number(None, length)]
+    lengths = [length for length in _list(config.get("lengths")) if is_finite_number(length)]
     for index, length in enumerate(lengths):
         if length in lengths[:index]:
             yield f"lengths[{index}]", f"{show(length)} stands there twice; delete one"
     window = _dict(config.get("signal")).get("window")
-    if lengths and is_finite_number(None, window) and window > min(lengths):
+    if lengths and is_finite_number(window) and window > min(lengths):
         yield "signal.window", f"{show(window)} must be at most the shortest length (={min(lengths)})"
-    elif is_finite_number(None, window) and _dict(config.get("model")).get("head") == "profile":
+    elif is_finite_number(window) and _dict(config.get("model")).get("head") == "profile":
         for length in lengths:
             if (length - window) % 2:
                 rule = f"lie in the middle of {length} bp; take an {'odd' if length % 2 else 'even'} number"
                 yield "signal.window", f"{show(window)} must {rule}"
     distance = _dict(config.get("regions")).get("merge_distance")
-    if lengths and is_finite_number(None, distance) and 2 * distance >= min(lengths) > 0:
+    if lengths and is_finite_number(distance) and 2 * distance >= min(lengths) > 0:
         yield (
             "regions.merge_distance",
             f"{show(distance)} must be smaller than half the shortest length (={min(lengths)}), so that a merged "
@@ -256,8 +303,9 @@ def _check_model(model: dict, directory: Path) -> Problems:
         )
     if kind == "basset":
         blocks = {key: model.get(key) for key in ("filters", "kernels", "pools")}
-        if all(isinstance(value, list) for value in blocks.values()) and len(set(map(len, blocks.values()))) > 1:
-            counts = ", ".join(f"{key} has {len(value)}" for key, value in blocks.items())
+        lists = {key: value for key, value in blocks.items() if isinstance(value, list)}
+        if len(lists) == len(blocks) and len(set(map(len, lists.values()))) > 1:
+            counts = ", ".join(f"{key} has {len(value)}" for key, value in lists.items())
             yield "model", f"filters, kernels and pools need one entry for each block; {counts}"
 
 
@@ -284,10 +332,12 @@ def _check_without_effect(config: dict, targets: Targets) -> Problems:
         _dict(config.get("attribution")).get("spread") is True
         and "folds" not in regions
         and model.get("replicates") == 1
+        and len(_list(training.get("seed"))) < 2
     ):
         yield (
             "attribution.spread",
-            "(=True) needs several models that can differ; take regions.folds, or model.replicates of 2 and more",
+            "(=True) needs several models that can differ; take regions.folds, several training.seed, or "
+            "model.replicates of 2 and more",
         )
     if _dict(config.get("attribution")).get("each_fold") is True and not regions.get("folds"):
         yield "attribution.each_fold", "(=True) needs folds; take regions.folds instead of valid and test"
@@ -301,7 +351,22 @@ def _check_without_effect(config: dict, targets: Targets) -> Problems:
         )
 
 
-def _check_attribution(attribution: dict, directory: Path) -> Problems:
+def _check_seeds(training: dict) -> Problems:
+    """Each seed once: the same model twice would weigh double in the mean."""
+    seeds = _list(training.get("seed"))
+    for index, seed in enumerate(seeds):
+        if seed in seeds[:index]:
+            yield f"training.seed[{index}]", f"{show(seed)} stands there twice; delete one"
+
+
+def _check_attribution(attribution: dict) -> Problems:
+    most, size = attribution.get("max_regions"), attribution.get("shard_size")
+    if isinstance(most, int) and isinstance(size, int) and size > 0 and most > size * _MOST_SHARDS:
+        yield (
+            "attribution.max_regions",
+            f"{show(most)} makes {math.ceil(most / size)} jobs of attribution.shard_size (={size}); must be at most "
+            f"{_MOST_SHARDS}: state about as many regions as there are peaks, or raise attribution.shard_size",
+        )
     for method in ("deeplift", "interior_gradients"):
         settings = _dict(attribution.get(method))
         references = settings.get("references")
@@ -309,9 +374,7 @@ def _check_attribution(attribution: dict, directory: Path) -> Problems:
             continue
         key = f"attribution.{method}"
         kind, _, rest = references.partition(":")
-        if kind == "fasta":
-            yield from _check_file(f"{key}.references", rest, directory / rest, "")
-        elif kind == "background" and not math.isclose(sum(_numbers(rest)), 1, abs_tol=0.01):
+        if kind == "background" and not math.isclose(sum(_numbers(rest)), 1, abs_tol=0.01):
             yield f"{key}.references", f"{show(references)} must be four shares, of A, C, G and T, that sum to 1"
         elif kind == "genomic" and rest and not all(0 <= number <= 1 for number in _numbers(rest)):
             yield f"{key}.references", f"{show(references)} must have a tolerance in GC content from 0 to 1"
@@ -334,8 +397,9 @@ def _check_motifs(motifs: dict) -> Problems:
     settings = _dict(motifs.get("tfmodisco"))
 
     def compare(key: str, value: object, least_key: str, least: object, more: bool) -> Problems:
-        numbers = is_finite_number(None, value) and is_finite_number(None, least)
-        if numbers and (value < least or (more and value == least)):
+        if not (is_finite_number(value) and is_finite_number(least)):
+            return
+        if value < least or (more and value == least):
             rule = "more than" if more else "at least"
             yield f"motifs.{key}", f"{show(value)} must be {rule} motifs.tfmodisco.{least_key} (={least})"
 
@@ -366,56 +430,64 @@ def _check_files(config: dict, targets: Targets, directory: Path) -> Problems:
             f"{show(data_dir)} holds a {SIMULATED_GENOME} that `simulate` did not make and would write over; name "
             "another folder, or delete the file if it is a leftover",
         )
-    genome = _dict(config.get("genome"))
-    sections = [("genome", "fasta", genome, (SIMULATED_GENOME,))]
-    sections += [(f"targets[{index}]", "peaks", target, SIMULATED_PEAKS) for index, target in targets]
-    for where, key, section, made in sections:
-        path = section.get(key)
-        if not isinstance(path, str):
+    made = {"genome.fasta": (SIMULATED_GENOME,)} | {f"targets[{i}].peaks": SIMULATED_PEAKS for i, _ in targets}
+    fetched = {os.path.normpath(name) for name in _dict(config.get("downloads")) if isinstance(name, str)}
+    for file in named_files(config):
+        if simulated and file.key in made:
+            if file.path not in made[file.key]:
+                names = " or ".join(made[file.key])
+                yield file.key, f"{show(file.path)} must be {names}, as `simulate` makes the data"
+        elif simulated and file.key.startswith("targets["):
+            yield file.key, "cannot be had with `simulate`, which makes peaks alone; delete it"
+        elif not (simulated and file.key.startswith("aggregate.sites.") and file.path in SIMULATED_SITES):
+            hint = f"data_dir is {data_dir!r}; " if file.in_data_dir else ""
+            place = directory / file.place(data_dir)
+            in_the_way = next((folder for folder in place.parents if folder.exists()), directory)
+            if place.is_dir() or os.path.normpath(file.path) not in fetched:
+                yield from _check_file(file.key, file.path, place, hint)
+            elif not in_the_way.is_dir():
+                yield file.key, f"{show(file.path)} cannot be put there: {in_the_way} is a file, must be a folder"
+
+
+def _check_downloads(config: dict, table: object) -> Problems:
+    """Each download is of one file that the config names, and lands in the folder where it belongs."""
+    targets, data_dir = config.get("targets"), config.get("data_dir")
+    files = named_files(config)
+    seen: dict[str, str] = {}  # place -> key
+    for name, source in _dict(config.get("downloads")).items():
+        key = f"downloads.{name}"
+        if not isinstance(name, str) or not isinstance(data_dir, str):
             continue
-        if simulated and (path not in made or "download" in section):
-            names = " or ".join(made)
-            yield f"{where}.{key}", f"{show(path)} must be {names}, without a download, as `simulate` makes the data"
-        elif "download" in section:
-            if os.path.isabs(path):
-                yield f"{where}.{key}", f"{show(path)} must be relative, as it is downloaded into data_dir"
-        elif not simulated:
-            yield from _check_file(f"{where}.{key}", path, folder / path, f"data_dir is {data_dir!r}; ")
-    if simulated:
-        for index, target in targets:
-            for key in _TARGET_FILES:
-                if path_list(target.get(key)):
-                    yield f"targets[{index}].{key}", "cannot be had with `simulate`, which makes peaks alone; delete it"
-    else:
-        yield from _check_other_files(config, targets, folder)
-    checksums = [key for key in ("sha256", "md5", "md5_list") if key in _dict(genome.get("download"))]
-    if len(checksums) > 1:
-        yield "genome.download", f"has {' and '.join(checksums)}; keep one checksum"
-    yield from _check_sites(_dict(_dict(config.get("aggregate")).get("sites")), folder, data_dir, simulated)
-    genes = _dict(config.get("report")).get("genes")
-    if isinstance(genes, str):
-        yield from _check_file("report.genes", genes, folder / genes, f"data_dir is {data_dir!r}; ")
-    database = _dict(config.get("motifs")).get("database")
-    if isinstance(database, str) and database.endswith(".meme") and not database.startswith("jaspar:"):
-        yield from _check_file("motifs.database", database, directory / database, "")
-
-
-def _check_sites(sites: dict, folder: Path, data_dir: str, simulated: bool) -> Problems:
-    """The files to average around; those that `simulate` makes are not there yet."""
-    for name, path in sites.items():
-        if isinstance(path, str) and not (simulated and path in SIMULATED_SITES):
-            yield from _check_file(f"aggregate.sites.{name}", path, folder / path, f"data_dir is {data_dir!r}; ")
-
-
-def _check_other_files(config: dict, targets: Targets, folder: Path) -> Problems:
-    """Files that are never made or fetched: signal, control, unlabelled places, and those of the regions."""
-    named = [(f"targets[{index}].{key}", target.get(key)) for index, target in targets for key in _TARGET_FILES]
-    regions = _dict(config.get("regions"))
-    named += [(f"regions.{key}", regions.get(key)) for key in _REGION_FILES]
-    for key, value in named:
-        for index, path in enumerate(path_list(value)):
-            where = f"{key}[{index}]" if isinstance(value, list) else key
-            yield from _check_file(where, path, folder / path, f"data_dir is {config['data_dir']!r}; ")
+        path = os.path.normpath(name)
+        places = {os.path.normpath(file.place(data_dir)) for file in files if os.path.normpath(file.path) == path}
+        place = min(places, default=path)
+        if os.path.isabs(path) or path.split(os.sep)[0] == os.pardir:
+            yield (
+                key,
+                "must be relative and must not lead out by ..: downloads are put into data_dir alone, or, a motif "
+                "database and references, into the folder where you run snakemake; name it so, or fetch it yourself",
+            )
+        elif isinstance(table, str) and path == os.path.normpath(table):
+            yield key, "is the table of targets, which must be there when the config is read; put it there yourself"
+        elif not places and (targets or not isinstance(table, str)):  # no word on files of a table that cannot be read
+            close = difflib.get_close_matches(path, [file.path for file in files], n=1)
+            advice = f"did you mean {close[0]}?" if close else "write it as it stands elsewhere in the config"
+            yield key, f"is no file that the config names; {advice}"
+        elif len(places) > 1:
+            yield key, f"stands for two files, {' and '.join(sorted(places))}; give one of them another name"
+        elif place in seen:
+            yield key, f"is the file of {seen[place]}, too; keep one of them"
+        elif "simulate" in config and path in (SIMULATED_GENOME, *SIMULATED_SITES):
+            yield key, "is made by `simulate`; delete the download, or `simulate`"
+        seen.setdefault(place, key)
+        given = [kind for kind in ("sha256", "md5", "md5_list") if kind in _dict(source)]
+        if len(given) > 1:
+            yield key, f"has {' and '.join(given)}; keep one checksum"
+        if _dict(source).get("rename_chromosomes") and not name.endswith(".narrowPeak"):
+            yield (
+                f"{key}.rename_chromosomes",
+                "is for peaks that come as narrowPeak; let the file's name end in .narrowPeak, or delete it",
+            )
 
 
 def _check_file(key: str, path: str, place: Path, hint: str) -> Problems:

@@ -2,12 +2,15 @@
 
 import difflib
 import math
-from collections.abc import Iterator, Mapping
-from typing import Any
+from collections.abc import Iterable, Iterator, Mapping
+from typing import Any, TypeGuard
 
 from jsonschema import Draft202012Validator
 from jsonschema.exceptions import ValidationError
+from jsonschema.protocols import Validator
 from jsonschema.validators import extend
+
+from seqlift.errors import without_password
 
 TYPE_WORDS = {
     "integer": "a whole number",
@@ -19,13 +22,13 @@ TYPE_WORDS = {
 }
 
 
-def is_finite_number(_checker, value) -> bool:
+def is_finite_number(value: object) -> TypeGuard[float]:
     return isinstance(value, int | float) and not isinstance(value, bool) and math.isfinite(value)
 
 
-def make_validator(schema: Mapping):
+def make_validator(schema: Mapping) -> Validator:
     # .nan and .inf are numbers to YAML, but no setting can mean them
-    types = Draft202012Validator.TYPE_CHECKER.redefine("number", is_finite_number)
+    types = Draft202012Validator.TYPE_CHECKER.redefine("number", lambda _checker, value: is_finite_number(value))
     return extend(Draft202012Validator, type_checker=types)(schema)
 
 
@@ -62,7 +65,7 @@ def _resolve(node: Mapping, root: Mapping) -> dict:
     return {**_resolve(target, root), **{key: value for key, value in node.items() if key != "$ref"}}
 
 
-def _branches(node: Mapping, value: Any, validator) -> Iterator[Mapping]:
+def _branches(node: Mapping, value: Any, validator: Validator) -> Iterator[Mapping]:
     """The node itself, then the `then` of each of its conditions that `value` meets."""
     yield node
     for condition in node.get("allOf", []):
@@ -70,7 +73,7 @@ def _branches(node: Mapping, value: Any, validator) -> Iterator[Mapping]:
             yield _resolve(condition["then"], validator.schema)
 
 
-def fill_in(value: Any, node: Mapping, validator) -> Any:
+def fill_in(value: Any, node: Mapping, validator: Validator) -> Any:
     """Copy of `value` with the schema's defaults, its keys in the schema's order, its numbers of the schema's type."""
     root = validator.schema
     node = _resolve(node, root)
@@ -86,10 +89,12 @@ def fill_in(value: Any, node: Mapping, validator) -> Any:
                     filled[key] = fill_in(filled[key], below, validator)
                 if key in filled and key not in order:
                     order.append(key)
+        named = _resolve(node.get("additionalProperties", {}), root)  # of a section whose keys are the user's
+        filled = {key: item if key in order else fill_in(item, named, validator) for key, item in filled.items()}
         return {key: filled[key] for key in [*order, *(key for key in filled if key not in order)]}
     if isinstance(value, list):
         return [fill_in(item, node.get("items", {}), validator) for item in value]
-    if is_finite_number(None, value):
+    if is_finite_number(value):
         if str(value) in node.get("enum", []):
             return str(value)  # YAML takes 32 for a number
         types = [branch.get("type") for branch in (node, *node.get("anyOf", []))]
@@ -108,7 +113,8 @@ def explain(error: ValidationError, schema: Mapping, plain: dict) -> Iterator[tu
         known = list(node.get("properties", {}))
         for key in value:
             if key not in known:
-                yield _join(path, key), f"is an unknown key; {_suggest_key(key, known, schema)}"
+                advice = node.get("x-moved", {}).get(key) or _suggest_key(key, known, schema)
+                yield _join(path, key), f"is an unknown key; {advice}"
     elif kind == "required":
         for key in rule:
             if key not in value:
@@ -129,14 +135,14 @@ def explain(error: ValidationError, schema: Mapping, plain: dict) -> Iterator[tu
         twice = next(item for index, item in enumerate(value) if item in value[:index])
         yield path, f"holds {show(twice)} twice; delete one"
     else:
-        words = {
+        relations = {
             "minimum": "at least",
             "exclusiveMinimum": "greater than",
             "maximum": "at most",
             "exclusiveMaximum": "less than",
             "multipleOf": "a multiple of",
         }
-        yield path, f"{show(value)} must be {words.get(kind, kind)} {rule}"
+        yield path, f"{show(value)} must be {relations.get(kind, kind)} {rule}"
 
 
 def _explain_type(value: Any, expected: str, rule: str | None) -> str:
@@ -184,6 +190,8 @@ def _schema_paths(schema: Mapping) -> list[str]:
             for key, below in branch.get("properties", {}).items():
                 yield _join(path, key)
                 yield from walk(below, _join(path, key))
+        if "x-key" in node:
+            yield from walk(node["additionalProperties"], _join(path, node["x-key"]))
         if "items" in node:
             yield from walk(node["items"], f"{path}[]")
 
@@ -209,7 +217,7 @@ def _first_sentence(node: Mapping) -> str:
 
 
 def show(value: Any) -> str:
-    text = repr(value)
+    text = without_password(repr(value))
     return f"(={text if len(text) <= 60 else text[:57] + '...'})"
 
 
@@ -217,7 +225,7 @@ def _join(path: str, key: Any) -> str:
     return f"{path}.{key}" if path else str(key)
 
 
-def _path(parts) -> str:
+def _path(parts: Iterable[str | int]) -> str:
     path = ""
     for part in parts:
         path = f"{path}[{part}]" if isinstance(part, int) else _join(path, part)

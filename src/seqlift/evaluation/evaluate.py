@@ -47,7 +47,7 @@ def evaluate_models(
     Parameters
     ----------
     paths : sequence of path-like
-        Model files: one, or one of each fold.
+        Model files: one, or one of each fold and seed.
     table : pandas.DataFrame
         Regions as `seqlift.regions.read_regions` gives them.
     summary : dict
@@ -111,23 +111,23 @@ def evaluate_models(
 
 def _training(parts: Sequence[Part]) -> dict:
     """What training said of itself: what each model has learned, how often it was started again."""
-    first = parts[0].model
+    first = parts[0].models[0]
     outputs = outputs_of(first.head, first.targets)
     models: list[dict[str, Any]] = []
-    for part in parts:
-        training = part.model.training
+    for fold, model in [(part.fold, model) for part in parts for model in part.models]:
+        training = model.training
         by_target = training.get("learned_targets") or {}
-        learned = {name: bool(by_target.get(name, part.model.learned)) for name in first.targets}
+        learned = {name: bool(by_target.get(name, model.learned)) for name in first.targets}
         models.append(
             {
-                "fold": part.fold,
-                "learned": part.model.learned,
+                "fold": fold,
+                "seed": training.get("seed"),
+                "learned": model.learned,
                 "learned_targets": learned,
-                "learned_outputs": {output.name: part.model.learned_about(output) for output in outputs},
+                "learned_outputs": {output.name: model.learned_about(output) for output in outputs},
                 "restarts": int(training.get("restarts", 0)),
-                # Which training of the history was kept, counted from 1
-                "attempt": int(training.get("attempt_seed", training.get("seed", 0)) - training.get("seed", 0)) + 1,
-                "fingerprint": part.model.fingerprint,
+                "attempt": int(training.get("attempt", 1)),  # which one of the history was kept
+                "fingerprint": model.fingerprint,
                 **{
                     key: training.get(key)
                     for key in ("best_epoch", "epochs_run", "seconds", "valid_loss", "base_rate_loss")
@@ -146,7 +146,7 @@ def _training(parts: Sequence[Part]) -> dict:
     }
 
 
-def _without_nan(value):
+def _without_nan(value: Any) -> Any:
     """The same with None for NaN and infinities, which JSON does not have, and plain Python numbers."""
     if isinstance(value, dict):
         return {key: _without_nan(inner) for key, inner in value.items()}

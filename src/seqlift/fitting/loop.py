@@ -8,6 +8,7 @@ import warnings
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytorch_lightning as lightning
@@ -151,7 +152,7 @@ def _trainer(record: Record, settings: dict, place: Place, output_dir: Path) -> 
     )
 
 
-def _as_it_is(batch):
+def _as_it_is(batch: Any) -> Any:
     return batch
 
 
@@ -166,6 +167,8 @@ def _quiet_lightning() -> Iterator[None]:
         with warnings.catch_warnings():
             # Batches come from memory: worker processes would only add copying
             warnings.filterwarnings("ignore", message=r"The '\w+_dataloader' does not have many workers")
+            # Where Slurm is installed, Lightning would rather be started by `srun`, also where no job runs
+            warnings.filterwarnings("ignore", message=r"The `srun` command is available on your system")
             # Lightning 2.6 with torch 2.13: its own use of torch's trees
             warnings.filterwarnings("ignore", message=r"`isinstance\(treespec, LeafSpec\)` is deprecated")
             # 16-mixed: the first steps find a scale and may be left out, and the schedule with them

@@ -26,7 +26,7 @@ def load_models(paths: Sequence[str | os.PathLike]) -> list[TrainedModel]:
             if first != here:
                 raise SeqliftError(
                     f"{path}: its {name} ({here}) differs from that of {paths[0]} ({first}), so their predictions "
-                    "cannot be averaged; give models of one run (its folds)"
+                    "cannot be averaged; give models of one run (its folds and seeds)"
                 )
     return models
 

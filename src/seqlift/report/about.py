@@ -101,7 +101,7 @@ def settings_list(config: dict) -> list[tuple[str, list[tuple[str, str]]]]:
     return [(title, rows) for title, rows in sections if rows]
 
 
-def _text(value) -> str:
+def _text(value: object) -> str:
     if value is None:
         return "–"
     if isinstance(value, bool):
@@ -129,7 +129,7 @@ def timings(run: Run) -> list[tuple[str, float]]:
         name = path.relative_to(folder).with_suffix("").as_posix()
         if name != "write_report":  # the one that is running is of an earlier time
             timings.append((name, seconds))
-    seconds = [model.get("seconds") for model in run.metrics["models"]]
-    if not timings and all(seconds):
-        timings.append(("training", float(sum(seconds))))
+    training = [model.get("seconds") for model in run.metrics["models"]]
+    if not timings and all(training):
+        timings.append(("training", float(sum(training))))
     return timings

@@ -4,6 +4,7 @@ A report shows numbers side by side that different stages wrote at different tim
 of another run must stop it with the name of the stage to run again; it must not become an empty figure.
 """
 
+import os
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -48,7 +49,9 @@ class Run:
     head : str
         What the model predicts: classes, counts or profile.
     folds : int
-        Number of models, each trained without one fold; 0 for a single model.
+        Number of folds, each held out by a model of its own; 0 without folds.
+    seeds : list of int
+        Those of which there is a model, of each fold; empty for a single one.
     mutagenesis : bool
         Whether there are score files of mutagenesis, too.
     regions : dict
@@ -78,6 +81,7 @@ class Run:
     methods: list[str]
     head: str
     folds: int
+    seeds: list[int]
     mutagenesis: bool
     regions: dict
     metrics: dict
@@ -98,9 +102,12 @@ class Run:
         return self.directory / "tracks" / f"{output}.{method}.bw"
 
     def model_folders(self) -> list[Path]:
-        """model/, or model/fold0/, model/fold1/, ..."""
+        """model/, or model/fold0/, model/fold1/, ..., or with several seeds model/fold0/seed1/ or model/seed1/, ..."""
         folder = self.directory / "model"
-        return [folder / f"fold{i}" for i in range(self.folds)] if self.folds else [folder]
+        return [
+            folder / (f"fold{model['fold']}" if self.folds else "") / (f"seed{model['seed']}" if self.seeds else "")
+            for model in self.metrics["models"]
+        ]
 
     def metric(self, target: str) -> dict:
         """The numbers of one target on the held-out regions."""
@@ -124,8 +131,8 @@ class Run:
         about = next(each for each in self.metrics["outputs"] if each["name"] == output)
         if about["quantity"] == "profile":
             peaks = self.metric(about["target"])["profile"]["groups"]["peaks"]
-            distances = [(peaks.get(kind) or {}).get("median") for kind in ("model", "mean")]
-            return None in distances or distances[0] >= distances[1]
+            model, mean = ((peaks.get(kind) or {}).get("median") for kind in ("model", "mean"))
+            return model is None or mean is None or model >= mean
         kind, numbers = self.headline(about["target"])
         return (numbers.get(f"{kind}_low") or 0) < WEAK[kind]
 
@@ -144,7 +151,7 @@ class Run:
         kind = "auroc" if self.head == "classes" else "pearson"
         columns = ["epoch", "train_loss", "valid_loss", *(f"valid_{kind}_{target}" for target in self.targets)]
         found = []
-        for folder, model in zip(self.model_folders(), self.metrics["models"], strict=False):
+        for folder, model in zip(self.model_folders(), self.metrics["models"], strict=True):
             history = read_table(folder / "history.tsv", columns, "train")
             kept = history["attempt"] == model.get("attempt") if "attempt" in history else [True] * len(history)
             found.append(history[kept] if any(kept) else history)
@@ -171,7 +178,7 @@ class Run:
         return read_peaks(path) if self.truth is not None and path.is_file() else None
 
 
-def load_run(directory: str | Path, methods: list[str] | None = None, mutagenesis: bool = False) -> Run:
+def load_run(directory: str | os.PathLike, methods: list[str] | None = None, mutagenesis: bool = False) -> Run:
     """Read the small files of a run and check that the large ones are there.
 
     Parameters
@@ -223,6 +230,8 @@ def load_run(directory: str | Path, methods: list[str] | None = None, mutagenesi
             motifs[output, method] = read_motifs(directory / "motifs" / method / output)
         if mutagenesis:
             require(directory / "scores" / f"{output}.{MUTAGENESIS}.h5", "attribute")
+    folds = {model.get("fold") for model in metrics["models"]} - {None}
+    seeds = sorted({model.get("seed") for model in metrics["models"]} - {None})
     truth_path = directory / "truth.json"
     absolute = directory.resolve()
     return Run(
@@ -233,7 +242,8 @@ def load_run(directory: str | Path, methods: list[str] | None = None, mutagenesi
         outputs=outputs,
         methods=methods,
         head=metrics["head"],
-        folds=len(metrics["models"]) if metrics["models"][0].get("fold") is not None else 0,
+        folds=len(folds),
+        seeds=seeds if len(metrics["models"]) > max(1, len(folds)) else [],
         mutagenesis=mutagenesis,
         regions=regions,
         metrics=metrics,

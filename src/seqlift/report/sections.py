@@ -65,6 +65,7 @@ def training_section(run: Run) -> dict:
         "epochs": spread(np.array([len(history) for history in histories])),
         "best_epoch": spread(np.array([epoch for epoch in best if epoch is not None])),
         "restarts": run.metrics.get("restarts", 0),
+        "models": models if len(models) > 1 else [],
         "kind": HEADLINE_NAMES[kind],
         "loss": figures.training(histories, best),
         "validation": figures.validation(histories, run.targets, kind, best),
