@@ -13,13 +13,14 @@ The scores are made up: random sequences with sites of known motifs, contributio
 import argparse
 import json
 import os
+import resource
 import shutil
 import subprocess
 import sys
 import tempfile
 import time
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 import h5py
 import numpy as np
@@ -215,12 +216,20 @@ def make_run(run: Path, table: pd.DataFrame, targets: list[str], genome: Path) -
     return model
 
 
-def timed(*arguments: str | Path) -> tuple[float, int]:
-    """Seconds and largest memory in bytes of `seqlift ...`, in a process of its own.
+class Cost(NamedTuple):
+    """Of a process: seconds that passed, seconds that its processors worked, and its largest memory in bytes."""
+
+    seconds: float
+    worked: float
+    memory: int
+
+
+def timed(*arguments: str | Path) -> Cost:
+    """What `seqlift ...` costs, in a process of its own.
 
     The memory is VmHWM, looked at every 50 ms: ru_maxrss would also count what this process held when it started it.
     """
-    begin, peak = time.perf_counter(), 0
+    begin, before, peak = time.perf_counter(), resource.getrusage(resource.RUSAGE_CHILDREN), 0
     command = [sys.executable, "-m", "seqlift", *map(str, arguments)]
     with subprocess.Popen(command, stdout=sys.stderr) as process:
         while process.poll() is None:
@@ -229,7 +238,9 @@ def timed(*arguments: str | Path) -> tuple[float, int]:
             time.sleep(0.05)
     if process.returncode:
         raise RuntimeError(f"failed: {' '.join(command)}")
-    return time.perf_counter() - begin, peak
+    after = resource.getrusage(resource.RUSAGE_CHILDREN)
+    worked = after.ru_utime - before.ru_utime + after.ru_stime - before.ru_stime
+    return Cost(time.perf_counter() - begin, worked, peak)
 
 
 def spread_motifs(run: Path, targets: list[str]) -> None:
@@ -247,7 +258,7 @@ def spread_motifs(run: Path, targets: list[str]) -> None:
 
 
 def measure(folder: Path, options: argparse.Namespace) -> tuple[list[tuple], Path]:
-    """(what, jobs of this kind in a run, seconds, bytes) of each stage, and the run."""
+    """(what, jobs of this kind in a run, `Cost`) of each stage, and the run."""
     run = folder / "results" / "large" / f"{options.length}bp"
     targets = [f"target{i}" for i in range(options.targets)]
     table = make_table(options.regions, options.length, targets)
@@ -272,8 +283,8 @@ def measure(folder: Path, options: argparse.Namespace) -> tuple[list[tuple], Pat
     found = []
 
     def stage(what: str, count: int, *arguments: str | Path) -> None:
-        found.append((what, count, *timed(*arguments)))
-        print(f"{what}: {found[-1][2]:.0f} s", file=sys.stderr)
+        found.append((what, count, timed(*arguments)))
+        print(f"{what}: {found[-1][2].seconds:.0f} s", file=sys.stderr)
 
     stage("track", jobs, "tracks", "write", "--scores", scores, *sizes, "--output", track)
     error = track.with_name(f"{targets[0]}.{METHODS[0]}.standard_error.bw")
@@ -319,12 +330,12 @@ def main() -> None:
     rows = [
         [
             what,
-            f"{seconds:,.0f} s",
-            f"{memory / 1e6:,.0f} MB",
+            f"{cost.seconds:,.0f} s",
+            f"{cost.memory / 1e6:,.0f} MB",
             f"{jobs}" if jobs else "on request",
-            f"{jobs * seconds / 60:,.0f} min" if jobs else "–",
+            f"{jobs * cost.seconds / 60:,.0f} min" if jobs else "–",
         ]
-        for what, jobs, seconds, memory in found
+        for what, jobs, cost in found
     ]
     used = versions("numpy", "h5py", "pyBigWig", "modisco-lite", "finemo", "seqlift")
     print(f"# Output\n\n{machine(torch.device('cpu'))}. {used}.")
