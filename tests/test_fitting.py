@@ -21,7 +21,7 @@ from seqlift.fitting.learner import Learner, plateau_factor
 from seqlift.genome import Genome
 from seqlift.models.checkpoint import load_model
 from seqlift.models.ensemble import Ensemble
-from seqlift.models.predicting import predict
+from seqlift.models.predicting import predict_profiles
 from seqlift.region_table import assign_fold, read_regions
 from seqlift.training import SIGNAL_NAME, attempt_seed, train_model
 from training_fixture import LENGTH, MOTIFS, SETTINGS, WINDOW, flags, make_data, make_signal_data, read_start
@@ -406,7 +406,7 @@ def test_profiles_and_counts_are_learned(signal_data, profile):
     assert training["learned_outputs"] == dict.fromkeys(trained.outputs, True)
     assert set(os.listdir(folder)) == {"history.tsv", "model.ckpt"}
     valid = table[table["split"] == "valid"]
-    found = predict(trained.model, load_codes(valid, genome, seed=0))
+    found = predict_profiles(trained.model, load_codes(valid, genome, seed=0))
     assert found.logits.shape == (len(valid), 2, 1, WINDOW)
     for i, name in enumerate(MOTIFS):
         truth = np.log1p(valid[f"signal:{name}"])
