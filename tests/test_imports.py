@@ -34,6 +34,7 @@ ORDER = [
     {"faithfulness"},
     {"simulate"},
     {"truth"},
+    {"costs", "inputs"},
     {"provenance"},
     {"report"},
     {"browse"},

@@ -24,3 +24,19 @@ def choose_device(device: str | torch.device | None) -> torch.device:
             f"device {device!r} was asked for, but torch sees no GPU: no CUDA GPU can be used here; use `cpu` or `auto`"
         )
     return chosen
+
+
+def describe_device(device: str | torch.device, count: int = 1) -> str:
+    """What a stage writes into its log behind `device: `, where `seqlift.costs` finds it for provenance.json.
+
+    The card with the CUDA and cuDNN that torch was built with, or `cpu` with its threads: sums are taken in an order
+    that depends on both, so that results can differ in their last digits.
+    """
+    device = torch.device(device)
+    if device.type == "cuda":
+        versions = f"CUDA {torch.version.cuda}, cuDNN {torch.backends.cudnn.version()}"
+        name = f"{torch.cuda.get_device_name(device)} ({versions})"
+    else:
+        threads = torch.get_num_threads()
+        name = f"{device.type}, {threads} thread{'s' if threads > 1 else ''}"
+    return name if count == 1 else f"{count} x {name}"

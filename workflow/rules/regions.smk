@@ -12,7 +12,8 @@ rule write_targets:
     message:
         "Writing down the targets and their files"
     shell:
-        "printf '%s' {params.table:q} > {output:q} 2> {log:q}"
+        "{{ printf '%s' {params.table:q} > {output:q} && echo wrote {output:q}, $(wc -l < {output:q}) lines; }}"
+        " > {log:q} 2>&1"
 
 
 rule make_regions:
@@ -41,4 +42,4 @@ rule make_regions:
     shell:
         "seqlift regions --genome {input.genome:q} --targets {input.targets:q} --length {wildcards.length}"
         " {params.settings:q}"
-        " --output {output.table:q} --summary {output.summary:q} 2> {log:q}"
+        " --output {output.table:q} --summary {output.summary:q} > {log:q} 2>&1"
