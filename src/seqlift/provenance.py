@@ -2,8 +2,8 @@
 
 A number that nobody can trace back is worth little a year later. `provenance.json` is the one file of results that is
 there for the time and the machine, and it has all of both. What else differs when the same run is repeated on the same
-machine: the table of times in `report.html` (the element with the id `costs`, and nothing outside it), the column
-`seconds` of `history.tsv` with its sum in `model.ckpt` and `metrics.json`, and the folders `logs` and `benchmarks`.
+machine, with the same number of cores: the table of times in `report.html` (the element with the id `costs`, and
+nothing outside it), the column `seconds` of `history.tsv`, and the folders `logs` and `benchmarks`.
 
 Checksums are taken when the report is written, in one pass through each file that holds a piece of it in memory, and
 kept in the cache beside those of genomes for as long as the file's size, dates and inode stay. So a bigWig of

@@ -198,8 +198,8 @@ def train_model(
     dict
         `training` of the checkpoint: the settings; `best_epoch`, its row of the history as `best`; `learned`,
         `learned_targets`, `learned_outputs`, `valid_loss`, `base_rate_loss` (see `seqlift.objectives.Verdict`);
-        `restarts` (how many there were) and `attempt_seed`; `epochs_run` (of the attempt that was kept), `seconds` (of
-        all), `parameters`, `device`.
+        `restarts` (how many there were) and `attempt_seed`; `epochs_run` (of the attempt that was kept),
+        `parameters`, `device`.
 
     Raises
     ------
@@ -386,7 +386,7 @@ def _describe(job: Job, model: torch.nn.Module, best: Attempt, attempts: list[At
     settings = {name: value for name, value in job.settings.items() if name not in ("architecture", "package_version")}
     return settings | {
         "best_epoch": best.best_epoch,
-        "best": best.history[best.best_epoch - 1],
+        "best": {key: value for key, value in best.history[best.best_epoch - 1].items() if key != "seconds"},
         "learned": best.verdict["learned"],
         "learned_targets": best.verdict["learned_targets"],
         "learned_outputs": best.verdict["learned_outputs"],
@@ -395,7 +395,6 @@ def _describe(job: Job, model: torch.nn.Module, best: Attempt, attempts: list[At
         "restarts": len(attempts) - 1,
         "attempt_seed": best.seed,
         "epochs_run": len(best.history),
-        "seconds": round(sum(row["seconds"] for attempt in attempts for row in attempt.history), 1),
         "parameters": _parameters(model),
         "device": job.device,
     }

@@ -31,7 +31,6 @@ within that region, over all hits called in it.
 
 import json
 import os
-import time
 import zlib
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -97,7 +96,6 @@ class HitSummary:
         `pattern`, `name`, `hits`, `regions` (with such a hit), `seqlets`, `seqlet_recall`, `seqlet_recall_any`.
     message : str
         Why there are no hits; "" if there are.
-    seconds : float
     """
 
     format: str
@@ -114,7 +112,6 @@ class HitSummary:
     explained: float | None
     patterns: list[dict]
     message: str
-    seconds: float
 
 
 def call_hits(
@@ -140,7 +137,6 @@ def call_hits(
     """
     if not 0 < min_similarity < 1:
         raise SeqliftError(f"`min_similarity` (={min_similarity}) must be above 0 and below 1: it is a cosine")
-    started = time.monotonic()
     motifs = read_motifs(motif_dir)
     with open_scores(score_path) as scores:
         _check_same(scores, motifs)
@@ -148,7 +144,7 @@ def call_hits(
         coords = scores.coords
     recall = _seqlet_recall(table, motifs.patterns)
     table = _as_bed(table, motifs, coords)
-    summary = _summarise(table, motifs, recall, explained, len(coords), min_similarity, time.monotonic() - started)
+    summary = _summarise(table, motifs, recall, explained, len(coords), min_similarity)
     output_dir = Path(output_dir)
     (output_dir / "hits.json").unlink(missing_ok=True)  # written last, so that a folder with it is whole
     with replacing(output_dir / "hits.bed.gz") as temporary, gzip_text(temporary) as text:
@@ -370,7 +366,7 @@ def _as_bed(table: pd.DataFrame, motifs: MotifFolder, coords: pd.DataFrame) -> p
 
 
 def _summarise(
-    bed: pd.DataFrame, motifs: MotifFolder, recall: list, explained: float | None, regions: int, least: float, seconds
+    bed: pd.DataFrame, motifs: MotifFolder, recall: list, explained: float | None, regions: int, least: float
 ) -> HitSummary:
     def share(values: list[np.ndarray]) -> float | None:
         joined = np.concatenate([np.zeros(0, bool), *values])
@@ -408,5 +404,4 @@ def _summarise(
             for one, name, (own, any_hit) in zip(motifs.patterns, motifs.table["name"], recall, strict=True)
         ],
         message=message.strip(),
-        seconds=round(seconds, 2),
     )
