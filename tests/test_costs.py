@@ -3,15 +3,18 @@
 import copy
 import json
 import re
+import subprocess
 from pathlib import Path
 
 import pytest
+import torch
 
 from report_fixture import build_run
 from seqlift.costs import Job, as_json, costs_of_rules, is_asked_for, names_of_jobs, read_jobs, split_name
+from seqlift.devices import describe_device
 from seqlift.genome import known_checksum, sha256_of
 from seqlift.inputs import input_files
-from seqlift.provenance import collect_provenance
+from seqlift.provenance import collect_provenance, commit_of, package_versions
 from seqlift.report import write_report
 
 HEADER = "s\th:m:s\tmax_rss\tmax_vms\tmax_uss\tmax_pss\tio_in\tio_out\tmean_load\tcpu_time\n"
@@ -298,3 +301,48 @@ def test_a_file_of_several_roles_is_read_once(tmp_path, monkeypatch):
         {"role": f"control of {name}", "path": str(control), "sha256": sha256_of(control)} for name in ("A", "B")
     ]
     assert read == [str(control)]
+
+
+def test_versions_name_cuda_and_cudnn_of_a_torch_for_gpus(monkeypatch):
+    monkeypatch.setattr(torch.version, "cuda", None)
+    assert not {"cuda", "cudnn"} & set(package_versions())
+    monkeypatch.setattr(torch.version, "cuda", "12.8")
+    monkeypatch.setattr(torch.backends.cudnn, "version", lambda: 91002)
+    assert (package_versions()["cuda"], package_versions()["cudnn"]) == ("12.8", "91002")
+
+
+def test_a_stage_names_its_device(monkeypatch):
+    monkeypatch.setattr(torch, "get_num_threads", lambda: 4)
+    assert describe_device("cpu") == "cpu, 4 threads" and describe_device("cpu", 2) == "2 x cpu, 4 threads"
+    monkeypatch.setattr(torch.cuda, "get_device_name", lambda device: f"card {device.index}")
+    monkeypatch.setattr(torch.version, "cuda", "12.8")
+    monkeypatch.setattr(torch.backends.cudnn, "version", lambda: 91002)
+    assert describe_device(torch.device("cuda", 1)) == "card 1 (CUDA 12.8, cuDNN 91002)"
+
+
+def test_the_commit_is_that_of_the_checkout_the_file_belongs_to(tmp_path):
+    def git(*arguments: str) -> str:
+        user = ["-c", "user.name=x", "-c", "user.email=x@example.org"]
+        done = subprocess.run(["git", *user, *arguments], cwd=tmp_path, capture_output=True, text=True, check=True)
+        return done.stdout.strip()
+
+    file = tmp_path / "workflow" / "Snakefile"
+    file.parent.mkdir()
+    file.write_text("rule all:\n")
+    assert commit_of(file) is None
+    git("init", "-q")
+    assert commit_of(file) is None  # git does not know it
+    git("add", ".")
+    git("commit", "-qm", "first")
+    commit = git("rev-parse", "HEAD")
+    assert commit_of(file) == commit
+    regions = {"genome": {"path": "genome.fa"}, "peaks": {}}
+
+    def workflow(source: str | None):
+        return collect_provenance({}, regions, {}, {}, workflow=source)["workflow"]
+
+    assert workflow(str(file.parent)) == {"source": str(file.parent), "commit": commit}
+    address = "https://example.org/workflow/v1"
+    assert workflow(address) == {"source": address, "commit": None} and workflow(None) is None
+    file.write_text("rule another:\n")
+    assert commit_of(file) == f"{commit}-dirty"

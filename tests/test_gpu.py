@@ -9,6 +9,7 @@ import torch.nn.functional as F
 from seqlift import deeplift, interior_gradients, mutagenesis
 from seqlift.attribution.rules import RULES
 from seqlift.dataset import FixedRegions, TrainingRegions, one_hot
+from seqlift.devices import describe_device
 from seqlift.genome import Genome
 from seqlift.models import Shape, build_model
 from seqlift.signal import Signal
@@ -138,3 +139,9 @@ def test_a_genome_too_large_for_the_card_stays_on_the_cpu(genome, monkeypatch):
     assert not regions.on_device
     batch = regions[0, np.arange(40)]
     assert not batch.codes.is_cuda and torch.equal(batch.codes, expected.codes)
+
+
+def test_the_log_names_the_card():
+    name = torch.cuda.get_device_name(0)
+    assert describe_device("cuda").startswith(f"{name} (CUDA {torch.version.cuda}, cuDNN ")
+    assert describe_device(torch.device("cuda", 0), 2).startswith(f"2 x {name}")

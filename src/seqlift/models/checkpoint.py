@@ -48,7 +48,8 @@ def save_checkpoint(
     }
     try:
         with replacing(path) as temporary:
-            torch.save(content, temporary)
+            with open(temporary, "wb") as file:  # torch writes the name of a path into the file
+                torch.save(content, file)
             torch.load(temporary, weights_only=True)  # what cannot be read again must not take an older file's place
     except (OSError, RuntimeError) as error:  # torch turns a full disk into a RuntimeError
         raise SeqliftError(
