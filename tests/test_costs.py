@@ -327,7 +327,7 @@ def test_the_commit_is_that_of_the_checkout_the_file_belongs_to(tmp_path):
         return done.stdout.strip()
 
     file = tmp_path / "workflow" / "Snakefile"
-    file.parent.mkdir()
+    (file.parent / "rules").mkdir(parents=True)
     file.write_text("rule all:\n")
     assert commit_of(file) is None
     git("init", "-q")
@@ -341,8 +341,8 @@ def test_the_commit_is_that_of_the_checkout_the_file_belongs_to(tmp_path):
     def workflow(source: str | None):
         return collect_provenance({}, regions, {}, {}, workflow=source)["workflow"]
 
-    assert workflow(str(file.parent)) == {"source": str(file.parent), "commit": commit}
-    address = "https://example.org/workflow/v1"
+    assert workflow(f"{file.parent}/rules/../Snakefile") == {"source": str(file), "commit": commit}
+    address = "https://example.org/v1/workflow/Snakefile"
     assert workflow(address) == {"source": address, "commit": None} and workflow(None) is None
     file.write_text("rule another:\n")
     assert commit_of(file) == f"{commit}-dirty"

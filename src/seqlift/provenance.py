@@ -75,7 +75,7 @@ def collect_provenance(
     jobs : sequence of Job
         What `seqlift.costs.read_jobs` found.
     workflow : str, optional
-        Folder of the workflow that made the run, or the address that Snakemake had it from.
+        Snakefile of the workflow that made the run, or the address that Snakemake had it from.
 
     Returns
     -------
@@ -90,7 +90,7 @@ def collect_provenance(
         "created": datetime.datetime.now(datetime.UTC).isoformat(timespec="seconds"),
         "versions": package_versions(),
         "commit": commit_of(Path(__file__)),
-        "workflow": None if workflow is None else {"source": workflow, "commit": _commit_of_workflow(workflow)},
+        "workflow": None if workflow is None else _describe_workflow(workflow),
         "platform": platform.platform(),
         "devices": devices,
         "seeds": _seeds(config, metrics),
@@ -152,10 +152,11 @@ def commit_of(file: Path) -> str | None:
     return f"{commit}-dirty" if git("status", "--porcelain", "--untracked-files=no") else commit
 
 
-def _commit_of_workflow(source: str) -> str | None:
-    """That of its Snakefile, where it lies on this machine; an address names the commit or tag itself."""
-    snakefile = Path(source) / "Snakefile"
-    return commit_of(snakefile) if snakefile.is_file() else None
+def _describe_workflow(source: str) -> dict[str, str | None]:
+    """Where the workflow's Snakefile is, and its commit if that is on this machine: an address names it, or a tag."""
+    if not Path(source).is_file():
+        return {"source": source, "commit": None}
+    return {"source": os.path.abspath(source), "commit": commit_of(Path(source))}
 
 
 def _inputs(config: dict, regions: dict) -> list[dict[str, str | None]]:

@@ -53,9 +53,13 @@ os.environ.setdefault("MALLOC_TRIM_THRESHOLD_", str(2**32))
 for variable in ("FORCE_COLOR", "CLICOLOR_FORCE", "TTY_COMPATIBLE", "TTY_INTERACTIVE"):
     os.environ.pop(variable, None)
 
-# Where this workflow comes from, for provenance.json: a folder, or the address of one that Snakemake fetched. Named in a
-# command, not among params: another folder with the same workflow reruns nothing.
-WORKFLOW = str(workflow.basedir)
+# Where this workflow comes from, for provenance.json: its Snakefile, or the address that Snakemake fetched it from. Not
+# among params, since the same workflow in another folder should rerun nothing.
+os.environ.update(
+    SEQLIFT_WORKFLOW=workflow.current_basedir.join("../Snakefile").get_path_or_uri(
+        secret_free=True
+    )
+)
 
 RUN = f"results/{config['name']}/{{length}}bp"
 LENGTHS = config["lengths"]

@@ -109,4 +109,4 @@ rule write_report:
         "Writing the report on windows of {wildcards.length} bp"
     shell:
         "seqlift report --run-dir {params.run:q} --config {input.config:q} --output {output:q}"
-        " --workflow {WORKFLOW:q} > {log:q} 2>&1"
+        ' --workflow "$SEQLIFT_WORKFLOW" > {log:q} 2>&1'

@@ -12,7 +12,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--config", required=True, type=Path, metavar="YAML", help="the run's resolved configuration")
     parser.add_argument("--output", required=True, type=Path, metavar="HTML", help="the page to write")
     parser.add_argument(
-        "--workflow", metavar="DIR", help="folder of the workflow that made the run; its commit is written down"
+        "--workflow", metavar="SNAKEFILE", help="of the workflow that made the run; its commit is written down"
     )
 
 

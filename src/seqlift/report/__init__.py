@@ -43,7 +43,7 @@ def write_report(
     output : path-like
         The page to write. Its links are relative to its folder.
     workflow : str, optional
-        Folder of the workflow that made the run, or the address that Snakemake had it from.
+        Snakefile of the workflow that made the run, or the address that Snakemake had it from.
 
     Returns
     -------
