@@ -14,6 +14,7 @@ from seqlift.costs import Job, as_json, costs_of_rules, is_asked_for, names_of_j
 from seqlift.devices import describe_device
 from seqlift.genome import known_checksum, sha256_of
 from seqlift.inputs import input_files
+from seqlift.progress import seconds_between_lines
 from seqlift.provenance import collect_provenance, commit_of, package_versions
 from seqlift.report import write_report
 
@@ -346,3 +347,12 @@ def test_the_commit_is_that_of_the_checkout_the_file_belongs_to(tmp_path):
     assert workflow(address) == {"source": address, "commit": None} and workflow(None) is None
     file.write_text("rule another:\n")
     assert commit_of(file) == f"{commit}-dirty"
+
+
+def test_progress_of_a_day_is_some_hundred_lines_in_the_log():
+    """A log is shown as a whole where its job fails."""
+    elapsed, lines = 0.0, 0
+    while elapsed < 24 * 3600:
+        elapsed += seconds_between_lines(elapsed)
+        lines += 1
+    assert seconds_between_lines(60) == 15 and 200 < lines < 400
