@@ -115,7 +115,7 @@ RESULTS_VERSION = {
     "aggregate": 1,
     "faithfulness": 2,
     "truth": 3,
-    "report": 5,
+    "report": 6,
 }
 
 # What all methods explain, and limits that mean something only where another setting is `auto`
