@@ -244,6 +244,12 @@ def test_each_mistake_is_named(config, path, value, where, words):
         ("interior_gradients.steps", 1.5, "(=1.5) must be a whole number"),
         ("interior_gradients.max_steps", 8, "at least 16"),
         ("interior_gradients.gradient_correction", True, "(=True) changes nothing with uniform as references"),
+        (
+            "max_regions",
+            10**9,
+            "(=1000000000) makes 50000 jobs of attribution.shard_size (=20000); must be at most 1000",
+        ),
+        ("shard_size", 0, "(=0) must be at least 1"),
         ("mutagenesis.max_regions", -1, "(=-1) must be at least 0"),
         ("mutagenesis.references", "zeros", "`attribution.deeplift.references` or `attribution.interior_gradients"),
     ],

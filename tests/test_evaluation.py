@@ -18,7 +18,7 @@ from seqlift.evaluation.comparison import comparison, profile_comparison
 from seqlift.evaluation.evaluate import evaluate_models
 from seqlift.genome import Genome
 from seqlift.models.checkpoint import load_model
-from seqlift.models.predicting import predict
+from seqlift.models.predicting import predict, predict_profiles
 from seqlift.signal import Signal
 
 TARGETS = fixture.TARGETS
@@ -218,7 +218,7 @@ def test_profiles_held_against_scipy(tmp_path, profiles, control):
     with Genome(genome) as opened:
         codes = load_codes(rows, opened, seed=3)
     given = {"control": np.ones((len(rows), 2, 40), np.float32)} if control else {}
-    logits = predict(load_model(model).model, codes, **given).logits
+    logits = predict_profiles(load_model(model).model, codes, **given).logits
     for i, name in enumerate(TARGETS):
         paths = summary["signal"]["files"][name]["signal"]
         values = sum(files[path] for path in paths)[[place[each] for each in rows["name"]]]

@@ -68,6 +68,7 @@ def test_the_wheel_holds_package_workflow_and_configs(wheel):
     expected |= {f"workflow/{name}": text for name, text in files(ROOT / "workflow").items()}
     expected |= {f"configs/{name}": (ROOT / "configs" / name).read_bytes() for name in CONFIGS}
     expected["environment.yml"] = (ROOT / "environment.yml").read_bytes()
+    assert "py.typed" in expected  # so that type checkers read our type hints
     found = contents(wheel)
     metadata = {name for name in found if re.match(r"seqlift-[^/]+\.dist-info/", name)}
     assert {name.removeprefix("seqlift/"): text for name, text in found.items() if name not in metadata} == expected
@@ -92,6 +93,7 @@ def test_the_sdist_makes_the_same_wheel(built, wheel, tmp_path):
         archive.extractall(tmp_path, filter="data")
     (source,) = tmp_path.iterdir()
     assert {"README.md", "CHANGELOG.md", "CITATION.cff", "constraints.txt", "tests", "docs"} <= set(os.listdir(source))
+    assert (source / "src" / "seqlift" / "py.typed").is_file()
     call(sys.executable, "-m", "hatchling", "build", "--target", "wheel", "--directory", tmp_path, folder=source)
     assert contents(tmp_path / wheel.name) == contents(wheel)
 

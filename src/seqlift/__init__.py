@@ -6,6 +6,7 @@ interior gradients (arXiv 1611.02639), and turns the scores into genome tracks a
 
 import importlib
 from importlib.metadata import version
+from typing import TYPE_CHECKING, Any
 
 __version__ = version("seqlift")
 
@@ -23,9 +24,21 @@ _PUBLIC = {
 }
 __all__ = ["__version__", *_PUBLIC]
 
+if TYPE_CHECKING:  # the same for type checkers, which run nothing
+    from seqlift.attribution.deeplift import DeepLift as DeepLift
+    from seqlift.attribution.deeplift import deeplift as deeplift
+    from seqlift.attribution.interior_gradients import InteriorGradients as InteriorGradients
+    from seqlift.attribution.interior_gradients import interior_gradients as interior_gradients
+    from seqlift.attribution.mutagenesis import Mutagenesis as Mutagenesis
+    from seqlift.attribution.mutagenesis import mutagenesis as mutagenesis
+    from seqlift.errors import SeqliftError as SeqliftError
+    from seqlift.motifs.drawing import find_motifs as find_motifs
+    from seqlift.save import save_scores as save_scores
+    from seqlift.tracks import write_track as write_track
+else:
 
-def __getattr__(name: str):
-    """The public calls, imported when they are first asked for: the light commands do not wait for torch."""
-    if name not in _PUBLIC:
-        raise AttributeError(f"module 'seqlift' has no attribute {name!r}")
-    return getattr(importlib.import_module(_PUBLIC[name]), name)
+    def __getattr__(name: str) -> Any:
+        """The public calls, imported when they are first asked for: the light commands do not wait for torch."""
+        if name not in _PUBLIC:
+            raise AttributeError(f"module 'seqlift' has no attribute {name!r}")
+        return getattr(importlib.import_module(_PUBLIC[name]), name)

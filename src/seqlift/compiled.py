@@ -3,13 +3,15 @@
 import itertools
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
-from typing import Any
+from typing import Any, TypeVar
 
 import numba
 import numpy as np
 
+Function = TypeVar("Function", bound=Callable)
 
-def compiled(function: Callable) -> Callable:
+
+def compiled(function: Function) -> Function:
     """Compile `function` with numba, released from the interpreter's lock, cached on disk where a folder allows it.
 
     A division by zero gives what NumPy gives, not an error.

@@ -128,7 +128,7 @@ def one_hot(codes: Tensor) -> Tensor:
 
 
 @compiled
-def _encode(codes, encoded):
+def _encode(codes: np.ndarray, encoded: np.ndarray) -> None:
     for i in range(len(codes)):
         for base in range(4):
             for j in range(codes.shape[1]):
@@ -401,7 +401,7 @@ class _Source:
         cut = self._from_memory if self.bases is None else self._from_device
         return cut(index, starts, shifts, turned)
 
-    def _from_memory(self, index, starts, shifts, turned) -> Batch:
+    def _from_memory(self, index: np.ndarray, starts: np.ndarray, shifts: np.ndarray, turned: np.ndarray) -> Batch:
         codes = torch.from_numpy(_cut(self.genome.encoded, starts, self.length, turned, self.side))
         labels = self.labels[torch.from_numpy(index)]
         if self.signal is None:
@@ -414,19 +414,17 @@ class _Source:
             tracks.append(torch.from_numpy(out))
         return self._with_signal(codes, labels, tracks, torch.from_numpy(np.array(signal.known[index])))
 
-    def _from_device(self, index, starts, shifts, turned) -> Batch:
+    def _from_device(self, index: np.ndarray, starts: np.ndarray, shifts: np.ndarray, turned: np.ndarray) -> Batch:
         assert self.bases is not None  # see `place`
         device = self.bases.device
-        index, starts, shifts, turned = (
-            torch.from_numpy(array).to(device) for array in (index, starts, shifts, turned)
-        )
-        codes = _cut_on_device(self.bases, self.shuffled, starts, self.length, turned)
-        labels = self.labels[index]
+        chosen, places, moved, other = (torch.from_numpy(array).to(device) for array in (index, starts, shifts, turned))
+        codes = _cut_on_device(self.bases, self.shuffled, places, self.length, other)
+        labels = self.labels[chosen]
         if self.signal is None:
             return Batch(codes, labels, None, None, None)
-        window, first = self.signal.window, self.signal.margin + shifts
-        tracks = [_tracks_on_device(array, index, first, turned, exchanged, window) for array, exchanged in self.tracks]
-        return self._with_signal(codes, labels, tracks, self.known[index])
+        window, first = self.signal.window, self.signal.margin + moved
+        tracks = [_tracks_on_device(array, chosen, first, other, exchanged, window) for array, exchanged in self.tracks]
+        return self._with_signal(codes, labels, tracks, self.known[chosen])
 
     def _with_signal(self, codes: Tensor, labels: Tensor, tracks: list[Tensor], known: Tensor) -> Batch:
         assert self.signal is not None
@@ -463,7 +461,9 @@ def _cut(
 # Indices counted backwards are unsigned below: of a signed one numba asks whether it is negative, and the loop then
 # takes ten times as long.
 @compiled
-def _cut_windows(genome, side, starts, turned, windows):
+def _cut_windows(
+    genome: np.ndarray, side: np.ndarray, starts: np.ndarray, turned: np.ndarray, windows: np.ndarray
+) -> None:
     length = windows.shape[1]
     last = np.uint64(length - 1)
     for i in range(len(starts)):
@@ -483,7 +483,14 @@ def _cut_windows(genome, side, starts, turned, windows):
 
 
 @compiled
-def _cut_tracks(tracks, index, first, turned, exchanged, out):
+def _cut_tracks(
+    tracks: np.ndarray,
+    index: np.ndarray,
+    first: np.ndarray,
+    turned: np.ndarray,
+    exchanged: np.ndarray,
+    out: np.ndarray,
+) -> None:
     """out[i, k] = tracks[index[i], k, first[i] : first[i] + W], or of channel exchanged[k] backwards where turned."""
     width = out.shape[2]
     last = np.uint64(width - 1)

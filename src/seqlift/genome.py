@@ -182,7 +182,7 @@ class Genome:
     def __enter__(self) -> "Genome":
         return self
 
-    def __exit__(self, *exception) -> None:
+    def __exit__(self, *exception: object) -> None:
         self.close()
 
     def close(self) -> None:

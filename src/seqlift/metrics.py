@@ -113,7 +113,7 @@ def _order(scores: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
 
 
 @compiled
-def _areas(positive, weights, last):
+def _areas(positive: np.ndarray, weights: np.ndarray, last: np.ndarray) -> tuple[float, float]:
     """Both areas for regions sorted from high to low score, in one pass over the runs of equal scores."""
     positives = 0.0
     negatives = 0.0
@@ -211,7 +211,8 @@ def correlation(
     groups = [np.unique(values, return_inverse=True)[1] for values in (x, y)]
 
     def both(times: np.ndarray) -> tuple[float, float]:
-        return _weighted_pearson(x, y, times), _weighted_pearson(*(_ranks(group, times) for group in groups), times)
+        ranks = [_ranks(group, times) for group in groups]
+        return _weighted_pearson(x, y, times), _weighted_pearson(ranks[0], ranks[1], times)
 
     found = both(np.ones(n)) if n > 1 else (np.nan, np.nan)
     drawn = np.empty((0, 2))

@@ -240,7 +240,7 @@ def _nearest_free(values: np.ndarray, wanted: np.ndarray) -> np.ndarray:
 
 
 @compiled
-def _first_free(ways, place):
+def _first_free(ways: np.ndarray, place: int) -> int:
     end = place
     while ways[end] != end:
         end = ways[end]
@@ -252,7 +252,7 @@ def _first_free(ways, place):
 
 
 @compiled
-def _take_nearest(values, wanted, places):
+def _take_nearest(values: np.ndarray, wanted: np.ndarray, places: np.ndarray) -> np.ndarray:
     # right[i]: a place at or after i on the way to the first free one; left[i + 1]: the same before. Following and
     # shortening these ways (union-find) keeps each search short.
     right = np.arange(len(values) + 1)

@@ -77,11 +77,11 @@ class Objective(nn.Module):
     head: str
     quantities: tuple[str, ...] = ("",)
 
-    def losses(self, output, batch: Batch) -> Losses:
+    def losses(self, output: Any, batch: Batch) -> Losses:
         """Losses of a model's output for a batch; computed in the output's precision, at least 32 bits."""
         raise NotImplementedError
 
-    def mean(self, output, batch: Batch) -> tuple[Tensor, Tensor]:
+    def mean(self, output: Any, batch: Batch) -> tuple[Tensor, Tensor]:
         """The weighted loss averaged over all N · T entries, the masked ones being 0, and how many are known."""
         losses = self.losses(output, batch)
         return (losses.values * losses.weights).mean(), losses.known.sum()
@@ -90,11 +90,11 @@ class Objective(nn.Module):
         """What `scalar` predicts, (N, T): label or log(1 + count); NaN where unknown."""
         raise NotImplementedError
 
-    def scalar(self, output) -> Tensor:
+    def scalar(self, output: Any) -> Tensor:
         """The prediction of one number a target, (N, T): logit or log(1 + count)."""
         return output
 
-    def constant(self, batch: Batch):
+    def constant(self, batch: Batch) -> Any:
         """The output, for a batch, of the model that always says the same, the best one for the training regions."""
         raise NotImplementedError
 
@@ -214,7 +214,7 @@ class ProfileObjective(CountsObjective):
         self.register_buffer("base_logits", torch.tensor(np.log(shares)), persistent=False)
         self.register_buffer("count_weight", torch.tensor(weight, dtype=torch.float64), persistent=False)
 
-    def losses(self, output, batch: Batch) -> Losses:
+    def losses(self, output: Any, batch: Batch) -> Losses:
         """See `Objective.losses`; `output` holds logits (N, T, S, W) and log counts (N, T)."""
         logits, log_counts = output
         counts = super().losses(log_counts, batch)
@@ -223,7 +223,7 @@ class ProfileObjective(CountsObjective):
         counted = self.count_weight.to(shape.dtype) * counts.values
         return counts._replace(parts=torch.stack([counted, torch.where(counts.known, shape, 0)], 2))
 
-    def scalar(self, output) -> Tensor:
+    def scalar(self, output: Any) -> Tensor:
         """Log counts (N, T)."""
         return output[1]
 

@@ -80,7 +80,7 @@ class RegionSettings:
     negative: str = "refuse"
     seed: int = 1
 
-    def __post_init__(self):
+    def __post_init__(self) -> None:
         """Raise SeqliftError if a value is out of range, or two do not go together."""
         self._check_numbers()
         if self.negatives not in NEGATIVES:

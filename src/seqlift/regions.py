@@ -73,7 +73,7 @@ log = logging.getLogger(__name__)
 _SIGNAL_FILES = ("signal", "signal_minus", "control", "control_minus")
 
 
-def make_regions(genome_path: str | os.PathLike, targets: Sequence[Target], **settings) -> Regions:
+def make_regions(genome_path: str | os.PathLike, targets: Sequence[Target], **settings: Any) -> Regions:
     """Make windows around the peaks of all targets, label them, split them and add negatives.
 
     The rules, none of which depends on the order of the lines of a file:

@@ -11,8 +11,12 @@ from pathlib import Path
 
 import numpy as np
 import pandas as pd
+from torch import Tensor
 
 from seqlift import __version__
+from seqlift.attribution.deeplift import DeepLift
+from seqlift.attribution.interior_gradients import InteriorGradients
+from seqlift.attribution.mutagenesis import Mutagenesis
 from seqlift.errors import SeqliftError
 from seqlift.scores import check_name, create_scores, place_names
 
@@ -33,8 +37,8 @@ _BLOCK = 1024  # rows written at a time
 
 def save_scores(
     path: str | os.PathLike,
-    result,
-    sequences,
+    result: DeepLift | InteriorGradients | Mutagenesis,
+    sequences: Tensor | np.ndarray,
     coords: pd.DataFrame | Sequence[tuple[str, int, int]],
     *,
     target: str,
@@ -69,15 +73,14 @@ def save_scores(
         If coordinates, sequences and result do not fit together, or scores are not finite.
     """
     method = METHODS.get(type(result).__name__) if method is None else method
-    for name, value in {"target": target, "method": method}.items():
-        check_name(f"`{name}`", value)
+    target, method = check_name("`target`", target), check_name("`method`", method)
     sequences = np.asarray(sequences)
     fields = _fields(result)
     _check_sequences(sequences, fields)
-    table = _table(coords, *sequences.shape[::2])
+    table = _table(coords, len(sequences), sequences.shape[2])
     attributes = {"method": method, "target": target, "source": "seqlift.save_scores", "package_version": __version__}
-    along = {name: getattr(result, field, None) for name, field in _OF_PATHS.items()}
-    whole_path = all(values is not None for values in along.values())
+    along = {name: getattr(result, field) for name, field in _OF_PATHS.items() if hasattr(result, field)}
+    whole_path = len(along) == len(_OF_PATHS) and all(values is not None for values in along.values())
     with create_scores(path, table, length=sequences.shape[2], attributes=attributes) as writer:
         for first in range(0, len(table), _BLOCK):
             rows = slice(first, first + _BLOCK)
@@ -91,7 +94,7 @@ def save_scores(
     return Path(path)
 
 
-def _fields(result) -> dict[str, np.ndarray]:
+def _fields(result: object) -> dict[str, np.ndarray]:
     """What a result has for each row, as `ScoreWriter.append` takes it."""
     try:
         fields = {name: np.asarray(getattr(result, name)) for name in ("hypothetical", "contributions", "prediction")}
@@ -124,7 +127,7 @@ def _check_sequences(sequences: np.ndarray, fields: dict[str, np.ndarray]) -> No
         )
 
 
-def _table(coords, n: int, length: int) -> pd.DataFrame:
+def _table(coords: pd.DataFrame | Sequence[tuple[str, int, int]], n: int, length: int) -> pd.DataFrame:
     """Coordinates as the score file wants them, checked."""
     if not isinstance(coords, pd.DataFrame):
         coords = pd.DataFrame([tuple(one)[:3] for one in coords], columns=["chrom", "start", "end"])

@@ -37,9 +37,10 @@ Attributes of the file: `format`, `method`, `target` (the output: a target, `<ta
 import contextlib
 import io
 import os
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import h5py
 import numpy as np
@@ -49,6 +50,9 @@ from seqlift.errors import SeqliftError
 from seqlift.files import replacing
 from seqlift.targets import NAME
 
+if TYPE_CHECKING:
+    from _typeshed import ReadableBuffer, WriteableBuffer
+
 FORMAT = "seqlift scores 2"
 _COORDS = ["chrom", "start", "end", "name", "strand"]
 _GROUPS = {"sequences": "raw/seq", "hypothetical": "shap/seq", "contributions": "projected_shap/seq"}
@@ -56,15 +60,23 @@ _TYPES = {"raw/seq": np.int8, "diagnostics/n_references": np.int32, "path/steps"
 _PER_REFERENCE = ("diagnostics/delta", "diagnostics/reference_prediction", "path/steps")
 _NODES = ("path/alphas", "path/weights")
 _CHUNK = 2**18  # numbers: about 1 MB
+_CACHE = 4 * 2**20  # bytes of each dataset: a chunk that blocks of rows share is compressed once, not with each of them
 
 
-def check_name(what: str, value: str | None) -> None:
-    """Raise SeqliftError unless files and folders can be named by a target or method; `what` names the argument."""
+def check_name(what: str, value: str | None) -> str:
+    """The name itself.
+
+    Raises
+    ------
+    SeqliftError
+        Unless files and folders can be named by a target or method like this; `what` names the argument.
+    """
     if not isinstance(value, str) or not NAME.fullmatch(value):
         raise SeqliftError(
             f"{what} (={value!r}) must be made of letters, digits and . _ + -, starting with a letter or digit; "
             "files and folders are named by it"
         )
+    return value
 
 
 def place_names(coords: pd.DataFrame) -> pd.Series:
@@ -86,7 +98,7 @@ class _File(io.FileIO):
         super().__init__(path, "w+")
         self._kept: list[tuple[int, bytes]] = []  # where, and what should be there
 
-    def write(self, data) -> int:
+    def write(self, data: "ReadableBuffer") -> int:
         """All of it, as HDF5 expects, also where the system takes it in parts."""
         left, place = memoryview(data).cast("B"), self.tell()
         end = place + len(left)
@@ -100,7 +112,7 @@ class _File(io.FileIO):
             self.seek(end)
         return end - place
 
-    def readinto(self, buffer) -> int:
+    def readinto(self, buffer: "WriteableBuffer") -> int:
         """As any file's, with what is kept in its place."""
         wanted, place = memoryview(buffer).cast("B"), self.tell()
         found = super().readinto(wanted)
@@ -111,8 +123,9 @@ class _File(io.FileIO):
                 found = max(found, last - place)
         return found
 
-    def truncate(self, size=None) -> int:
+    def truncate(self, size: int | None = None) -> int:
         """As any file's."""
+        size = self.tell() if size is None else size
         try:
             return size if self.failure is not None else super().truncate(size)
         except OSError as error:
@@ -163,15 +176,15 @@ class ScoreWriter:
     def append(
         self,
         *,
-        sequences,
-        hypothetical,
-        contributions,
-        prediction,
-        n_references=None,
-        delta=None,
-        reference_prediction=None,
-        standard_error=None,
-        model_spread=None,
+        sequences: np.ndarray,
+        hypothetical: np.ndarray,
+        contributions: np.ndarray,
+        prediction: np.ndarray,
+        n_references: np.ndarray | None = None,
+        delta: np.ndarray | None = None,
+        reference_prediction: np.ndarray | None = None,
+        standard_error: np.ndarray | None = None,
+        model_spread: np.ndarray | None = None,
         path: dict[str, np.ndarray] | None = None,
     ) -> None:
         """Write the next rows, in the order of the coordinates; shapes as in the table above, the first axis shorter.
@@ -201,10 +214,6 @@ class ScoreWriter:
             _GROUPS.get(name, f"diagnostics/{name}"): np.asarray(x) for name, x in given.items() if x is not None
         }
         datasets |= {f"path/{name}": np.asarray(values) for name, values in (path or {}).items()}
-        if self._names and set(datasets) != self._names:
-            raise ValueError(f"{sorted(set(datasets) ^ self._names)}: in some rows only")
-        self._names = set(datasets)
-        rows = slice(self._row, self._row + len(sequences))
         if not np.isfinite(hypothetical).all():
             bad = self._row + int(np.flatnonzero(~np.isfinite(hypothetical).all(axis=(1, 2)))[0])
             name = self._file["coords/name"][bad].decode()
@@ -212,6 +221,14 @@ class ScoreWriter:
                 f"the scores of region {name!r} (row {bad}) are not finite numbers: the model's output or gradient "
                 "overflowed there; train it again with a lower learning rate, or check its weights"
             )
+        self._append(datasets)
+
+    def _append(self, datasets: dict[str, np.ndarray]) -> None:
+        """Write the next rows of all datasets, by their names."""
+        if self._names and set(datasets) != self._names:
+            raise ValueError(f"{sorted(set(datasets) ^ self._names)}: in some rows only")
+        self._names = set(datasets)
+        rows = slice(self._row, self._row + len(datasets["raw/seq"]))
         for name, values in datasets.items():
             if name in _NODES:
                 self._file.require_dataset(name, values.shape, np.float64, data=values)
@@ -219,6 +236,20 @@ class ScoreWriter:
                 self._put(name, rows, values)
         self._row = rows.stop
         self._check()
+
+    def copy(self, source: h5py.File, rows: slice) -> None:
+        """Write some rows of another score file as the next rows, whatever it holds.
+
+        Raises
+        ------
+        SeqliftError
+            If the disk is full.
+        ValueError
+            If the rows have something that the ones before had not, or lack it.
+        """
+        names = [*_GROUPS.values()]
+        names += [f"{group}/{name}" for group in ("diagnostics", "path") if group in source for name in source[group]]
+        self._append({name: source[name][:] if name in _NODES else source[name][rows] for name in names})
 
     def _put(self, name: str, rows: slice, values: np.ndarray) -> None:
         if name not in self._file:
@@ -242,7 +273,7 @@ def create_hdf5(path: str | os.PathLike) -> Iterator[tuple[h5py.File, Callable[[
         By that function, and at the end: if the disk is full, of which h5py by itself would crash.
     """
     with replacing(path) as temporary, _File(temporary) as below:
-        with h5py.File(below, "w") as file:
+        with h5py.File(below, "w", rdcc_nbytes=_CACHE) as file:
             yield file, lambda: below.check(path)
         below.check(path)
 
@@ -268,7 +299,7 @@ def open_hdf5(path: Path, *, missing: str, remedy: str) -> Iterator[h5py.File]:
 
 @contextlib.contextmanager
 def create_scores(
-    path: str | os.PathLike, coords: pd.DataFrame, *, length: int, attributes: dict[str, str | int | float]
+    path: str | os.PathLike, coords: pd.DataFrame, *, length: int, attributes: Mapping[str, str | int | float]
 ) -> Iterator[ScoreWriter]:
     """Open a new score file for writing block by block; it appears at `path` only when all rows were written.
 
@@ -279,7 +310,7 @@ def create_scores(
     coords : pandas.DataFrame, N rows
         Columns chrom, start, end (bp, 0-based, end exclusive), name, strand, in the order of the rows to come.
     length : int, bp
-    attributes : dict
+    attributes : mapping
         Stored as attributes of the file; `method` and `target` are needed.
 
     Raises

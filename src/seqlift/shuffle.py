@@ -26,12 +26,12 @@ MAX_K = 6  # a word of six comes once in 4,096 bp: with longer ones there is nex
 _BASES_WORTH_A_THREAD = 250_000  # below some 2 ms of work a second thread costs more than it saves
 
 
-def dinucleotide_shuffle(sequences, n: int, *, seed: int, start: int = 0) -> np.ndarray:
+def dinucleotide_shuffle(sequences: np.ndarray, n: int, *, seed: int, start: int = 0) -> np.ndarray:
     """`klet_shuffle` with k = 2: keeps every dinucleotide count, and the first and the last base in their places."""
     return klet_shuffle(sequences, n, k=2, seed=seed, start=start)
 
 
-def klet_shuffle(sequences, n: int, *, k: int, seed: int, start: int = 0) -> np.ndarray:
+def klet_shuffle(sequences: np.ndarray, n: int, *, k: int, seed: int, start: int = 0) -> np.ndarray:
     """Shuffles `start` to `start + n - 1` of each sequence, with the count of every k-let kept.
 
     Each shuffle is uniform over all sequences with the same counts of k-lets and the same first k - 1 bases; the last
@@ -105,7 +105,7 @@ _GOLDEN = np.uint64(0x9E3779B97F4A7C15)
 
 
 @compiled
-def _mix(value):
+def _mix(value: np.uint64) -> np.uint64:
     """The output function of splitmix64 (Steele, Lea and Flood 2014): a bijection of 64-bit integers."""
     value = (value ^ (value >> np.uint64(30))) * np.uint64(0xBF58476D1CE4E5B9)
     value = (value ^ (value >> np.uint64(27))) * np.uint64(0x94D049BB133111EB)
@@ -113,7 +113,7 @@ def _mix(value):
 
 
 @compiled
-def _below(limit, state):
+def _below(limit: np.integer, state: np.uint64) -> tuple[np.int64, np.uint64]:
     """A uniform integer in [0, limit), limit < 2**32, and the next state of the counter (Lemire 2019)."""
     limit = np.uint64(limit)
     low_bits = np.uint64(0xFFFFFFFF)
@@ -127,7 +127,7 @@ def _below(limit, state):
 
 
 @compiled
-def _keys(sequences, seed):
+def _keys(sequences: np.ndarray, seed: np.uint64) -> np.ndarray:
     n_sequences, length = sequences.shape
     keys = np.empty(n_sequences, dtype=np.uint64)
     for i in range(n_sequences):
@@ -139,7 +139,7 @@ def _keys(sequences, seed):
 
 
 @compiled
-def _shuffle_all(sequences, k, keys, start, shuffled):
+def _shuffle_all(sequences: np.ndarray, k: int, keys: np.ndarray, start: np.uint64, shuffled: np.ndarray) -> None:
     """Fill `shuffled` (N, n, L); each stretch between N is a graph of its own, counted once for all its shuffles."""
     length, n = sequences.shape[1], shuffled.shape[1]
     n_vertices = 4 ** (k - 1)
@@ -179,7 +179,9 @@ def _shuffle_all(sequences, k, keys, start, shuffled):
 
 
 @compiled
-def _count_edges(sequence, k, counts, first, degree, edges):
+def _count_edges(
+    sequence: np.ndarray, k: int, counts: np.ndarray, first: np.ndarray, degree: np.ndarray, edges: np.ndarray
+) -> int:
     """Lay out the graph of `sequence` (no N, more than k - 1 bases); returns the vertex that it ends in.
 
     A vertex is the number that its k - 1 bases make to the base of 4, an edge that of its k bases. The edges out of
@@ -205,7 +207,18 @@ def _count_edges(sequence, k, counts, first, degree, edges):
 
 
 @compiled
-def _walk(k, root, counts, first, left, exits, in_tree, pool, row, state):
+def _walk(
+    k: int,
+    root: int,
+    counts: np.ndarray,
+    first: np.ndarray,
+    left: np.ndarray,
+    exits: np.ndarray,
+    in_tree: np.ndarray,
+    pool: np.ndarray,
+    row: np.ndarray,
+    state: np.uint64,
+) -> np.uint64:
     """Write a uniform Eulerian path to `root` into `row`, whose first k - 1 bases are there; returns the next state.
 
     `left` and `pool` hold the edges out of each vertex, as `_count_edges` lays them out, and are used up.

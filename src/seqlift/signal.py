@@ -20,6 +20,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -340,7 +341,7 @@ def _new_array(path: Path, shape: tuple[int, ...]) -> Iterator[np.ndarray]:
 class _Reader:
     """Windows of one bigWig, without missing values and without negative ones."""
 
-    def __init__(self, path: str | os.PathLike, bigwig, missing: str, negative: str):
+    def __init__(self, path: str | os.PathLike, bigwig: Any, missing: str, negative: str):
         self.path = path
         self.bigwig = bigwig
         self.sizes = bigwig.chroms()

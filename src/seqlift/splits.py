@@ -11,7 +11,7 @@ whole chromosomes are dealt out instead, so that each fold has about as many pea
 
 import fnmatch
 import re
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 
 import numpy as np
 import pandas as pd
@@ -78,7 +78,7 @@ class Splits:
         return described
 
 
-def _joined(stretches: Sequence[tuple[int, int, str]]):
+def _joined(stretches: Sequence[tuple[int, int, str]]) -> Iterator[tuple[int, int, str]]:
     """Neighbouring parts of the same split as one: the border between them means nothing."""
     current = None
     for first, last, split in stretches:

@@ -1,5 +1,12 @@
 # Scores of all bases, by every method.
 
+# Jobs that share the regions of one score file; more than one write shards of it, which are gathered
+SHARDS = math.ceil(
+    config["attribution"]["max_regions"] / config["attribution"]["shard_size"]
+)
+EXPLAINED = "{part}{target}.{method}" + (".{shard}" if SHARDS > 1 else "")
+SHARD_FILE = f"{RUN}/scores/shards/{EXPLAINED}.h5"
+
 SCORES = expand(
     f"{RUN}/scores/{{target}}.{{method}}.h5",
     target=OUTPUTS,
@@ -23,11 +30,14 @@ rule attribute_bases:
         genome=GENOME,
         references=reference_file,
     output:
-        f"{RUN}/scores/{{part}}{{target}}.{{method}}.h5",
+        temp(SHARD_FILE) if SHARDS > 1 else f"{RUN}/scores/{EXPLAINED}.h5",
     log:
-        f"{RUN}/logs/attribute_bases/{{part}}{{target}}.{{method}}.log",
+        f"{RUN}/logs/attribute_bases/{EXPLAINED}.log",
     benchmark:
-        f"{RUN}/benchmarks/attribute_bases/{{part}}{{target}}.{{method}}.tsv"
+        f"{RUN}/benchmarks/attribute_bases/{EXPLAINED}.tsv"
+    # Each further try takes a quarter of the memory in the model. A job that is not shared would lose hours by trying
+    # again what cannot succeed.
+    retries: 2 if SHARDS > 1 else 0
     conda:
         "../../environment.yml"
     threads: 1
@@ -35,14 +45,46 @@ rule attribute_bases:
         mem_mb=8000,
         runtime=120,
         gpu=GPUS,
+        attempt=this_attempt,
     params:
+        shard=shard_flags,
         settings=attribution_flags,
         version=RESULTS_VERSION["attribute"],
     message:
         "Explaining {wildcards.part}{wildcards.target} base by base with {wildcards.method}"
     shell:
         "seqlift attribute --model {input.models:q} --regions {input.regions:q} --genome {input.genome:q}"
-        " --target {wildcards.target:q} {params.settings:q} --output {output:q} 2>&1 | tee -i {log:q}"
+        " --target {wildcards.target:q} {params.settings:q} {params.shard:q} --attempt {resources.attempt}"
+        " --output {output:q} 2>&1 | tee -i {log:q}"
+
+
+if SHARDS > 1:
+
+    rule gather_scores:
+        input:
+            expand(
+                SHARD_FILE,
+                shard=[f"{number}of{SHARDS}" for number in range(1, SHARDS + 1)],
+                allow_missing=True,
+            ),
+        output:
+            f"{RUN}/scores/{{part}}{{target}}.{{method}}.h5",
+        log:
+            f"{RUN}/logs/gather_scores/{{part}}{{target}}.{{method}}.log",
+        benchmark:
+            f"{RUN}/benchmarks/gather_scores/{{part}}{{target}}.{{method}}.tsv"
+        conda:
+            "../../environment.yml"
+        threads: 1
+        resources:
+            mem_mb=2000,
+            runtime=60,
+        params:
+            version=RESULTS_VERSION["attribute"],
+        message:
+            "Gathering the {wildcards.method} scores of {wildcards.part}{wildcards.target}"
+        shell:
+            "seqlift gather --scores {input:q} --output {output:q} > {log:q} 2>&1"
 
 
 rule mutate_bases:

@@ -2,6 +2,7 @@
 
 import dataclasses
 import json
+import math
 import os
 import re
 import shutil
@@ -140,6 +141,7 @@ wildcard_constraints:
     part=r"(fold\d+/)?",
     target="|".join(map(re.escape, OUTPUTS)),
     method="|".join(METHODS),
+    shard=r"\d+of\d+",
 
 
 def as_flags(settings):
@@ -227,6 +229,16 @@ def attribution_flags(wildcards):
     spread = config["attribution"]["spread"] and not wildcards.part
     shared = {**SHARED_ATTRIBUTION, "spread": spread}
     return as_flags({"method": wildcards.method, **settings, **shared})
+
+
+def shard_flags(wildcards):
+    """Which part of the regions a job explains."""
+    return ["--shard", wildcards.shard] if SHARDS > 1 else []
+
+
+def this_attempt(wildcards, attempt):
+    """Which try of a job this is, from 1."""
+    return attempt
 
 
 def mutagenesis_flags(wildcards):

@@ -210,7 +210,7 @@ def _windows(scores: Scores, sites: pd.DataFrame, flank: int) -> Iterator[tuple[
         if begin == end:
             continue
         contributions = np.pad(scores.contributions[low : low + _ROWS], pad)
-        known = np.pad(scores.sequences[low : low + _ROWS], pad).any(axis=1)
+        known = np.any(np.pad(scores.sequences[low : low + _ROWS], pad), axis=1)
         for first in range(begin, end, _SITES):
             part = slice(first, min(first + _SITES, end))
             row, position = rows[part, None] - low, offsets[part, None] + np.arange(2 * flank + 1)

@@ -10,6 +10,7 @@ from dataclasses import asdict
 from pathlib import Path
 
 import numpy as np
+from matplotlib.axes import Axes
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
 
@@ -70,7 +71,7 @@ def aggregate_figure(result: Aggregate, palette: dict[str, str] = COLOURS) -> Fi
     return figure
 
 
-def _draw_heat(figure: Figure, ax, result: Aggregate) -> None:
+def _draw_heat(figure: Figure, ax: Axes, result: Aggregate) -> None:
     rows, width = result.heat.shape
     flank = width // 2
     finite = np.abs(result.heat[np.isfinite(result.heat)])
@@ -94,7 +95,7 @@ def _draw_heat(figure: Figure, ax, result: Aggregate) -> None:
     bar.ax.tick_params(labelsize=7)
 
 
-def _draw_profile(ax, result: Aggregate) -> None:
+def _draw_profile(ax: Axes, result: Aggregate) -> None:
     table = result.table
     error = table["standard_error"].fillna(0)
     ax.fill_between(
@@ -111,7 +112,7 @@ def _draw_profile(ax, result: Aggregate) -> None:
         ax.spines[side].set_visible(False)
 
 
-def _draw_letters(ax, result: Aggregate, palette: dict[str, str]) -> None:
+def _draw_letters(ax: Axes, result: Aggregate, palette: dict[str, str]) -> None:
     middle = result.table[result.table["position"].abs() <= LOGO_FLANK]
     draw_logo(
         ax,

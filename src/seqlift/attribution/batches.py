@@ -219,7 +219,15 @@ def explain_pairs(
 class _Pairs:
     """The pairs of a call, group by group, round by round, block by block."""
 
-    def __init__(self, request: Request, where: torch.device, predict, compute, batch_size: int | None, points: int):
+    def __init__(
+        self,
+        request: Request,
+        where: torch.device,
+        predict: Callable,
+        compute: Callable,
+        batch_size: int | None,
+        points: int,
+    ):
         self._request, self._where, self._predict, self._compute = request, where, predict, compute
         self._points, self._checked = points, False
         self._round = request.limit if request.error_share is None else min(ROUND, request.limit)

@@ -17,6 +17,7 @@ import torch
 from torch import Tensor, nn
 
 from seqlift.attribution.borrow import borrowed
+from seqlift.attribution.trial import default_batch_size
 from seqlift.models.ensemble import Ensemble
 from seqlift.models.outputs import Output, ProfileOutput
 from seqlift.models.shape import Shape
@@ -97,6 +98,13 @@ class Explainable:
             rows = zip(sequences.split(_ROWS), *(arg.split(_ROWS) for arg in args), strict=True)
             found = [self.module(*(values.to(where) for values in given))[:, self.target].cpu() for given in rows]
         return torch.cat(found)
+
+    def batch_size(self, sequence: Tensor, device: str | torch.device | None) -> int:
+        """Rows that the methods give to the module at a time, by one sequence (1, 4, L)."""
+        args = self.args(sequence, device)
+        with borrowed(self.module, device, look_inside=False) as where:
+            given = [values.to(where) for values in (sequence, *args)]
+            return default_batch_size(self.module, given[0], tuple(given[1:]))
 
 
 def explainable(models: Sequence[nn.Module], output: Output, head: str, shape: Shape) -> Explainable:

@@ -7,6 +7,7 @@ types.
 """
 
 from collections.abc import Callable
+from typing import Any
 
 import numpy as np
 import torch
@@ -70,7 +71,7 @@ def relu(x: Tensor, r: Tensor) -> tuple[Tensor, Tensor]:
 
 
 @compiled
-def _relu(first, last, x, r, output, multiplier):
+def _relu(first: int, last: int, x: np.ndarray, r: np.ndarray, output: np.ndarray, multiplier: np.ndarray) -> None:
     zero, one = x.dtype.type(0), x.dtype.type(1)
     per_sequence = len(r) // len(x)
     for row in range(first, last):
@@ -107,7 +108,18 @@ def quotient(x: Tensor, r: Tensor, fx: Tensor, fr: Tensor, least: float) -> tupl
 
 
 @compiled
-def _quotient(first, last, x, r, fx, fr, multiplier, near, least, found):
+def _quotient(
+    first: int,
+    last: int,
+    x: np.ndarray,
+    r: np.ndarray,
+    fx: np.ndarray,
+    fr: np.ndarray,
+    multiplier: np.ndarray,
+    near: np.ndarray,
+    least: np.floating,
+    found: np.ndarray,
+) -> None:
     per_sequence = len(r) // len(x)
     for row in range(first, last):
         s = row // per_sequence
@@ -122,7 +134,7 @@ def _quotient(first, last, x, r, fx, fr, multiplier, near, least, found):
 
 
 def max_pool1d(
-    values: Tensor, kernel_size, stride=None, padding=0, dilation=1, ceil_mode: bool = False
+    values: Tensor, kernel_size: Any, stride: Any = None, padding: Any = 0, dilation: Any = 1, ceil_mode: bool = False
 ) -> tuple[Tensor, Tensor]:
     """`torch.nn.functional.max_pool1d` with places: a loop beside which PyTorch's, made for images, takes its time.
 
@@ -152,7 +164,17 @@ def max_pool1d(
 
 
 @compiled
-def _max_pool1d(first, last, values, maxima, places, window, stride, padding, dilation):
+def _max_pool1d(
+    first: int,
+    last: int,
+    values: np.ndarray,
+    maxima: np.ndarray,
+    places: np.ndarray,
+    window: int,
+    stride: int,
+    padding: int,
+    dilation: int,
+) -> None:
     length = values.shape[1]
     for row in range(first, last):
         for k in range(maxima.shape[1]):
@@ -197,7 +219,19 @@ def select(
 
 
 @compiled
-def _select(first, last, x, r, best_x, best_r, place_x, place_r, place, share, sign):
+def _select(
+    first: int,
+    last: int,
+    x: np.ndarray,
+    r: np.ndarray,
+    best_x: np.ndarray,
+    best_r: np.ndarray,
+    place_x: np.ndarray,
+    place_r: np.ndarray,
+    place: np.ndarray,
+    share: np.ndarray,
+    sign: np.int64,
+) -> None:
     one = x.dtype.type(1)
     per_sequence = len(r) // len(x)
     for row in range(first, last):
@@ -221,7 +255,9 @@ def scatter(gradient: Tensor, place: Tensor, share: Tensor, length: int) -> Tens
 
 
 @compiled
-def _scatter(first, last, gradient, place, share, given):
+def _scatter(
+    first: int, last: int, gradient: np.ndarray, place: np.ndarray, share: np.ndarray, given: np.ndarray
+) -> None:
     for row in range(first, last):
         for c in range(place.shape[1]):
             for k in range(place.shape[2]):

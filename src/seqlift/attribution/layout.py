@@ -7,6 +7,7 @@ same numbers need no rearranging.
 """
 
 from collections.abc import Callable
+from typing import Any
 
 import torch
 import torch.nn.functional as F
@@ -34,12 +35,12 @@ def serves(value: Tensor) -> bool:
 class ChannelsLast:
     """Runs a model's operations one by one, `conv1d` among them as `conv2d` on activations with channels last."""
 
-    def __init__(self):
+    def __init__(self) -> None:
         self._copies: list[
             tuple[Tensor, int, Tensor]
         ] = []  # what would be the same memory: one, its version, the other
 
-    def __call__(self, function: Callable, *args, **kwargs):
+    def __call__(self, function: Callable, *args: Any, **kwargs: Any) -> Any:
         """The result of an operation that the model asks for.
 
         Raises
@@ -72,7 +73,15 @@ class ChannelsLast:
             raise LayoutError
 
 
-def _conv1d(input, weight, bias=None, stride=1, padding=0, dilation=1, groups=1):
+def _conv1d(
+    input: Tensor,
+    weight: Tensor,
+    bias: Tensor | None = None,
+    stride: Any = 1,
+    padding: Any = 0,
+    dilation: Any = 1,
+    groups: int = 1,
+) -> Tensor:
     if input.ndim != 3:
         return torch.conv1d(input, weight, bias, stride, padding, dilation, groups)
     image = input.unsqueeze(2).contiguous(memory_format=torch.channels_last)

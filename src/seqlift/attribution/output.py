@@ -46,7 +46,7 @@ class _Probabilities:
 class _OutputLayer(TorchFunctionMode):
     """Remembers where the probabilities that a model makes come from, as long as the model keeps them."""
 
-    def __init__(self):
+    def __init__(self) -> None:
         super().__init__()
         self._known = WeakTensorKeyDictionary()
 
@@ -55,7 +55,7 @@ class _OutputLayer(TorchFunctionMode):
         found = self._known.get(tensor) if isinstance(tensor, Tensor) else None
         return found if found is not None and found.version == _version(tensor) else None
 
-    def __torch_function__(self, function, types, args=(), kwargs=None):
+    def __torch_function__(self, function: Callable, types: Any, args: tuple = (), kwargs: dict | None = None) -> Any:
         kwargs = kwargs or {}
         if function in _OUTPUT_LAYERS:
             return self._remember(function, args, kwargs)

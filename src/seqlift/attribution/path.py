@@ -107,7 +107,9 @@ class PathGradients:
             torch.cat([part.moved for part in parts if part.moved is not None], 2) if keep else None,
         )
 
-    def _part(self, x, references, alphas, weights, args, keep) -> Along:
+    def _part(
+        self, x: Tensor, references: Tensor, alphas: Tensor, weights: Tensor, args: tuple[Tensor, ...], keep: bool
+    ) -> Along:
         if len(alphas) == 1:
             return self._long_way(x, references, alphas, weights, args, keep)
         if self._short is None:
@@ -142,7 +144,7 @@ class PathGradients:
         )
 
     @staticmethod
-    def _attempt(way: Callable[..., Along], *arguments) -> Along | None:
+    def _attempt(way: Callable[..., Along], *arguments: Any) -> Along | None:
         try:
             return way(*arguments)
         except Exception as error:
@@ -150,7 +152,16 @@ class PathGradients:
                 raise
             return None  # the model's own errors come again, where they belong, on the long way, which needs no trick
 
-    def _long_way(self, x, references, alphas, weights, args, keep=False, layout=None) -> Along:
+    def _long_way(
+        self,
+        x: Tensor,
+        references: Tensor,
+        alphas: Tensor,
+        weights: Tensor,
+        args: tuple[Tensor, ...],
+        keep: bool = False,
+        layout: ChannelsLast | None = None,
+    ) -> Along:
         """Point by point."""
         difference = x[:, None] - references
         points = references[:, :, None] + alphas[:, None, None] * difference[:, :, None]  # (B, R, K, 4, L)
@@ -176,7 +187,9 @@ class PathGradients:
         moved = (gradient * difference[:, :, None]).sum(3)  # (B, R, K, L)
         return Along(average, f.detach().view(points.shape[:3]), moved.sum(-1), moved if keep else None)
 
-    def _short_way(self, x, references, alphas, weights, args) -> Along:
+    def _short_way(
+        self, x: Tensor, references: Tensor, alphas: Tensor, weights: Tensor, args: tuple[Tensor, ...]
+    ) -> Along:
         """The ends of the paths through the linear part, and the points through the rest."""
         shape = (*references.shape[:2], len(alphas))
         leaf = references.flatten(0, 1).detach().clone().requires_grad_()
@@ -215,7 +228,7 @@ class _Points(torch.autograd.Function):
     """(B·R, ...) and (B, ...) to (B·R·K, ...); back to the (B·R, ...), summed over the K points with their weights."""
 
     @staticmethod
-    def forward(ctx, start: Tensor, end: Tensor, ends: "_Ends") -> Tensor:
+    def forward(ctx: Any, start: Tensor, end: Tensor, ends: "_Ends") -> Tensor:
         n, n_pairs, n_steps = len(end), len(start), len(ends.alphas)
         ctx.ends, ctx.turned = ends, is_channels_last(start)
         if ctx.turned:
@@ -236,7 +249,7 @@ class _Points(torch.autograd.Function):
         return points
 
     @staticmethod
-    def backward(ctx, gradient: Tensor):
+    def backward(ctx: Any, gradient: Tensor) -> tuple[Tensor, None, None]:
         ends = ctx.ends
         gradient = gradient.mT if ctx.turned else gradient
         gradient = gradient.reshape(len(ctx.difference), len(ends.alphas), -1)  # (B·R, K, F)
@@ -304,7 +317,7 @@ class _Ends(TorchFunctionMode):
     def _is_end(self, value: Any) -> bool:
         return isinstance(value, Tensor) and value in self._followed and not self._followed[value].changed
 
-    def __torch_function__(self, function, types, args=(), kwargs=None):
+    def __torch_function__(self, function: Callable, types: Any, args: tuple = (), kwargs: dict | None = None) -> Any:
         kwargs = kwargs or {}
         followed = [tensor for tensor in tensors_in((args, kwargs)) if tensor in self._followed]
         if not followed:
@@ -321,7 +334,7 @@ class _Ends(TorchFunctionMode):
                 return result
         return self._of_points(function, followed, args, kwargs)
 
-    def _run(self, function: Callable, *args, **kwargs) -> Any:
+    def _run(self, function: Callable, *args: Any, **kwargs: Any) -> Any:
         return function(*args, **kwargs) if self._layout is None else self._layout(function, *args, **kwargs)
 
     def _linear_form(self, function: Callable, followed: list[Tensor], args: tuple, kwargs: dict) -> Callable | None:

@@ -4,14 +4,23 @@ The layers of PyTorch (LSTM, GRU, RNN, and their cells) run as one opaque operat
 PyTorch documents them. They are exact but slow: a step of a layer is some ten operations.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
+from typing import Any
 
 import torch
 import torch.nn.functional as F
 from torch import Tensor
 
 
-def lstm_cell(input, hx, w_ih, w_hh, b_ih=None, b_hh=None, w_hr=None):
+def lstm_cell(
+    input: Tensor,
+    hx: tuple[Tensor, Tensor],
+    w_ih: Tensor,
+    w_hh: Tensor,
+    b_ih: Tensor | None = None,
+    b_hh: Tensor | None = None,
+    w_hr: Tensor | None = None,
+) -> tuple[Tensor, Tensor]:
     """One step of an LSTM: (h, c) from (h, c); `w_hr` projects h where `proj_size` is set."""
     h, c = hx
     i, f, g, o = (F.linear(input, w_ih, b_ih) + F.linear(h, w_hh, b_hh)).chunk(4, -1)
@@ -20,7 +29,9 @@ def lstm_cell(input, hx, w_ih, w_hh, b_ih=None, b_hh=None, w_hr=None):
     return (h if w_hr is None else F.linear(h, w_hr)), c
 
 
-def gru_cell(input, hx, w_ih, w_hh, b_ih=None, b_hh=None):
+def gru_cell(
+    input: Tensor, hx: Tensor, w_ih: Tensor, w_hh: Tensor, b_ih: Tensor | None = None, b_hh: Tensor | None = None
+) -> Tensor:
     """One step of a GRU: h from h."""
     i_r, i_z, i_n = F.linear(input, w_ih, b_ih).chunk(3, -1)
     h_r, h_z, h_n = F.linear(hx, w_hh, b_hh).chunk(3, -1)
@@ -28,17 +39,29 @@ def gru_cell(input, hx, w_ih, w_hh, b_ih=None, b_hh=None):
     return n + torch.sigmoid(i_z + h_z) * (hx - n)
 
 
-def rnn_tanh_cell(input, hx, w_ih, w_hh, b_ih=None, b_hh=None):
+def rnn_tanh_cell(
+    input: Tensor, hx: Tensor, w_ih: Tensor, w_hh: Tensor, b_ih: Tensor | None = None, b_hh: Tensor | None = None
+) -> Tensor:
     """One step of a plain recurrent layer with tanh."""
     return torch.tanh(F.linear(input, w_ih, b_ih) + F.linear(hx, w_hh, b_hh))
 
 
-def rnn_relu_cell(input, hx, w_ih, w_hh, b_ih=None, b_hh=None):
+def rnn_relu_cell(
+    input: Tensor, hx: Tensor, w_ih: Tensor, w_hh: Tensor, b_ih: Tensor | None = None, b_hh: Tensor | None = None
+) -> Tensor:
     """One step of a plain recurrent layer with ReLU."""
     return torch.relu(F.linear(input, w_ih, b_ih) + F.linear(hx, w_hh, b_hh))
 
 
-def _layers(cell: Callable, input: Tensor, states: list[Tensor], weights, has_biases, num_layers, bidirectional):
+def _layers(
+    cell: Callable,
+    input: Tensor,
+    states: list[Tensor],
+    weights: Sequence[Tensor],
+    has_biases: bool,
+    num_layers: int,
+    bidirectional: bool,
+) -> tuple[Tensor, ...]:
     """All layers over a sequence (T, N, features): the output, and the last state of each layer and direction."""
     directions = 2 if bidirectional else 1
     per_cell = len(weights) // (num_layers * directions)
@@ -47,7 +70,7 @@ def _layers(cell: Callable, input: Tensor, states: list[Tensor], weights, has_bi
         both = []
         for direction in range(directions):
             index = layer * directions + direction
-            own = list(weights[index * per_cell : (index + 1) * per_cell])
+            own: list[Tensor | None] = list(weights[index * per_cell : (index + 1) * per_cell])
             if not has_biases:
                 own[2:2] = [None, None]
             state = tuple(s[index] for s in states) if len(states) > 1 else states[0][index]
@@ -63,7 +86,7 @@ def _layers(cell: Callable, input: Tensor, states: list[Tensor], weights, has_bi
 
 
 def _over_time(cell: Callable) -> Callable:
-    def run(input, hx, *rest):
+    def run(input: Tensor, hx: Any, *rest: Any) -> tuple[Tensor, ...]:
         if isinstance(rest[0], Tensor):  # (data, batch_sizes, hx, weights, ...)
             raise NotImplementedError("packed sequences; pass a padded tensor")
         weights, has_biases, num_layers, dropout, train, bidirectional, batch_first = rest

@@ -53,6 +53,10 @@ SETTINGS = {
 
 _ARGUMENTS = {"step_tolerance": "tolerance"}  # by another name in the method's call
 _BLOCK_NUMBERS = 2**24  # a block's scores and paths stay within some hundred MB, however many regions there are
+# Rows of the model in a block, at least. Shards are whole blocks, so on a CPU, where small blocks cost next to nothing,
+# they are small; a GPU has to be filled.
+_CPU_BLOCK_ROWS, _GPU_BLOCK_ROWS = 2**10, 2**15
+_AUTO = {"n_references": 10, "steps": 16}  # of a region, about, where "auto" decides
 _PREDICTED = 2048  # regions at a time whose sequences are held for a prediction
 
 
@@ -132,6 +136,8 @@ def attribute_regions(
     spread: bool = False,
     seed: int = 0,
     device: str = "auto",
+    shard: tuple[int, int] | None = None,
+    attempt: int = 1,
     **settings: Any,
 ) -> int:
     """Explain one output at the peaks of its target with one method and write the score file (`seqlift.scores`).
@@ -161,6 +167,12 @@ def attribute_regions(
     seed : int
         Of references and samples.
     device : "auto", "cpu" or "cuda"
+    shard : (number, count), optional
+        Only the regions of this one of so many jobs, counted from 1 (`shard_rows`). `seqlift.gather.gather_scores` puts
+        their files together: the same, to the bit on a CPU, as without shards. Mutagenesis has none.
+    attempt : int
+        Which try this is, from 1. Each further one gives a quarter of the rows to the model at a time, as the one
+        before may have been killed for lack of memory.
     **settings
         Of the method, as `SETTINGS` lists them: arguments of `seqlift.deeplift` or `seqlift.interior_gradients`, whose
         `tolerance` is called `step_tolerance` here. Of mutagenesis: `sample` and `examples`, for `choose_sample`.
@@ -176,6 +188,7 @@ def attribute_regions(
         If models, target, method, settings or lengths do not fit together, or completeness is broken.
     """
     settings = _complete(method, settings, references, tolerance)
+    _check_shard(method, shard, attempt)
     paths = [models] if isinstance(models, str | os.PathLike) else list(models)
     opened = _open(paths, target, spread)
     chosen = choose_regions(table, opened.output.target, max_regions, seed)
@@ -187,25 +200,84 @@ def attribute_regions(
     attributes = {"method": method, "target": target, "seed": seed, "package_version": __version__}
     attributes |= opened.attributes | settings
     mean, singles = opened.mean, opened.singles
+    smaller = {}
+    if attempt > 1:
+        usual = mean.batch_size(load_one_hot(chosen.iloc[:1], genome, seed), where)
+        smaller["batch_size"] = max(1, usual // 4 ** (attempt - 1))
+    block_rows = _block_rows(length, method, settings, where)
     if method == "mutagenesis":
         prediction = _predict(mean, chosen, genome, seed, where)
         chosen = choose_sample(chosen, prediction, seed=seed, **settings)
-        call = method_caller(method, where)
+        call = method_caller(method, where, **smaller)
     else:
         references = references or "dinucleotide"
         attributes |= {"references": references, "tolerance": tolerance}
         if method == "interior_gradients":
             attributes["quadrature"] = "gauss-legendre"
         kind = reference_kind(references, genome=genome, exclude=table[table["kind"] == "peak"])
-        call = method_caller(method, where, references=kind, seed=seed, **settings)
+        call = method_caller(method, where, references=kind, seed=seed, **settings, **smaller)
+    if shard is not None:
+        rows = shard_rows(len(chosen), *shard, block_rows)
+        attributes |= {"shard": shard[0], "shards": shard[1], "first_region": rows.start, "all_regions": len(chosen)}
+        chosen = chosen.iloc[rows.start : rows.stop].reset_index(drop=True)
 
     def explain(sequences: Tensor) -> tuple[Result, np.ndarray | None]:
         args = mean.args(sequences, where)  # the weights of the mean's profile serve its members too
         result = call(mean, sequences, args, **({"keep_path": True} if method == "interior_gradients" else {}))
         return result, _spread([call(each, sequences, args) for each in singles])
 
-    _write(output, chosen, genome, explain, attributes, tolerance)
+    _write(output, chosen, genome, explain, attributes, tolerance, length, block_rows)
     return len(chosen)
+
+
+def shard_rows(n: int, number: int, count: int, block_rows: int) -> range:
+    """The rows of one of `count` jobs: as equal parts of `n` rows as whole blocks allow.
+
+    Blocks of an undivided run are never cut, as the last digits of a score depend on what is computed beside it. Where
+    there are fewer blocks than jobs, some jobs have no rows.
+
+    Parameters
+    ----------
+    n : int
+    number : int
+        From 1 to `count`.
+    count : int
+    block_rows : int
+        Rows that are explained together.
+    """
+
+    def bound(i: int) -> int:
+        return n if i == count else min(n, (2 * i * n + count * block_rows) // (2 * count * block_rows) * block_rows)
+
+    return range(bound(number - 1), bound(number))
+
+
+def _check_shard(method: str, shard: tuple[int, int] | None, attempt: int) -> None:
+    if shard is not None and method == "mutagenesis":
+        raise SeqliftError("mutagenesis is of a sample and has no shards; leave --shard out")
+    if shard is not None and not 1 <= shard[0] <= shard[1]:
+        raise SeqliftError(
+            f"--shard (={shard[0]}of{shard[1]}) must be a number from 1 to the count of shards: 1of16, 2of16, ..."
+        )
+    if attempt < 1:
+        raise SeqliftError(f"--attempt (={attempt}) must be at least 1")
+
+
+def _block_rows(length: int, method: str, settings: dict, device: torch.device) -> int:
+    """Regions that are explained together: by settings and kind of device alone, never by their number."""
+    steps = settings.get("steps")
+    per_base = max(64, steps) if isinstance(steps, int) else 64
+    if method == "mutagenesis":
+        per_base = 1024  # small blocks, as a sign of life now and then: each base takes three predictions
+    most = max(1, _BLOCK_NUMBERS // per_base // length)
+    if method == "mutagenesis":
+        return most
+    per_region = 1
+    for name, usual in _AUTO.items():
+        if name in settings:
+            per_region *= usual if settings[name] == "auto" else settings[name]
+    rows = _CPU_BLOCK_ROWS if device.type == "cpu" else _GPU_BLOCK_ROWS
+    return min(most, -(-rows // max(1, per_region)))
 
 
 class _Opened(NamedTuple):
@@ -321,17 +393,17 @@ def _write(
     explain: Callable[[Tensor], tuple[Result, np.ndarray | None]],
     attributes: dict,
     tolerance: float | None,
+    length: int,
+    rows: int,
 ) -> None:
-    """Explain regions block by block and write the score file."""
-    length, method = int(regions["end"].iloc[0] - regions["start"].iloc[0]), attributes["method"]
-    steps = attributes.get("steps")
-    per_base = max(64, steps) if isinstance(steps, int) else 64
-    if method == "mutagenesis":
-        per_base = 1024  # small blocks, as a sign of life now and then: each base takes three predictions
-    rows = max(1, _BLOCK_NUMBERS // per_base // length)
+    """Explain regions in blocks of `rows` and write the score file."""
+    method = attributes["method"]
+    title = f"{attributes['target']}, {method}"
+    if "shard" in attributes:
+        title += f", shard {attributes['shard']} of {attributes['shards']}"
     with (
         create_scores(output, regions, length=length, attributes=attributes) as writer,
-        counted_progress(len(regions), f"{attributes['target']}, {method}") as advance,
+        counted_progress(len(regions), title) as advance,
     ):
         for first in range(0, len(regions), rows):
             block = regions.iloc[first : first + rows]
@@ -365,7 +437,7 @@ def _rows(result: Result) -> dict[str, Any]:
     return fields
 
 
-def _refuse_broken(broken: Tensor, result, block: pd.DataFrame, method: str, tolerance: float) -> None:
+def _refuse_broken(broken: Tensor, result: Any, block: pd.DataFrame, method: str, tolerance: float) -> None:
     row, column = (int(i) for i in broken.nonzero()[0])
     change = float(result.prediction[row] - result.reference_prediction[row, column])
     remedy = (

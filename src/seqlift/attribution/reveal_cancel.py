@@ -29,7 +29,7 @@ import torch
 from torch import Tensor
 
 from seqlift.attribution import kernels
-from seqlift.attribution.rules import COMPILED, DIVISIONS, PRODUCTS, Pairing, Rescale, attach, find, getters
+from seqlift.attribution.rules import COMPILED, DIVISIONS, PRODUCTS, Computed, Pairing, Rescale, attach, find, getters
 
 _PARTS = "_seqlift_parts"
 
@@ -65,7 +65,7 @@ Parts = Callable[[], tuple[Any, Any]]  # makes the positive and the negative par
 class RevealCancel(Rescale):
     """RevealCancel where the parts of the change are known, Rescale where they are not."""
 
-    def replay(self, function, tracked: list[Tensor], saved: tuple, pairing: Pairing) -> Tensor:
+    def replay(self, function: Callable, tracked: list[Tensor], saved: tuple, pairing: Pairing) -> Tensor:
         (r,) = tracked
         parts = parts_of(r)
         if parts is None:
@@ -73,7 +73,7 @@ class RevealCancel(Rescale):
         r = r.detach()
         x, fx = (pairing.expand(value, r) for value in saved)
 
-        def compute(plus: Tensor, minus: Tensor):
+        def compute(plus: Tensor, minus: Tensor) -> Computed:
             above, below = r + plus, r + minus
             f_above, f_below = function(above), function(below)
 
@@ -167,7 +167,7 @@ def total_parts(x: Tensor, r: Tensor, pairing: Pairing) -> Parts:
             raise NotImplementedError("RevealCancel needs an input of the layer before it, which was changed in place")
         return attach(compute, r)
 
-    def compute(r: Tensor):
+    def compute(r: Tensor) -> Computed:
         on_sequence = pairing.expand(x, r)
         largest = on_sequence.abs().amax(tuple(range(1, r.ndim)), keepdim=True) if r.ndim > 1 else on_sequence.abs()
         delta, least = on_sequence - r, 32 * torch.finfo(r.dtype).eps * largest

@@ -20,9 +20,9 @@ collects them all.
 """
 
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Protocol
 
 import torch
 import torch.nn.functional as F
@@ -31,6 +31,8 @@ from torch import Tensor
 from seqlift.attribution import kernels, recurrent
 
 RULES = ("rescale", "reveal-cancel", "genomics")
+Function = Callable[[Tensor], Tensor]
+Computed = tuple[Any, Callable]  # an output, and how its gradients become the inputs'
 
 # ---------------------------------------------------------------------------------------------------------------------
 # Pairs of a sequence and its references
@@ -69,14 +71,26 @@ class _Attach(torch.autograd.Function):
     """Run `compute(*inputs)`, which gives the output (a tensor or several) and how its gradients become the inputs'."""
 
     @staticmethod
-    def forward(ctx, compute: Callable, *inputs: Tensor):
+    def forward(ctx: Any, compute: Callable, *inputs: Tensor) -> Any:
         output, ctx.backpropagate = compute(*inputs)
         return output
 
     @staticmethod
-    def backward(ctx, *gradients: Tensor):
+    def backward(ctx: Any, *gradients: Tensor) -> tuple[Tensor | None, ...]:
         gradients = ctx.backpropagate(*gradients)
         return None, *(gradients if isinstance(gradients, tuple) else (gradients,))
+
+
+class Rule(Protocol):
+    """How an operation is explained; see above."""
+
+    def record(self, function: Callable, tracked: list[Tensor]) -> tuple[Any, tuple]:
+        """The operation's output on the sequences, and what is kept of it."""
+        ...
+
+    def replay(self, function: Callable, tracked: list[Tensor], saved: tuple, pairing: Pairing) -> Any:
+        """Its output on the references, with the multipliers as its gradient."""
+        ...
 
 
 def attach(compute: Callable, *inputs: Tensor) -> Any:
@@ -94,7 +108,7 @@ def _steepness(function: Callable[[Tensor], Tensor], at: Tensor) -> Tensor:
         return torch.autograd.grad(function(at).sum(), at)[0]
 
 
-def rescale_kinked(function, x: Tensor, r: Tensor, fx: Tensor, fr: Tensor) -> Tensor:
+def rescale_kinked(function: Function, x: Tensor, r: Tensor, fx: Tensor, fr: Tensor) -> Tensor:
     """The quotient as it is: for functions made of straight pieces it loses no digits, however small x - r is."""
     delta = x - r
     multiplier = (fx - fr).div_(delta)
@@ -104,7 +118,7 @@ def rescale_kinked(function, x: Tensor, r: Tensor, fx: Tensor, fr: Tensor) -> Te
     return multiplier
 
 
-def rescale_smooth(function, x: Tensor, r: Tensor, fx: Tensor, fr: Tensor) -> Tensor:
+def rescale_smooth(function: Function, x: Tensor, r: Tensor, fx: Tensor, fr: Tensor) -> Tensor:
     """The quotient, or the slope half-way where x and r are so near that it is the better of the two.
 
     The quotient loses about ε/|Δ| to rounding, the slope at the midpoint about Δ²: they meet near Δ = ε^(1/3).
@@ -118,13 +132,13 @@ def rescale_smooth(function, x: Tensor, r: Tensor, fx: Tensor, fr: Tensor) -> Te
     return multiplier
 
 
-def rescale_relu(function, x: Tensor, r: Tensor, fx: Tensor, fr: Tensor) -> Tensor:
+def rescale_relu(function: Function, x: Tensor, r: Tensor, fx: Tensor, fr: Tensor) -> Tensor:
     """(max(0, x) - max(0, r)) / (x - r), and the slope, 0 or 1, where x = r."""
     delta = x - r
     return torch.where(delta == 0, (r > 0).to(delta.dtype), (fx - fr).div_(delta))
 
 
-def rescale_exp(function, x: Tensor, r: Tensor, fx: Tensor, fr: Tensor) -> Tensor:
+def rescale_exp(function: Function | None, x: Tensor, r: Tensor, fx: Tensor, fr: Tensor) -> Tensor:
     """(eˣ - eʳ) / (x - r) = e^((x+r)/2) · sinh(Δ/2) / (Δ/2), which loses no digits near Δ = 0."""
     half = (x - r) / 2
     near = half.abs() < 0.5
@@ -133,7 +147,7 @@ def rescale_exp(function, x: Tensor, r: Tensor, fx: Tensor, fr: Tensor) -> Tenso
     return torch.where(near, torch.exp((x + r) / 2) * series, (fx - fr) / (2 * half))
 
 
-def rescale_log(function, x: Tensor, r: Tensor, fx: Tensor, fr: Tensor) -> Tensor:
+def rescale_log(function: Function | None, x: Tensor, r: Tensor, fx: Tensor, fr: Tensor) -> Tensor:
     """(log x - log r) / (x - r) = log(1 + Δ/r) / Δ, which loses no digits near Δ = 0."""
     ratio = (x - r) / r
     near = ratio.abs() < 0.5
@@ -142,27 +156,27 @@ def rescale_log(function, x: Tensor, r: Tensor, fx: Tensor, fr: Tensor) -> Tenso
     return torch.where(near, series / r, (fx - fr) / (x - r))
 
 
-def rescale_sqrt(function, x: Tensor, r: Tensor, fx: Tensor, fr: Tensor) -> Tensor:
+def rescale_sqrt(function: Function, x: Tensor, r: Tensor, fx: Tensor, fr: Tensor) -> Tensor:
     """(√x - √r) / (x - r) = 1 / (√x + √r)."""
     return 1 / (fx + fr)
 
 
-def rescale_reciprocal(function, x: Tensor, r: Tensor, fx: Tensor, fr: Tensor) -> Tensor:
+def rescale_reciprocal(function: Function, x: Tensor, r: Tensor, fx: Tensor, fr: Tensor) -> Tensor:
     """(1/x - 1/r) / (x - r) = -1 / (x r)."""
     return -(fx * fr)
 
 
-def rescale_rsqrt(function, x: Tensor, r: Tensor, fx: Tensor, fr: Tensor) -> Tensor:
+def rescale_rsqrt(function: Function, x: Tensor, r: Tensor, fx: Tensor, fr: Tensor) -> Tensor:
     """(1/√x - 1/√r) / (x - r) = -1 / (√x √r (√x + √r))."""
     return -(fx * fr) / (x.sqrt() + r.sqrt())
 
 
-def rescale_square(function, x: Tensor, r: Tensor, fx: Tensor, fr: Tensor) -> Tensor:
+def rescale_square(function: Function, x: Tensor, r: Tensor, fx: Tensor, fr: Tensor) -> Tensor:
     """(x² - r²) / (x - r) = x + r."""
     return x + r
 
 
-def rescale_step(function, x: Tensor, r: Tensor, fx: Tensor, fr: Tensor) -> Tensor:
+def rescale_step(function: Function, x: Tensor, r: Tensor, fx: Tensor, fr: Tensor) -> Tensor:
     """The quotient of a comparison's outcome (0 or 1), which changes all at once or not at all."""
     return torch.where(fx == fr, torch.zeros_like(fr), (fx - fr) / (x - r))
 
@@ -173,15 +187,15 @@ class Rescale:
 
     multiplier: Callable
 
-    def record(self, function, tracked: list[Tensor]) -> tuple[Tensor, tuple]:
+    def record(self, function: Callable, tracked: list[Tensor]) -> tuple[Tensor, tuple]:
         (x,) = tracked
         fx = function(x)
         return fx, (x, fx)
 
-    def replay(self, function, tracked: list[Tensor], saved: tuple, pairing: Pairing) -> Tensor:
+    def replay(self, function: Callable, tracked: list[Tensor], saved: tuple, pairing: Pairing) -> Tensor:
         x, fx = saved
 
-        def compute(r: Tensor):
+        def compute(r: Tensor) -> Computed:
             paired = pairing(x, r)
             if self.multiplier in COMPILED and kernels.can_take(x, r, fx):
                 fr, multiplier = COMPILED[self.multiplier](function, x, r, fx)
@@ -198,7 +212,7 @@ class Rescale:
         return attach(compute, *tracked)
 
 
-def _compiled_kinked(function, x: Tensor, r: Tensor, fx: Tensor) -> tuple[Tensor, Tensor]:
+def _compiled_kinked(function: Function, x: Tensor, r: Tensor, fx: Tensor) -> tuple[Tensor, Tensor]:
     fr = function(r)
     multiplier, equal = kernels.quotient(x, r, fx, fr, 0.0)
     if equal is not None:
@@ -206,7 +220,7 @@ def _compiled_kinked(function, x: Tensor, r: Tensor, fx: Tensor) -> tuple[Tensor
     return fr, multiplier
 
 
-def _compiled_smooth(function, x: Tensor, r: Tensor, fx: Tensor) -> tuple[Tensor, Tensor]:
+def _compiled_smooth(function: Function, x: Tensor, r: Tensor, fx: Tensor) -> tuple[Tensor, Tensor]:
     fr = function(r)
     multiplier, near = kernels.quotient(x, r, fx, fr, torch.finfo(r.dtype).eps ** (1 / 3))
     if near is not None:
@@ -235,16 +249,16 @@ class Select:
     n_axes: int
     sign: int = 1  # -1 for minima
 
-    def record(self, function, tracked: list[Tensor]) -> tuple[Any, tuple]:
+    def record(self, function: Callable, tracked: list[Tensor]) -> tuple[Any, tuple]:
         (x,) = tracked
         values, places = function(x)
         return values, (x, values, places)
 
-    def replay(self, function, tracked: list[Tensor], saved: tuple, pairing: Pairing) -> Any:
+    def replay(self, function: Callable, tracked: list[Tensor], saved: tuple, pairing: Pairing) -> Any:
         def in_rows(values: Tensor, n_axes: int) -> Tensor:  # (B, C, M): one axis kept, one searched
             return values.reshape(len(values), -1, math.prod(values.shape[values.ndim - n_axes :]))
 
-        def compute(r: Tensor):
+        def compute(r: Tensor) -> Computed:
             best_r, place_r = function(r)  # (..., K), places count over the axes searched
             pairing(saved[0], r)
             x, rows, best_x, best, place_x, place = (
@@ -265,7 +279,9 @@ class Select:
         return attach(compute, *tracked)
 
 
-def _select(x: Tensor, r: Tensor, best_x: Tensor, best_r: Tensor, place_x: Tensor, place_r: Tensor, sign: int):
+def _select(
+    x: Tensor, r: Tensor, best_x: Tensor, best_r: Tensor, place_x: Tensor, place_r: Tensor, sign: int
+) -> tuple[Tensor, Tensor]:
     """What `seqlift.attribution.kernels.select` describes."""
     x, best_x, place_x = (
         values.repeat_interleave(len(r) // len(x), 0) if len(r) > len(x) else values for values in (x, best_x, place_x)
@@ -293,13 +309,13 @@ class TopK:
         top, places = (self.sign * values).topk(self.k, -1)
         return self.sign * top, places
 
-    def record(self, function, tracked: list[Tensor]) -> tuple[Any, tuple]:
+    def record(self, function: Callable, tracked: list[Tensor]) -> tuple[Any, tuple]:
         (x,) = tracked
         values, places = self._largest(x)
         return values, (x, values, places)
 
-    def replay(self, function, tracked: list[Tensor], saved: tuple, pairing: Pairing) -> Any:
-        def compute(r: Tensor):
+    def replay(self, function: Callable, tracked: list[Tensor], saved: tuple, pairing: Pairing) -> Any:
+        def compute(r: Tensor) -> Computed:
             x = pairing.expand(saved[0], r)
             best_r, place_r = self._largest(r)
             best_x, place_x = (pairing.expand(values, best_r) for values in saved[1:])
@@ -322,11 +338,11 @@ class TopK:
 class Product:
     """Operations linear in each of two tracked inputs: the gradient at the midpoint of sequence and reference."""
 
-    def record(self, function, tracked: list[Tensor]) -> tuple[Tensor, tuple]:
+    def record(self, function: Callable, tracked: list[Tensor]) -> tuple[Tensor, tuple]:
         return function(*tracked), tuple(tracked)
 
-    def replay(self, function, tracked: list[Tensor], saved: tuple, pairing: Pairing) -> Tensor:
-        def compute(*r: Tensor):
+    def replay(self, function: Callable, tracked: list[Tensor], saved: tuple, pairing: Pairing) -> Tensor:
+        def compute(*r: Tensor) -> Computed:
             middle = [(pairing.expand(x, value) + value) / 2 for x, value in zip(saved, r, strict=True)]
 
             def backpropagate(gradient: Tensor) -> tuple[Tensor, ...]:
@@ -343,11 +359,11 @@ class Product:
 class Choice:
     """where(condition, a, b) by a condition s, 0 or 1, that depends on the input: s a + (1 - s) b, two products."""
 
-    def record(self, function, tracked: list[Tensor]) -> tuple[Tensor, tuple]:
+    def record(self, function: Callable, tracked: list[Tensor]) -> tuple[Tensor, tuple]:
         return function(*tracked), tuple(tracked)
 
-    def replay(self, function, tracked: list[Tensor], saved: tuple, pairing: Pairing) -> Tensor:
-        def compute(s: Tensor, a: Tensor, b: Tensor):
+    def replay(self, function: Callable, tracked: list[Tensor], saved: tuple, pairing: Pairing) -> Tensor:
+        def compute(s: Tensor, a: Tensor, b: Tensor) -> Computed:
             s_x, a_x, b_x = (pairing.expand(x, r) for x, r in zip(saved, (s, a, b), strict=True))
             share = (s_x + s) / 2
             gap = torch.where(s_x == s, torch.zeros_like(share), ((a_x - b_x) + (a - b)) / 2)
@@ -378,11 +394,11 @@ class LogSumExp:
     dim: int
     keepdim: bool
 
-    def record(self, function, tracked: list[Tensor]) -> tuple[Tensor, tuple]:
+    def record(self, function: Callable, tracked: list[Tensor]) -> tuple[Tensor, tuple]:
         return function(*tracked), tuple(tracked)
 
-    def replay(self, function, tracked: list[Tensor], saved: tuple, pairing: Pairing) -> Tensor:
-        def compute(r: Tensor):
+    def replay(self, function: Callable, tracked: list[Tensor], saved: tuple, pairing: Pairing) -> Tensor:
+        def compute(r: Tensor) -> Computed:
             multiplier = _log_sum_exp_multiplier(pairing.expand(saved[0], r), r, self.dim % r.ndim)
 
             def backpropagate(gradient: Tensor) -> Tensor:
@@ -399,12 +415,12 @@ class Softmax:
 
     dim: int
 
-    def record(self, function, tracked: list[Tensor]) -> tuple[Tensor, tuple]:
+    def record(self, function: Callable, tracked: list[Tensor]) -> tuple[Tensor, tuple]:
         fx = function(*tracked)
         return fx, (*tracked, fx)
 
-    def replay(self, function, tracked: list[Tensor], saved: tuple, pairing: Pairing) -> Tensor:
-        def compute(r: Tensor):
+    def replay(self, function: Callable, tracked: list[Tensor], saved: tuple, pairing: Pairing) -> Tensor:
+        def compute(r: Tensor) -> Computed:
             dim, fr = self.dim % r.ndim, function(r)
             x, fx = (pairing.expand(value, r) for value in saved)
             log_x, log_r = x - x.logsumexp(dim, keepdim=True), r - r.logsumexp(dim, keepdim=True)
@@ -555,7 +571,10 @@ def tensors_in(value: Any) -> list[Tensor]:
     return [tensor for item in value for tensor in tensors_in(item)]
 
 
-def as_dims(dim, ndim: int) -> list[int]:
+Dims = int | tuple[int, ...] | list[int] | None
+
+
+def as_dims(dim: Dims, ndim: int) -> list[int]:
     """The axes that a `dim` argument names, from 0 up; all of them for None."""
     dims = range(ndim) if dim is None or dim == () else (dim if isinstance(dim, tuple | list) else (dim,))
     return sorted(d % ndim for d in dims)
@@ -571,7 +590,14 @@ def _centred(x: Tensor, dims: tuple[int, ...]) -> tuple[Tensor, Tensor]:
     return centred, torch.square(centred).mean(dims, keepdim=True)
 
 
-def _layer_norm(input, normalized_shape, weight=None, bias=None, eps=1e-5, cudnn_enable=True):
+def _layer_norm(
+    input: Tensor,
+    normalized_shape: int | Sequence[int],
+    weight: Tensor | None = None,
+    bias: Tensor | None = None,
+    eps: float = 1e-5,
+    cudnn_enable: bool = True,
+) -> Tensor:
     shape = (normalized_shape,) if isinstance(normalized_shape, int) else tuple(normalized_shape)
     centred, variance = _centred(input, tuple(range(-len(shape), 0)))
     y = centred * torch.rsqrt(variance + eps)
@@ -579,14 +605,23 @@ def _layer_norm(input, normalized_shape, weight=None, bias=None, eps=1e-5, cudnn
     return y if bias is None else y + bias
 
 
-def _rms_norm(input, normalized_shape, weight=None, eps=None):
+def _rms_norm(
+    input: Tensor, normalized_shape: int | Sequence[int], weight: Tensor | None = None, eps: float | None = None
+) -> Tensor:
     shape = (normalized_shape,) if isinstance(normalized_shape, int) else tuple(normalized_shape)
     eps = torch.finfo(input.dtype).eps if eps is None else eps
     y = input * torch.rsqrt(torch.square(input).mean(tuple(range(-len(shape), 0)), keepdim=True) + eps)
     return y if weight is None else y * weight
 
 
-def _group_norm(input, num_groups, weight=None, bias=None, eps=1e-5, cudnn_enabled=True):
+def _group_norm(
+    input: Tensor,
+    num_groups: int,
+    weight: Tensor | None = None,
+    bias: Tensor | None = None,
+    eps: float = 1e-5,
+    cudnn_enabled: bool = True,
+) -> Tensor:
     n, channels = input.shape[:2]
     grouped = input.reshape(n, num_groups, -1)
     centred, variance = _centred(grouped, (-1,))
@@ -597,24 +632,32 @@ def _group_norm(input, num_groups, weight=None, bias=None, eps=1e-5, cudnn_enabl
 
 
 def _instance_norm(
-    input,
-    running_mean=None,
-    running_var=None,
-    weight=None,
-    bias=None,
-    use_input_stats=True,
-    momentum=0.1,
-    eps=1e-5,
-    cudnn_enabled=True,
-):
+    input: Tensor,
+    running_mean: Tensor | None = None,
+    running_var: Tensor | None = None,
+    weight: Tensor | None = None,
+    bias: Tensor | None = None,
+    use_input_stats: bool = True,
+    momentum: float = 0.1,
+    eps: float = 1e-5,
+    cudnn_enabled: bool = True,
+) -> Tensor:
     if not use_input_stats:
         return F.batch_norm(input, running_mean, running_var, weight, bias, False, momentum, eps)
     return _group_norm(input, input.shape[1], weight, bias, eps)
 
 
 def _attention(
-    query, key, value, attn_mask=None, dropout_p=0.0, is_causal=False, scale=None, enable_gqa=False, **_ignored
-):
+    query: Tensor,
+    key: Tensor,
+    value: Tensor,
+    attn_mask: Tensor | None = None,
+    dropout_p: float = 0.0,
+    is_causal: bool = False,
+    scale: float | None = None,
+    enable_gqa: bool = False,
+    **_ignored: Any,
+) -> Tensor:
     if enable_gqa:
         key = key.repeat_interleave(query.shape[-3] // key.shape[-3], -3)
         value = value.repeat_interleave(query.shape[-3] // value.shape[-3], -3)
@@ -627,17 +670,17 @@ def _attention(
     return torch.softmax(weights, -1) @ value
 
 
-def _divide(input, other, *, rounding_mode=None):
+def _divide(input: Any, other: Any, *, rounding_mode: str | None = None) -> Tensor:
     if rounding_mode is not None:
         raise NotImplementedError(f"rounding_mode={rounding_mode!r}")
     return input * torch.reciprocal(other)
 
 
-def _divide_reversed(input, other):
+def _divide_reversed(input: Any, other: Any) -> Tensor:
     return other * torch.reciprocal(input)
 
 
-def _power(input, exponent):
+def _power(input: Tensor, exponent: Any) -> Tensor:
     if isinstance(exponent, Tensor):
         raise NotImplementedError("an exponent that is a tensor")
     if exponent == 2:
@@ -657,20 +700,22 @@ def _power(input, exponent):
     return torch.exp(torch.log(input) * exponent)
 
 
-def _log_softmax(input, dim=None, _stacklevel=3, dtype=None):
+def _log_softmax(input: Tensor, dim: Any = None, _stacklevel: int = 3, dtype: torch.dtype | None = None) -> Tensor:
     return (input if dtype is None else input.to(dtype)) - torch.logsumexp(input, dim, keepdim=True)
 
 
-def _softmin(input, dim=None, _stacklevel=3, dtype=None):
+def _softmin(input: Tensor, dim: Any = None, _stacklevel: int = 3, dtype: torch.dtype | None = None) -> Tensor:
     return torch.softmax(-input, dim)
 
 
-def _glu(input, dim=-1):
+def _glu(input: Tensor, dim: int = -1) -> Tensor:
     value, gate = input.chunk(2, dim)
     return value * torch.sigmoid(gate)
 
 
-def _variance(input, dim=None, unbiased=True, keepdim=False, *, correction=None):
+def _variance(
+    input: Tensor, dim: Dims = None, unbiased: bool = True, keepdim: bool = False, *, correction: float | None = None
+) -> Tensor:
     dims = tuple(as_dims(dim, input.ndim))
     n = math.prod(input.shape[d] for d in dims)
     correction = correction if correction is not None else int(unbiased)
@@ -679,11 +724,15 @@ def _variance(input, dim=None, unbiased=True, keepdim=False, *, correction=None)
     return variance if keepdim else variance.squeeze(dims)
 
 
-def _standard_deviation(input, dim=None, unbiased=True, keepdim=False, *, correction=None):
+def _standard_deviation(
+    input: Tensor, dim: Dims = None, unbiased: bool = True, keepdim: bool = False, *, correction: float | None = None
+) -> Tensor:
     return torch.sqrt(_variance(input, dim, unbiased, keepdim, correction=correction))
 
 
-def _vector_norm(x, ord=2, dim=None, keepdim=False, *, dtype=None):
+def _vector_norm(
+    x: Tensor, ord: float = 2, dim: Dims = None, keepdim: bool = False, *, dtype: torch.dtype | None = None
+) -> Tensor:
     if ord not in (1, 2):
         raise NotImplementedError(f"ord={ord!r}")
     dims = tuple(as_dims(dim, x.ndim))
@@ -692,19 +741,19 @@ def _vector_norm(x, ord=2, dim=None, keepdim=False, *, dtype=None):
     return torch.sqrt(torch.square(x).sum(dims, keepdim=keepdim))
 
 
-def maximum(input, other):
+def maximum(input: Tensor, other: Tensor) -> Tensor:
     return torch.stack(torch.broadcast_tensors(input, other), -1).amax(-1)
 
 
-def minimum(input, other):
+def minimum(input: Tensor, other: Tensor) -> Tensor:
     return torch.stack(torch.broadcast_tensors(input, other), -1).amin(-1)
 
 
-def _add_product(input, tensor1, tensor2, *, value=1):
+def _add_product(input: Tensor, tensor1: Tensor, tensor2: Tensor, *, value: float = 1) -> Tensor:
     return input + tensor1 * tensor2 * value
 
 
-def _add_matrix_product(input, a, b, *, beta=1, alpha=1):
+def _add_matrix_product(input: Tensor, a: Tensor, b: Tensor, *, beta: float = 1, alpha: float = 1) -> Tensor:
     return input * beta + (a @ b) * alpha
 
 

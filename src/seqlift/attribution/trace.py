@@ -135,7 +135,7 @@ class _Walk(TorchFunctionMode):
             "rule, or use interior gradients, which need only gradients"
         )
 
-    def __torch_function__(self, function, types, args=(), kwargs=None):
+    def __torch_function__(self, function: Callable, types: Any, args: tuple = (), kwargs: dict | None = None) -> Any:
         kwargs = kwargs or {}
         if function not in rules.VALUELESS and any(
             not _is_tracked(t) and _came_from_input(t) for t in rules.tensors_in((args, kwargs))
@@ -159,7 +159,7 @@ class _Walk(TorchFunctionMode):
         except NotImplementedError as reason:
             raise self._refuse(function, str(reason) or "it has no DeepLIFT rule") from None
 
-    def _run(self, function: Callable, *args, **kwargs) -> Any:
+    def _run(self, function: Callable, *args: Any, **kwargs: Any) -> Any:
         return function(*args, **kwargs) if self._layout is None else self._layout(function, *args, **kwargs)
 
     def end(self) -> None:
@@ -369,7 +369,7 @@ class _Walk(TorchFunctionMode):
         rule = rules.LogSumExp(dim, keepdim) if function in rules.LOG_SUM_EXP else rules.Softmax(dim)
         return self._nonlinear(rule, function, tracked, args, kwargs)
 
-    def _nonlinear(self, rule, function: Callable, tracked: list[Tensor], args: tuple, kwargs: dict) -> Any:
+    def _nonlinear(self, rule: rules.Rule, function: Callable, tracked: list[Tensor], args: tuple, kwargs: dict) -> Any:
         def of_tracked(*values: Tensor) -> Any:
             """The operation as a function of its tracked inputs alone."""
             replaced = iter(values)
@@ -383,7 +383,7 @@ class _Walk(TorchFunctionMode):
 
         return self._follow(self._apply(rule, of_tracked, tracked))
 
-    def _gradients(self):
+    def _gradients(self) -> contextlib.AbstractContextManager:
         raise NotImplementedError
 
     def _follow(self, value: Any) -> Any:
@@ -398,7 +398,7 @@ class _Walk(TorchFunctionMode):
     def _split_change(self, function: Callable, tracked: list[Tensor], args: tuple, kwargs: dict, result: Any) -> None:
         """Prepare RevealCancel, which explains rises and falls apart."""
 
-    def _apply(self, rule, function: Callable, tracked: list[Tensor]) -> Any:
+    def _apply(self, rule: rules.Rule, function: Callable, tracked: list[Tensor]) -> Any:
         raise NotImplementedError
 
 
@@ -409,25 +409,25 @@ class _Record(_Walk):
         super().__init__(model, rule, channels_last)
         self.records: list[list] = []
 
-    def _gradients(self):
+    def _gradients(self) -> contextlib.AbstractContextManager:
         return torch.no_grad()
 
-    def _follow(self, value):
+    def _follow(self, value: Any) -> Any:
         for tensor in rules.tensors_in(_mark(value)):
             if tensor.is_floating_point():
                 tensor.requires_grad_()
         return value
 
-    def _apply(self, rule, function, tracked):
+    def _apply(self, rule: rules.Rule, function: Callable, tracked: list[Tensor]) -> Any:
         output, saved = rule.record(function, [tensor.detach() for tensor in tracked])
         self.records.append([rule, list(saved)])
         return output
 
-    def _split_change(self, function, tracked, args, kwargs, result):
+    def _split_change(self, function: Callable, tracked: list[Tensor], args: tuple, kwargs: dict, result: Any) -> None:
         if reveal_cancel.wants_inputs(self._rule, function, len(tracked), result):
             self.records.append([reveal_cancel.Inputs(), [tensor.detach() for tensor in tracked]])
 
-    def _before_change(self, tensor):
+    def _before_change(self, tensor: Tensor) -> None:
         changed = tensor.untyped_storage().data_ptr()
         for _, saved in self.records:
             for i, kept in enumerate(saved):
@@ -442,16 +442,16 @@ class _Replay(_Walk):
         super().__init__(model, rule, channels_last)
         self._records, self._next, self._pairing = records, 0, pairing
 
-    def _gradients(self):
+    def _gradients(self) -> contextlib.AbstractContextManager:
         return torch.enable_grad()
 
-    def _check_followed(self, function, tracked):
+    def _check_followed(self, function: Callable, tracked: list[Tensor]) -> None:
         if any(tensor.is_floating_point() and not tensor.requires_grad for tensor in tracked):
             raise self._refuse(
                 function, "its input comes out of a custom autograd.Function, which has a backward pass of its own"
             )
 
-    def _take(self, rule) -> tuple[Tensor, ...]:
+    def _take(self, rule: object) -> tuple[Tensor, ...]:
         """What the first walk kept at this place."""
         if self._next == len(self._records) or self._records[self._next][0] != rule:
             raise NotImplementedError("the model takes another way for references than for sequences")
@@ -459,12 +459,12 @@ class _Replay(_Walk):
         self._next += 1
         return saved
 
-    def _apply(self, rule, function, tracked):
+    def _apply(self, rule: rules.Rule, function: Callable, tracked: list[Tensor]) -> Any:
         saved = self._take(rule)
         with torch.enable_grad():
             return rule.replay(function, tracked, saved, self._pairing)
 
-    def _split_change(self, function, tracked, args, kwargs, result):
+    def _split_change(self, function: Callable, tracked: list[Tensor], args: tuple, kwargs: dict, result: Any) -> None:
         totals = None
         if reveal_cancel.wants_inputs(self._rule, function, len(tracked), result):
             saved = self._take(reveal_cancel.Inputs())
@@ -550,7 +550,14 @@ def multipliers(
         return _multipliers(model, sequences, references, target, args, rule)
 
 
-def _multipliers(model, sequences, references, target, args, rule):
+def _multipliers(
+    model: Callable,
+    sequences: Tensor,
+    references: Tensor,
+    target: Callable[[Tensor], Tensor],
+    args: tuple[Tensor, ...],
+    rule: str,
+) -> tuple[Tensor, Tensor, Tensor]:
     n, n_references = references.shape[:2]
     repeated = tuple(arg.repeat_interleave(n_references, 0) for arg in args)
     channels_last = layout.serves(sequences)
@@ -569,7 +576,17 @@ def _multipliers(model, sequences, references, target, args, rule):
             channels_last = False
 
 
-def _walk(model, sequences, references, target, args, reference_args, rule, pairing, channels_last):
+def _walk(
+    model: Callable,
+    sequences: Tensor,
+    references: Tensor,
+    target: Callable[[Tensor], Tensor],
+    args: tuple[Tensor, ...],
+    reference_args: tuple[Tensor, ...],
+    rule: str,
+    pairing: rules.Pairing,
+    channels_last: bool,
+) -> tuple[Tensor, Tensor, Tensor]:
     n, n_references = references.shape[:2]
     record = _Record(model, rule, channels_last)
     followed = record._follow(sequences.detach().clone())

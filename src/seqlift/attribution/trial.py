@@ -2,6 +2,7 @@
 
 import math
 from collections.abc import Callable
+from typing import Any
 
 import torch
 from torch import Tensor
@@ -19,11 +20,11 @@ _MOST_ROWS = 8192
 class _LargestActivation(TorchDispatchMode):
     """Remembers the size, in bytes, of the largest tensor that an operation makes; views take no memory."""
 
-    def __init__(self):
+    def __init__(self) -> None:
         super().__init__()
         self.bytes = 0
 
-    def __torch_dispatch__(self, function, types, args=(), kwargs=None):
+    def __torch_dispatch__(self, function: Callable, types: Any, args: tuple = (), kwargs: dict | None = None) -> Any:
         result = function(*args, **(kwargs or {}))
         given = {tensor.untyped_storage().data_ptr() for tensor in tensors_in((args, kwargs))}
         for tensor in tensors_in(result):

@@ -49,7 +49,7 @@ class Names:
         """Places whose name begins with `text`, those that are called just so first."""
         text = text.strip().casefold()
         first = bisect_left(self._names, text) if text else len(self._names)
-        found = []
+        found: list[Place] = []
         for name, place in zip(self._names[first:], self._places[first:], strict=True):
             if not name.startswith(text) or len(found) == limit:
                 break
@@ -71,4 +71,4 @@ def read_names(shown: Shown) -> Names:
 def _places(table: pd.DataFrame, kind: str) -> list[Place]:
     """The rows that have a name: columns name, chrom, start, end."""
     rows = zip(*(table[column].tolist() for column in ("name", "chrom", "start", "end")), strict=True)
-    return [Place(*row, kind) for row in rows if row[0] not in ("", ".")]
+    return [Place(name, chrom, start, end, kind) for name, chrom, start, end in rows if name not in ("", ".")]

@@ -71,14 +71,14 @@ def configuration(shown: Shown) -> bytes:
 
     What belongs to one target stands together: its tracks, hits and peaks.
     """
-    tracks = [(target_of(each.output), _bigwig(number, each)) for number, each in enumerate(shown.tracks)]
+    found = [(target_of(each.output), _bigwig(number, each)) for number, each in enumerate(shown.tracks)]
     for number, (output, method, _) in enumerate(shown.hits):
         name = f"{output} hits, {METHOD_NAMES.get(method, method)}"
-        tracks.append((target_of(output), _features(f"hits/{number}.bed", "bed", name, PURPLE)))
+        found.append((target_of(output), _features(f"hits/{number}.bed", "bed", name, PURPLE)))
     for number, (target, path) in enumerate(shown.peaks):
-        tracks.append((target, _features(f"peaks/{number}", feature_format(path), f"{target} peaks", BLACK)))
-    order = list(dict.fromkeys(target for target, _ in tracks))
-    tracks = [track for _, track in sorted(tracks, key=lambda pair: order.index(pair[0]))]  # stable
+        found.append((target, _features(f"peaks/{number}", feature_format(path), f"{target} peaks", BLACK)))
+    order = list(dict.fromkeys(target for target, _ in found))
+    tracks = [track for _, track in sorted(found, key=lambda pair: order.index(pair[0]))]  # stable
     if shown.genes is not None:
         tracks.insert(0, _features("genes", feature_format(shown.genes), "genes", BLACK))
     locus = first_locus(shown.tracks[0].path)

@@ -23,6 +23,7 @@ STAGES = {
     "train": "train a model on regions: model.ckpt, history.tsv",
     "evaluate": "judge models on regions they never saw, beside baselines: metrics.json, predictions.tsv.gz",
     "attribute": "score every base of the regions of a target with one method: <target>.<method>.h5",
+    "gather": "put the score files of shards together: <target>.<method>.h5",
     "tracks": "lay the scores on genome coordinates: <target>.<method>.bw",
     "convert": "change scores between our format and those of TF-MoDISco, chrombpnet, BPReveal, bpnet-lite, bedGraph",
     "motifs": "find and name the patterns in the scores",

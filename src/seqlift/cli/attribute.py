@@ -12,6 +12,12 @@ def count_or_auto(text: str) -> int | str:
     return text if text == "auto" else int(text)
 
 
+def shard(text: str) -> tuple[int, int]:
+    """`2of16`: the second of sixteen."""
+    number, count = text.split("of")
+    return int(number), int(count)
+
+
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Flags of `seqlift attribute`."""
     yes_or_no = argparse.BooleanOptionalAction
@@ -37,6 +43,19 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--seed", type=int, required=True, help="of references and samples")
     add_shared(parser, "--device")
     parser.add_argument("--output", required=True, metavar="H5", help="the score file to write")
+    parser.add_argument(
+        "--shard",
+        type=shard,
+        metavar="IofN",
+        help="only part I of N, as 2of16: a job of its own; see seqlift gather",
+    )
+    parser.add_argument(
+        "--attempt",
+        type=int,
+        default=1,
+        metavar="K",
+        help="which try this is: each one after the first takes a quarter of the memory in the model (default: 1)",
+    )
 
     both = parser.add_argument_group("DeepLIFT and interior gradients")
     both.add_argument(
@@ -88,6 +107,9 @@ def run(arguments: argparse.Namespace) -> None:
             seed=arguments.seed,
             spread=arguments.spread,
             device=arguments.device,
+            shard=arguments.shard,
+            attempt=arguments.attempt,
             **given,
         )
-    print(f"{n} regions of {arguments.target} explained: {arguments.output}")
+    part = "" if arguments.shard is None else ", shard {} of {}".format(*arguments.shard)
+    print(f"{n} regions of {arguments.target}{part} explained: {arguments.output}")

@@ -1,6 +1,8 @@
 """`seqlift tracks`: scores and predictions as bigWig, held against their source, and opened in IGV."""
 
 import argparse
+from collections.abc import Callable
+from typing import Any
 
 from seqlift.cli import add_shared
 
@@ -11,7 +13,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Declare the flags of each task."""
     tasks = parser.add_subparsers(dest="task", metavar="TASK", required=True)
 
-    def task(name: str, text: str, function) -> argparse.ArgumentParser:
+    def task(name: str, text: str, function: Callable[..., str]) -> argparse.ArgumentParser:
         command = tasks.add_parser(name, help=text, description=text)
         command.set_defaults(function=function)
         return command
@@ -63,7 +65,7 @@ def run(arguments: argparse.Namespace) -> None:
     print(arguments.function(**settings))
 
 
-def _write(scores: str, output: str, genome_sizes: str, **settings) -> str:
+def _write(scores: str, output: str, genome_sizes: str, **settings: Any) -> str:
     from seqlift.tracks import write_track
 
     return write_track(scores, output, chromosome_sizes=genome_sizes, **settings).sentence(output)
@@ -76,7 +78,7 @@ def _verify(scores: str, track: str, minus: str | None) -> str:
     return f"{track}: all {bases:,} bp are those of {scores}, and no other base has a value"
 
 
-def _predict(model: list[str], regions: str, summary: str, genome: str, **settings) -> str:
+def _predict(model: list[str], regions: str, summary: str, genome: str, **settings: Any) -> str:
     from seqlift.tracks.predicted import write_predicted
 
     written = write_predicted(model, regions, summary, genome, **settings)
@@ -85,7 +87,7 @@ def _predict(model: list[str], regions: str, summary: str, genome: str, **settin
     )
 
 
-def _session(output: str, genome: str, **files) -> str:
+def _session(output: str, genome: str, **files: Any) -> str:
     from seqlift.tracks.session import write_session
 
     return f"{output}: opens in IGV, over the genome {write_session(output, genome, **files)}"

@@ -80,8 +80,8 @@ def resolve_config(
     plain = plain_copy(config)
     listed, table = plain, plain.get("targets")
     if isinstance(table, str):
-        targets, problem = _read_table(plain, Path(directory))
-        problems.extend(problem)
+        targets, wrong = _read_table(plain, Path(directory))
+        problems.extend(wrong)
         listed = {**plain, "targets": targets}
     validator = make_validator(schema)
     filled = fill_in(listed, schema, validator)
@@ -112,7 +112,7 @@ def _read_table(plain: dict, directory: Path) -> tuple[list, list[tuple[str, str
 
 
 def _as_listed(target: Target) -> dict:
-    listed = {"name": target.name, "peaks": target.peaks}
+    listed: dict[str, Any] = {"name": target.name, "peaks": target.peaks}
     listed |= {key: list(getattr(target, key)) for key in SIGNAL_KEYS}
     return {**listed, "unlabelled": target.unlabelled} if target.unlabelled else listed
 

@@ -42,6 +42,8 @@ _FEW_REFERENCES = {
 }
 """Kinds of which more references bring nothing new, and why."""
 
+_MOST_SHARDS = 1000  # of one score file: more of them take longer to start than to do their work
+
 _TARGET_FILES = (*SIGNAL_KEYS, "unlabelled")
 _REGION_FILES = ("exclude_regions", "include_regions", "negatives_file")
 _FILE_NEGATIVES = ("unbound", "bed")
@@ -123,7 +125,7 @@ def _check_signal(targets: Targets, model: dict) -> Problems:
         where = f"targets[{index}]"
         files = {key: path_list(target.get(key)) for key in SIGNAL_KEYS}
         try:
-            check_target(Target("", "", **{key: tuple(paths) for key, paths in files.items()}))
+            check_target(Target("", "", unlabelled="", **{key: tuple(paths) for key, paths in files.items()}))
         except SeqliftError as error:
             yield where, str(error)
         if head in ("counts", "profile") and not files["signal"]:
@@ -218,20 +220,20 @@ def _check_negatives(regions: dict, model: dict) -> Problems:
 
 
 def _check_lengths(config: dict, targets: Targets) -> Problems:
-    lengths = [length for length in _list(config.get("lengths")) if is_finite_number(None, length)]
+    lengths = [length for length in _list(config.get("lengths")) if is_finite_number(length)]
     for index, length in enumerate(lengths):
         if length in lengths[:index]:
             yield f"lengths[{index}]", f"{show(length)} stands there twice; delete one"
     window = _dict(config.get("signal")).get("window")
-    if lengths and is_finite_number(None, window) and window > min(lengths):
+    if lengths and is_finite_number(window) and window > min(lengths):
         yield "signal.window", f"{show(window)} must be at most the shortest length (={min(lengths)})"
-    elif is_finite_number(None, window) and _dict(config.get("model")).get("head") == "profile":
+    elif is_finite_number(window) and _dict(config.get("model")).get("head") == "profile":
         for length in lengths:
             if (length - window) % 2:
                 rule = f"lie in the middle of {length} bp; take an {'odd' if length % 2 else 'even'} number"
                 yield "signal.window", f"{show(window)} must {rule}"
     distance = _dict(config.get("regions")).get("merge_distance")
-    if lengths and is_finite_number(None, distance) and 2 * distance >= min(lengths) > 0:
+    if lengths and is_finite_number(distance) and 2 * distance >= min(lengths) > 0:
         yield (
             "regions.merge_distance",
             f"{show(distance)} must be smaller than half the shortest length (={min(lengths)}), so that a merged "
@@ -256,8 +258,9 @@ def _check_model(model: dict, directory: Path) -> Problems:
         )
     if kind == "basset":
         blocks = {key: model.get(key) for key in ("filters", "kernels", "pools")}
-        if all(isinstance(value, list) for value in blocks.values()) and len(set(map(len, blocks.values()))) > 1:
-            counts = ", ".join(f"{key} has {len(value)}" for key, value in blocks.items())
+        lists = {key: value for key, value in blocks.items() if isinstance(value, list)}
+        if len(lists) == len(blocks) and len(set(map(len, lists.values()))) > 1:
+            counts = ", ".join(f"{key} has {len(value)}" for key, value in lists.items())
             yield "model", f"filters, kernels and pools need one entry for each block; {counts}"
 
 
@@ -302,6 +305,13 @@ def _check_without_effect(config: dict, targets: Targets) -> Problems:
 
 
 def _check_attribution(attribution: dict, directory: Path) -> Problems:
+    most, size = attribution.get("max_regions"), attribution.get("shard_size")
+    if isinstance(most, int) and isinstance(size, int) and size > 0 and most > size * _MOST_SHARDS:
+        yield (
+            "attribution.max_regions",
+            f"{show(most)} makes {math.ceil(most / size)} jobs of attribution.shard_size (={size}); must be at most "
+            f"{_MOST_SHARDS}: state about as many regions as there are peaks, or raise attribution.shard_size",
+        )
     for method in ("deeplift", "interior_gradients"):
         settings = _dict(attribution.get(method))
         references = settings.get("references")
@@ -334,8 +344,9 @@ def _check_motifs(motifs: dict) -> Problems:
     settings = _dict(motifs.get("tfmodisco"))
 
     def compare(key: str, value: object, least_key: str, least: object, more: bool) -> Problems:
-        numbers = is_finite_number(None, value) and is_finite_number(None, least)
-        if numbers and (value < least or (more and value == least)):
+        if not (is_finite_number(value) and is_finite_number(least)):
+            return
+        if value < least or (more and value == least):
             rule = "more than" if more else "at least"
             yield f"motifs.{key}", f"{show(value)} must be {rule} motifs.tfmodisco.{least_key} (={least})"
 
@@ -367,7 +378,7 @@ def _check_files(config: dict, targets: Targets, directory: Path) -> Problems:
             "another folder, or delete the file if it is a leftover",
         )
     genome = _dict(config.get("genome"))
-    sections = [("genome", "fasta", genome, (SIMULATED_GENOME,))]
+    sections: list[tuple[str, str, dict, tuple[str, ...]]] = [("genome", "fasta", genome, (SIMULATED_GENOME,))]
     sections += [(f"targets[{index}]", "peaks", target, SIMULATED_PEAKS) for index, target in targets]
     for where, key, section, made in sections:
         path = section.get(key)

@@ -2,11 +2,12 @@
 
 import difflib
 import math
-from collections.abc import Iterator, Mapping
-from typing import Any
+from collections.abc import Iterable, Iterator, Mapping
+from typing import Any, TypeGuard
 
 from jsonschema import Draft202012Validator
 from jsonschema.exceptions import ValidationError
+from jsonschema.protocols import Validator
 from jsonschema.validators import extend
 
 TYPE_WORDS = {
@@ -19,13 +20,13 @@ TYPE_WORDS = {
 }
 
 
-def is_finite_number(_checker, value) -> bool:
+def is_finite_number(value: object) -> TypeGuard[float]:
     return isinstance(value, int | float) and not isinstance(value, bool) and math.isfinite(value)
 
 
-def make_validator(schema: Mapping):
+def make_validator(schema: Mapping) -> Validator:
     # .nan and .inf are numbers to YAML, but no setting can mean them
-    types = Draft202012Validator.TYPE_CHECKER.redefine("number", is_finite_number)
+    types = Draft202012Validator.TYPE_CHECKER.redefine("number", lambda _checker, value: is_finite_number(value))
     return extend(Draft202012Validator, type_checker=types)(schema)
 
 
@@ -62,7 +63,7 @@ def _resolve(node: Mapping, root: Mapping) -> dict:
     return {**_resolve(target, root), **{key: value for key, value in node.items() if key != "$ref"}}
 
 
-def _branches(node: Mapping, value: Any, validator) -> Iterator[Mapping]:
+def _branches(node: Mapping, value: Any, validator: Validator) -> Iterator[Mapping]:
     """The node itself, then the `then` of each of its conditions that `value` meets."""
     yield node
     for condition in node.get("allOf", []):
@@ -70,7 +71,7 @@ def _branches(node: Mapping, value: Any, validator) -> Iterator[Mapping]:
             yield _resolve(condition["then"], validator.schema)
 
 
-def fill_in(value: Any, node: Mapping, validator) -> Any:
+def fill_in(value: Any, node: Mapping, validator: Validator) -> Any:
     """Copy of `value` with the schema's defaults, its keys in the schema's order, its numbers of the schema's type."""
     root = validator.schema
     node = _resolve(node, root)
@@ -89,7 +90,7 @@ def fill_in(value: Any, node: Mapping, validator) -> Any:
         return {key: filled[key] for key in [*order, *(key for key in filled if key not in order)]}
     if isinstance(value, list):
         return [fill_in(item, node.get("items", {}), validator) for item in value]
-    if is_finite_number(None, value):
+    if is_finite_number(value):
         if str(value) in node.get("enum", []):
             return str(value)  # YAML takes 32 for a number
         types = [branch.get("type") for branch in (node, *node.get("anyOf", []))]
@@ -129,14 +130,14 @@ def explain(error: ValidationError, schema: Mapping, plain: dict) -> Iterator[tu
         twice = next(item for index, item in enumerate(value) if item in value[:index])
         yield path, f"holds {show(twice)} twice; delete one"
     else:
-        words = {
+        relations = {
             "minimum": "at least",
             "exclusiveMinimum": "greater than",
             "maximum": "at most",
             "exclusiveMaximum": "less than",
             "multipleOf": "a multiple of",
         }
-        yield path, f"{show(value)} must be {words.get(kind, kind)} {rule}"
+        yield path, f"{show(value)} must be {relations.get(kind, kind)} {rule}"
 
 
 def _explain_type(value: Any, expected: str, rule: str | None) -> str:
@@ -217,7 +218,7 @@ def _join(path: str, key: Any) -> str:
     return f"{path}.{key}" if path else str(key)
 
 
-def _path(parts) -> str:
+def _path(parts: Iterable[str | int]) -> str:
     path = ""
     for part in parts:
         path = f"{path}[{part}]" if isinstance(part, int) else _join(path, part)

@@ -144,7 +144,7 @@ def _training(parts: Sequence[Part]) -> dict:
     }
 
 
-def _without_nan(value):
+def _without_nan(value: Any) -> Any:
     """The same with None for NaN and infinities, which JSON does not have, and plain Python numbers."""
     if isinstance(value, dict):
         return {key: _without_nan(inner) for key, inner in value.items()}

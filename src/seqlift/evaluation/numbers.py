@@ -70,7 +70,7 @@ def _class_numbers(test: pd.DataFrame, name: str, column: str, summary: dict, se
     drawn = others & ~drawn_at_random & (test["kind"] != "peak").to_numpy()
     even = positive.sum() / max(1, drawn.sum())
 
-    def against(negative: np.ndarray, weight) -> dict:
+    def against(negative: np.ndarray, weight: float | np.ndarray) -> dict:
         chosen = positive | negative
         weights = np.where(positive, 1.0, weight)[chosen]
         found = asdict(discrimination(score[chosen], positive[chosen], weights=weights, seed=seed))

@@ -84,7 +84,7 @@ def _part(model: TrainedModel, fold: int | None, table: pd.DataFrame) -> Part:
     return Part(model, fold, split["train"], split["valid"], held_out.reset_index(drop=True))
 
 
-def _check_model(model, path, table, summary) -> None:
+def _check_model(model: TrainedModel, path: str, table: pd.DataFrame, summary: dict) -> None:
     targets = target_names(table)
     length = int(table["end"].iloc[0] - table["start"].iloc[0])
     again = "give the regions it was trained on, or train again"
@@ -99,9 +99,10 @@ def _check_model(model, path, table, summary) -> None:
         raise SeqliftError(
             f"{path}: the model has the head {model.head}, but the regions have no signal (regions.json); {again}"
         )
-    if model.head == "profile" and (model.shape.window, model.shape.strands) != (signal["window"], signal["strands"]):
+    shape = model.shape
+    if model.head == "profile" and signal and (shape.window, shape.strands) != (signal["window"], signal["strands"]):
         raise SeqliftError(
-            f"{path}: the model's profile has {model.shape.window} bp and {model.shape.strands} strands, the signal of "
+            f"{path}: the model's profile has {shape.window} bp and {shape.strands} strands, the signal of "
             f"the regions {signal['window']} bp and {signal['strands']}; {again}"
         )
     if model.head != "classes":

@@ -99,7 +99,9 @@ def observed(table: pd.DataFrame, head: str, targets: list[str]) -> np.ndarray:
     return np.log1p(table[[SIGNAL_PREFIX + name for name in targets]].to_numpy(float))
 
 
-def _baselines(part: Part, codes, genome, *, database, seed, shuffles) -> tuple[pd.DataFrame, dict]:
+def _baselines(
+    part: Part, codes: np.ndarray, genome: Genome, *, database: Database | None, seed: int, shuffles: int
+) -> tuple[pd.DataFrame, dict]:
     """Scores of the held-out regions by the baselines, and what these are."""
     targets, head = part.model.targets, part.model.head
     labels = head == "classes"
@@ -135,7 +137,15 @@ def _baselines(part: Part, codes, genome, *, database, seed, shuffles) -> tuple[
     return pd.DataFrame(columns, index=range(len(codes))), about
 
 
-def _add_motifs(columns, about, targets, sample, codes, database, labels) -> None:
+def _add_motifs(
+    columns: dict[str, np.ndarray],
+    about: dict[str, dict[str, Any]],
+    targets: list[str],
+    sample: tuple[np.ndarray, np.ndarray],
+    codes: np.ndarray,
+    database: Database,
+    labels: bool,
+) -> None:
     """Choose each target's motif on the sample and score all held-out regions with it."""
     background = baselines.base_composition(sample[0])
     scores = baselines.motif_scores(sample[0], database.matrices, background)

@@ -13,7 +13,6 @@ import shutil
 import tempfile
 import zlib
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -22,7 +21,7 @@ from seqlift import signal
 from seqlift.evaluation.parts import Part
 from seqlift.genome import Genome
 from seqlift.metrics import jensen_shannon
-from seqlift.models.predicting import BATCH, predict
+from seqlift.models.predicting import BATCH, predict_profiles
 from seqlift.region_table import TARGET_PREFIX
 
 MEAN_SAMPLE = 2_000  # training peaks whose mean profile is a yardstick
@@ -65,7 +64,7 @@ class ProfileJudge:
         self.mean = self._mean_profiles()
         return self
 
-    def __exit__(self, *error) -> None:
+    def __exit__(self, *error: object) -> None:
         del self.signal, self.halves  # before their files go
         self._folder.cleanup()
 
@@ -95,7 +94,7 @@ class ProfileJudge:
         if self.part.model.shape.control_channels:
             assert self.signal.control is not None
             control = np.asarray(self.signal.control[rows], np.float32)
-        found: Any = predict(self.part.model.model, codes[rows], control=control, device=device)
+        found = predict_profiles(self.part.model.model, codes[rows], control=control, device=device)
         logits = found.logits.astype(float)
         shares = np.exp(logits - logits.max(axis=(2, 3), keepdims=True))
         return shares / shares.sum(axis=(2, 3), keepdims=True), found.log_counts
@@ -127,7 +126,9 @@ class ProfileJudge:
                     found[f"jsd_replicates:{name}"][here] = jensen_shannon(*pair)
         return log_counts, pd.DataFrame(found)
 
-    def _two_measurements(self, i, rows, flat, generators) -> tuple[np.ndarray, np.ndarray] | None:
+    def _two_measurements(
+        self, i: int, rows: np.ndarray, flat: np.ndarray, generators: list[np.random.Generator]
+    ) -> tuple[np.ndarray, np.ndarray] | None:
         """Two profiles of each region, (B, S * W): of replicates, or of two halves of the reads."""
         if i in self.replicated:
             first, second = (np.asarray(self.halves[side].values[rows, i]).reshape(flat.shape) for side in (0, 1))

@@ -4,6 +4,7 @@ The curves are those with dinucleotide shuffles, which are the same for all meth
 """
 
 from pathlib import Path
+from typing import Any
 
 import matplotlib
 import numpy as np
@@ -23,7 +24,7 @@ NUMBERS = {  # by the words of the figure: a filled and an open mark
     "between references": ("references_spearman", "references_pearson"),
     "true sites\n\u25cf AUROC \u25cb AUPRC": ("truth_auroc", "truth_auprc"),
 }
-STYLE = {
+STYLE: dict[Any, Any] = {  # matplotlib's settings, whose names its type hints list one by one
     "axes.edgecolor": RANDOM,
     "axes.labelcolor": INK,
     "axes.linewidth": 0.7,

@@ -11,6 +11,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from types import SimpleNamespace
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -219,7 +220,7 @@ def _judge_output(sample: Sample, judge: _Judge, advance: Callable[[int], None])
     rows, points = [], []
     for explained in sample.explained:
         own = str(explained.attributes.get("references", SHUFFLES))
-        row = {"output": sample.output, "method": explained.method, "references": own}
+        row: dict[str, Any] = {"output": sample.output, "method": explained.method, "references": own}
         row |= {"regions": len(sample.coords), "held_out": sample.held_out}
         row |= _area_columns(by_references, own, explained.method, judge.seed)
         row |= _agreement_columns(explained, sample, mutated, mean, singles, judge)
@@ -262,8 +263,8 @@ def _enough(references: str, explained: list[Explained]) -> int:
     if name in ALIKE:
         return 1
     if name == "fasta":
-        used = [int(each.n_references.max()) for each in explained if each.attributes.get("references") == references]
-        return min(REFERENCES, *used)
+        given = [each.n_references for each in explained if each.attributes.get("references") == references]
+        return min([REFERENCES, *(int(numbers.max()) for numbers in given if numbers is not None)])
     return REFERENCES
 
 
@@ -282,7 +283,7 @@ def _area_columns(by_references: dict[str, dict[str, Curves]], own: str, method:
             mean, _ = normalised(getattr(curves[order], kind), curves[order])
             columns[f"{name}{kind}_half"] = half_way(mean)
     by_chance = [share_of(area, change(curves["random order"]), seed).value for area in areas(curves["random order"])]
-    yardstick = (np.nan, np.nan)
+    yardstick = [np.nan, np.nan]
     if "mutagenesis order" in curves:
         yardstick = [area.value for area in areas_beyond(curves["mutagenesis order"], curves["random order"], seed)]
     columns |= dict(zip(("deletion_random", "insertion_random"), by_chance, strict=True))
@@ -317,9 +318,10 @@ def _agreement_columns(
         if len(singles) > 1:
             each = [explain_again(single, *again, judge.device) for single in singles]
             found["models"] = mean_of_pairs(each, known)
+        assert explained.n_references is not None  # these methods have references
         fewest = int(explained.n_references.min())
         found["references"] = mean_of_pairs(explain_by_halves(*again, fewest, judge.device), known)
-    columns = {}
+    columns: dict[str, float] = {}
     for name, (spearman, pearson) in found.items():
         columns |= {"models": len(singles)} if name == "models" else {}
         columns |= {f"{name}_spearman": spearman, f"{name}_pearson": pearson}
@@ -329,7 +331,7 @@ def _agreement_columns(
 def _completeness_columns(explained: Explained) -> dict:
     """The share of pairs of sequence and reference whose contributions miss the change by more than the tolerance."""
     tolerance = explained.attributes.get("tolerance")
-    if tolerance is None or explained.delta is None:
+    if tolerance is None or explained.delta is None or explained.n_references is None:
         return {"completeness_broken": np.nan, "tolerance": np.nan}
     result = SimpleNamespace(
         prediction=explained.prediction,

@@ -5,11 +5,13 @@ A model explains what it has memorised as neatly as what it has understood, so o
 each region is held out of one model alone: then all regions count, and the result says so.
 """
 
+import functools
 import os
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+import h5py
 import numpy as np
 import pandas as pd
 import torch
@@ -129,13 +131,13 @@ def choose_sample(
     """
     if max_regions < 1:
         raise SeqliftError(f"--max-regions (={max_regions}) must be at least 1")
-    common = None
+    tables = []
     for i, path in enumerate(paths):
         with open_scores(path) as scores:
             here = scores.coords[_KEY].assign(**{f"row{i}": np.arange(len(scores.coords))})
             output = str(scores.attributes["target"])
-        here = here.drop_duplicates(_KEY)
-        common = here if common is None else common.merge(here, on=_KEY)
+        tables.append(here.drop_duplicates(_KEY))
+    common = functools.reduce(lambda one, other: one.merge(other, on=_KEY), tables)
     if common.empty:
         raise SeqliftError(f"{paths[0]} and {paths[-1]} have no region in common; give score files of one run")
     eligible, held_out = _held_out(common, table, paths[0], fold)
@@ -175,11 +177,14 @@ def _read(path: Path, rows: np.ndarray) -> tuple[pd.DataFrame, Tensor, Explained
     ascending = np.argsort(rows)
     back = np.argsort(ascending)  # HDF5 reads in ascending order only
 
-    def take(dataset) -> np.ndarray | None:
-        return None if dataset is None else dataset[rows[ascending]][back]
+    def take(dataset: h5py.Dataset) -> np.ndarray:
+        return dataset[rows[ascending]][back]
 
-    def tensor(dataset) -> Tensor | None:
-        return None if dataset is None else torch.from_numpy(take(dataset))
+    def tensor(dataset: h5py.Dataset) -> Tensor:
+        return torch.from_numpy(take(dataset))
+
+    def if_any(dataset: h5py.Dataset | None) -> Tensor | None:
+        return None if dataset is None else tensor(dataset)
 
     with open_scores(path) as scores:
         attributes = {
@@ -190,8 +195,8 @@ def _read(path: Path, rows: np.ndarray) -> tuple[pd.DataFrame, Tensor, Explained
             attributes=attributes,
             contributions=take(scores.contributions).sum(1, dtype=np.float64),
             prediction=tensor(scores.prediction),
-            n_references=tensor(scores.n_references),
-            delta=tensor(scores.delta),
-            reference_prediction=tensor(scores.reference_prediction),
+            n_references=if_any(scores.n_references),
+            delta=if_any(scores.delta),
+            reference_prediction=if_any(scores.reference_prediction),
         )
         return scores.coords.iloc[rows].reset_index(drop=True), tensor(scores.sequences).float(), explained

@@ -66,8 +66,8 @@ def recovery(contributions: np.ndarray, inside: np.ndarray, seed: int) -> tuple[
     """
     size, n = np.abs(contributions), len(contributions)
     drawn = [auroc_auprc(size[rows].ravel(), inside[rows].ravel()) for rows in resampled(n, RESAMPLES, seed)]
-    values = auroc_auprc(size.ravel(), inside.ravel())
-    if not np.isfinite(drawn).all():  # some draws hold no site at all
-        return tuple(Estimate(value, np.nan, np.nan) for value in values)
-    ends = np.quantile(drawn, [(1 - LEVEL) / 2, (1 + LEVEL) / 2], axis=0)
-    return tuple(Estimate(value, float(low), float(high)) for value, low, high in zip(values, *ends, strict=True))
+    auroc, auprc = auroc_auprc(size.ravel(), inside.ravel())
+    low = high = np.full(2, np.nan)
+    if np.isfinite(drawn).all():  # no draw is without any site
+        low, high = np.quantile(drawn, [(1 - LEVEL) / 2, (1 + LEVEL) / 2], axis=0)
+    return Estimate(auroc, float(low[0]), float(high[0])), Estimate(auprc, float(low[1]), float(high[1]))

@@ -2,6 +2,7 @@
 
 import math
 from collections.abc import Sequence
+from typing import Any
 
 import numpy as np
 import pytorch_lightning as lightning
@@ -100,7 +101,12 @@ class Learner(lightning.LightningModule):
         schedule = torch.optim.lr_scheduler.LambdaLR(optimizer, lambda step: rate_factor(step, steps))
         return {"optimizer": optimizer, "lr_scheduler": {"scheduler": schedule, "interval": "step"}}
 
-    def configure_gradient_clipping(self, optimizer, gradient_clip_val=None, gradient_clip_algorithm=None) -> None:
+    def configure_gradient_clipping(
+        self,
+        optimizer: torch.optim.Optimizer,
+        gradient_clip_val: float | None = None,
+        gradient_clip_algorithm: str | None = None,
+    ) -> None:
         """Shorten long gradients, of each member by itself: one must not shorten the step of another."""
         if self.settings["gradient_clip"] is not None:
             for member in self.members:
@@ -203,7 +209,7 @@ def _given(batch: Batch) -> tuple[Tensor, ...]:
     return (sequences,) if batch.control is None else (sequences, batch.control)
 
 
-def _double(output):
+def _double(output: Any) -> Any:
     return output.double() if isinstance(output, Tensor) else tuple(part.double() for part in output)
 
 

@@ -8,6 +8,7 @@ import warnings
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytorch_lightning as lightning
@@ -151,7 +152,7 @@ def _trainer(record: Record, settings: dict, place: Place, output_dir: Path) -> 
     )
 
 
-def _as_it_is(batch):
+def _as_it_is(batch: Any) -> Any:
     return batch
 
 

@@ -104,7 +104,14 @@ def _outcome(processes: list, results: list[Connection]) -> Any:
 
 
 def _work(
-    function: Callable, arguments: tuple, rank: int, world: int, port: int, level: int, result: Connection, alive
+    function: Callable,
+    arguments: tuple,
+    rank: int,
+    world: int,
+    port: int,
+    level: int,
+    result: Connection,
+    alive: Connection,
 ) -> None:
     """What each process does."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C reaches all; the watching process decides

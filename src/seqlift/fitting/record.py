@@ -6,11 +6,14 @@ import shutil
 import time
 from dataclasses import asdict, dataclass
 from pathlib import Path
+from typing import Any
 
 import torch
+from pytorch_lightning import Trainer
 from pytorch_lightning.callbacks import Checkpoint
 from pytorch_lightning.loggers import TensorBoardLogger
 
+from seqlift.dataset import Batch
 from seqlift.errors import SeqliftError
 from seqlift.files import replacing
 from seqlift.fitting.learner import PLATEAU_SHARE, plateau_factor
@@ -119,14 +122,14 @@ class Record(Checkpoint):
         """Take over a saved state."""
         self.history, self.best_weights, self.verdict = state["history"], state["best_weights"], state["verdict"]
 
-    def on_train_start(self, trainer, module) -> None:
+    def on_train_start(self, trainer: Trainer, module: Any) -> None:
         """Start the clock."""
         self._started = time.monotonic()
         self.progress.start(len(self.history))
         if self._events:
             self._events.start(self.history)
 
-    def on_train_batch_start(self, trainer, module, batch, batch_index: int) -> None:
+    def on_train_batch_start(self, trainer: Trainer, module: Any, batch: Batch, batch_index: int) -> None:
         """Lower the learning rate at a plateau; here, as the hook at the start of an epoch is left out on going on."""
         if batch_index == 0 and self.settings["schedule"] == "plateau":
             wait = -(-self.patience // PLATEAU_SHARE)
@@ -134,11 +137,11 @@ class Record(Checkpoint):
             for group in trainer.optimizers[0].param_groups:
                 group["lr"] = self.settings["learning_rate"] * factor
 
-    def on_train_batch_end(self, trainer, module, outputs, batch, batch_index: int) -> None:
+    def on_train_batch_end(self, trainer: Trainer, module: Any, outputs: Any, batch: Batch, batch_index: int) -> None:
         """Move the bar on."""
         self.progress.step(len(batch.codes) * trainer.world_size)
 
-    def on_train_epoch_end(self, trainer, module) -> None:
+    def on_train_epoch_end(self, trainer: Trainer, module: Any) -> None:
         """Add a row; Lightning calls this after validation, and calls checkpoint callbacks last."""
         numbers, verdict = module.epoch_row()
         now = time.monotonic()
@@ -158,12 +161,12 @@ class Record(Checkpoint):
         if self._events:
             self._events.add(row)
 
-    def on_train_end(self, trainer, module) -> None:
+    def on_train_end(self, trainer: Trainer, module: Any) -> None:
         """Let go of the event file."""
         if self._events:
             self._events.close()
 
-    def _save(self, trainer) -> None:
+    def _save(self, trainer: Trainer) -> None:
         if not trainer.is_global_zero:
             trainer.save_checkpoint(self.path)  # takes part, writes nothing
             return

@@ -26,6 +26,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
+import pandas as pd
 
 from seqlift import __version__
 from seqlift.errors import SeqliftError
@@ -43,7 +44,7 @@ from seqlift.interchange.npz import check_pair, read_mask, read_pair, write_pair
 from seqlift.interchange.rows import BLOCK, Blocks, Rows, checked
 from seqlift.interchange.windows import read_windows, write_windows
 from seqlift.intervals import read_peaks
-from seqlift.scores import check_name, create_scores, open_scores
+from seqlift.scores import Scores, check_name, create_scores, open_scores
 
 FORMATS = ("seqlift", "modisco", "chrombpnet", "bpreveal", "bpnet-lite", "bedgraph")
 _ARRAYS = {"modisco": ("window", "shap"), "bpnet-lite": ("middle", "attr")}  # what a BED line means; name of the scores
@@ -125,6 +126,7 @@ def convert(
         if to == "bedgraph":  # holds nothing but contributions, so it needs no others
             for _ in checked(replace(found, hypothetical_known=False), genome).blocks():
                 pass
+            assert genome is not None  # or `_check_request` had said so
             write_bedgraph(Path(source.scores), output, genome)
             return Conversion([output], len(found.coords), False)
         rows = checked(found, genome)
@@ -181,6 +183,7 @@ def _opened(source: Source, genome: Genome | None) -> Iterator[Rows]:
             known = scores.attributes.get("hypothetical") != "unknown"
             yield Rows(path.name, scores.coords, scores.sequences.shape[2], lambda: _own_blocks(scores), known)
     elif source.format in _ARRAYS:
+        assert source.sequences is not None and source.regions is not None  # or `_check_request` had said so
         sequences = Path(source.sequences)
         n, _, length = check_pair(sequences, path)
         kept = None if source.kept is None else read_mask(source.kept)
@@ -188,6 +191,7 @@ def _opened(source: Source, genome: Genome | None) -> Iterator[Rows]:
         coords = read_windows(source.regions, rows=n, length=length, rule=rule, scores=path.name, kept=kept)
         yield Rows(path.name, coords, length, lambda: read_pair(sequences, path))
     elif source.format == "bedgraph":
+        assert source.regions is not None and genome is not None  # likewise
         lines = read_peaks(source.regions)
         length = int(lines["end"].iloc[0] - lines["start"].iloc[0])
         coords = read_windows(source.regions, rows=len(lines), length=length, rule="window", scores=path.name)
@@ -210,13 +214,13 @@ def _opened(source: Source, genome: Genome | None) -> Iterator[Rows]:
         yield Rows(path.name, coords, length, lambda: read(path))
 
 
-def _own_blocks(scores) -> Blocks:
+def _own_blocks(scores: Scores) -> Blocks:
     for first in range(0, len(scores.coords), BLOCK):
         rows = slice(first, first + BLOCK)
         yield scores.sequences[rows], scores.hypothetical[rows].astype(np.float32, copy=False)
 
 
-def _check_same_places(source: Source, inside, lines) -> None:
+def _check_same_places(source: Source, inside: pd.DataFrame | None, lines: pd.DataFrame) -> None:
     """Where a file has coordinates of its own, the BED file may add names and strands, not other places."""
     if inside is None:
         return
@@ -230,9 +234,18 @@ def _check_same_places(source: Source, inside, lines) -> None:
             )
 
 
-def _write(rows: Rows, to: str, output: Path, genome, target, method, source: Source) -> list[Path]:
+def _write(
+    rows: Rows,
+    to: str,
+    output: Path,
+    genome: Genome | None,
+    target: str | None,
+    method: str | None,
+    source: Source,
+) -> list[Path]:
     """The rows in another format; the files written, coordinates last."""
     if to == "seqlift":
+        assert target is not None and method is not None  # likewise
         attributes = {
             "target": target,
             "method": method,
@@ -252,11 +265,15 @@ def _write(rows: Rows, to: str, output: Path, genome, target, method, source: So
         return [output]
     if to in _ARRAYS:
         files = [output.with_name(f"{output.name}.{part}.npz") for part in ("ohe", _ARRAYS[to][1])]
-        write_pair(rows, *files)
+        write_pair(rows, files[0], files[1])
         regions = output.with_name(f"{output.name}.regions.bed")
     else:
         files = [output]
-        write_bpreveal(rows, output, genome) if to == "bpreveal" else write_chrombpnet(rows, output)
+        if to == "bpreveal":
+            assert genome is not None  # likewise
+            write_bpreveal(rows, output, genome)
+        else:
+            write_chrombpnet(rows, output)
         regions = output.with_name(f"{output.stem}.regions.bed")
     write_windows(rows.coords, regions)
     return [*files, regions]

@@ -15,6 +15,7 @@ import os
 import tempfile
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -46,7 +47,7 @@ def write_bedgraph(scores: Path, output: Path, genome: Genome) -> None:
                     _write_stretch(file.write, track, chrom, start, min(start + _STRETCH, size))
 
 
-def _write_stretch(write: Callable[[str], int], track, chrom: str, start: int, end: int) -> None:
+def _write_stretch(write: Callable[[str], int], track: Any, chrom: str, start: int, end: int) -> None:
     """One line for each stretch of neighbouring bases of the same value."""
     values = track.values(chrom, start, end, numpy=True).astype(np.float32)
     there = ~np.isnan(values)
@@ -123,7 +124,7 @@ def _pack(path: Path, packed: str, genome: Genome) -> None:
             _add(track, chunk)
 
 
-def _add(track, chunk: list[tuple]) -> None:
+def _add(track: Any, chunk: list[tuple]) -> None:
     chroms, starts, ends, values = zip(*chunk, strict=True)
     track.addEntries(list(chroms), list(starts), ends=list(ends), values=list(values))
 

@@ -11,7 +11,7 @@ import zipfile
 import zlib
 from collections.abc import Iterator
 from pathlib import Path
-from typing import BinaryIO
+from typing import IO
 
 import numpy as np
 
@@ -76,7 +76,7 @@ def write_pair(rows: Rows, sequences: Path, scores: Path) -> None:
 
 
 @contextlib.contextmanager
-def _archive(path: Path, shape: tuple, dtype: type) -> Iterator[BinaryIO]:
+def _archive(path: Path, shape: tuple, dtype: type) -> Iterator[IO[bytes]]:
     """An archive with one array, open for its rows. No date goes in: the same scores give the same file."""
     with (
         zipfile.ZipFile(path, "w", zipfile.ZIP_DEFLATED) as archive,
@@ -88,7 +88,7 @@ def _archive(path: Path, shape: tuple, dtype: type) -> Iterator[BinaryIO]:
 
 
 @contextlib.contextmanager
-def _opened(path: Path) -> Iterator[tuple[tuple[int, int, int], np.dtype, BinaryIO]]:
+def _opened(path: Path) -> Iterator[tuple[tuple[int, int, int], np.dtype, IO[bytes]]]:
     """Shape, type and the stream of the rows of a .npz (its one array) or .npy file."""
     if not path.is_file():
         raise SeqliftError(f"{path}: no such file; check the name")
@@ -107,10 +107,11 @@ def _opened(path: Path) -> Iterator[tuple[tuple[int, int, int], np.dtype, Binary
             raise SeqliftError(f"{path}: its array holds {dtype}, must hold numbers; save the scores themselves")
         if fortran:
             raise SeqliftError(f"{path}: its array is in Fortran order; save numpy.ascontiguousarray(array)")
-        yield tuple(map(int, shape)), dtype, stream
+        n, bases, length = map(int, shape)
+        yield (n, bases, length), dtype, stream
 
 
-def _stream(path: Path, stack: contextlib.ExitStack) -> BinaryIO:
+def _stream(path: Path, stack: contextlib.ExitStack) -> IO[bytes]:
     if not zipfile.is_zipfile(path):
         return stack.enter_context(open(path, "rb"))
     archive = stack.enter_context(zipfile.ZipFile(path))
@@ -124,7 +125,7 @@ def _stream(path: Path, stack: contextlib.ExitStack) -> BinaryIO:
     return stack.enter_context(archive.open(name))
 
 
-def _take(stream: BinaryIO, dtype: np.dtype, shape: tuple, path: Path) -> np.ndarray:
+def _take(stream: IO[bytes], dtype: np.dtype, shape: tuple, path: Path) -> np.ndarray:
     size = math.prod(shape) * dtype.itemsize
     try:
         data = stream.read(size)

@@ -77,8 +77,8 @@ def resolve_architecture(architecture: dict) -> dict:
     return {"type": kind, **resolved}
 
 
-def _check_value(name: str, value, default) -> None:
-    def integer(number, least=1):
+def _check_value(name: str, value: object, default: object) -> None:
+    def integer(number: object, least: int = 1) -> bool:
         return isinstance(number, int) and not isinstance(number, bool) and number >= least
 
     if isinstance(default, bool):

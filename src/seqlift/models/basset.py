@@ -6,6 +6,8 @@ weights of its own, the last block is averaged over positions and normalised: wi
 finds the motifs at all, and sums are exact to explain.
 """
 
+from collections.abc import Sequence
+
 from torch import Tensor, nn
 
 from seqlift.errors import SeqliftError
@@ -43,10 +45,10 @@ class Basset(nn.Module):
         *,
         length: int,
         n_targets: int,
-        filters=(64,),
-        kernels=(19,),
-        pools=(1,),
-        dense=(32,),
+        filters: Sequence[int] = (64,),
+        kernels: Sequence[int] = (19,),
+        pools: Sequence[int] = (1,),
+        dense: Sequence[int] = (32,),
         dropout: float = 0.3,
     ):
         super().__init__()

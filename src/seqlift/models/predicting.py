@@ -1,5 +1,7 @@
 """What a model says of many sequences, batch by batch."""
 
+from typing import NamedTuple
+
 import numpy as np
 import torch
 from torch import Tensor, nn
@@ -9,33 +11,70 @@ from seqlift.models.outputs import ProfileOutput
 BATCH = 512  # regions; fixed, so that no setting changes a prediction
 
 
+class Profiles(NamedTuple):
+    """What a profile head predicts, as arrays; see `ProfileOutput`.
+
+    Attributes
+    ----------
+    logits : numpy.ndarray, shape (N, T, S, W), float32
+    log_counts : numpy.ndarray, shape (N, T), float32
+    """
+
+    logits: np.ndarray
+    log_counts: np.ndarray
+
+
 def predict(
     model: nn.Module,
     codes: np.ndarray,
     *,
-    control: np.ndarray | None = None,
     device: str | torch.device = "cpu",
     batch_size: int = BATCH,
-) -> np.ndarray | ProfileOutput:
+) -> np.ndarray:
     """Predictions of sequences: the model in evaluation mode, as it is used and explained.
 
     Parameters
     ----------
     model : torch.nn.Module
-        See `seqlift.models.build_model`; moved to `device` and set to evaluation mode.
+        See `seqlift.models.build_model`, without a profile head; moved to `device` and set to evaluation mode.
     codes : numpy.ndarray, shape (N, L), uint8
         0 to 3 for A C G T, 4 for N.
-    control : numpy.ndarray, shape (N, C, W), float32, optional
-        Counts of the control tracks, for a model that has them.
     device : str
     batch_size : int
         Sequences at a time.
 
     Returns
     -------
-    numpy.ndarray, shape (N, T), float32, or ProfileOutput of two arrays
-        (N, T, S, W) and (N, T).
+    numpy.ndarray, shape (N, T), float32
     """
+    (found,) = _predict(model, codes, None, device, batch_size)
+    return found
+
+
+def predict_profiles(
+    model: nn.Module,
+    codes: np.ndarray,
+    *,
+    control: np.ndarray | None = None,
+    device: str | torch.device = "cpu",
+    batch_size: int = BATCH,
+) -> Profiles:
+    """The same of a model with a profile head.
+
+    Parameters
+    ----------
+    model, codes, device, batch_size
+        As for `predict`.
+    control : numpy.ndarray, shape (N, C, W), float32, optional
+        Counts of the control tracks, for a model that has them.
+    """
+    return Profiles(*_predict(model, codes, control, device, batch_size))
+
+
+def _predict(
+    model: nn.Module, codes: np.ndarray, control: np.ndarray | None, device: str | torch.device, batch_size: int
+) -> list[np.ndarray]:
+    """The parts of what the model returns, each of all sequences."""
     model = model.to(device).eval()
     bases = torch.arange(4, dtype=torch.uint8, device=device)[:, None]
     found: list[tuple[Tensor, ...]] = []
@@ -48,5 +87,4 @@ def predict(
                 given.append(torch.from_numpy(np.ascontiguousarray(control[batch])).to(device))
             result = model(*given)
             found.append(result if isinstance(result, ProfileOutput) else (result,))
-    parts = [torch.cat([part.float().cpu() for part in column]).numpy() for column in zip(*found, strict=True)]
-    return ProfileOutput(*parts) if len(parts) == 2 else parts[0]  # type: ignore[arg-type]  # of arrays
+    return [torch.cat([part.float().cpu() for part in column]).numpy() for column in zip(*found, strict=True)]

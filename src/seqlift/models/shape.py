@@ -34,7 +34,7 @@ class Shape:
     window: int = 0
     control_channels: int = 0
 
-    def __post_init__(self):
+    def __post_init__(self) -> None:
         if self.length < 1 or self.n_targets < 1:
             raise SeqliftError(f"a model needs a length (={self.length} bp) and targets (={self.n_targets})")
         if self.strands not in (1, 2) or self.control_channels not in (0, self.n_targets, 2 * self.n_targets):

@@ -1,6 +1,7 @@
 """One small batch through a new model: whether it is what it says, before hours are spent on it."""
 
 import inspect
+from collections.abc import Iterable
 
 import torch
 from torch import Tensor, nn
@@ -61,7 +62,7 @@ def check_output(model: nn.Module, name: str, head: str, shape: Shape) -> None:
         )
 
 
-def _shapes(tensors) -> str:
+def _shapes(tensors: Iterable[Tensor]) -> str:
     return " and ".join(str(tuple(tensor.shape)) for tensor in tensors)
 
 

@@ -25,14 +25,14 @@ def align(one: np.ndarray, others: Sequence[np.ndarray]) -> tuple[np.ndarray, np
     longest = max(other.shape[1] for other in others)
     size = one.shape[1] + longest  # no wrap-around
     transform = np.fft.rfft(one, size)
-    products = []
+    by_strand = []
     for step in (1, -1):
         padded = np.zeros((len(others), 4, longest))
         for row, other in zip(padded, others, strict=True):
             row[:, : other.shape[1]] = other[::step, ::step]
-        products.append(np.fft.irfft((transform * np.fft.rfft(padded, size).conj()).sum(axis=1), size))
+        by_strand.append(np.fft.irfft((transform * np.fft.rfft(padded, size).conj()).sum(axis=1), size))
     norms = np.linalg.norm(one) * np.array([np.linalg.norm(other) for other in others])
-    products = np.concatenate(products, axis=1) / np.where(norms > 0, norms, 1)[:, None]
+    products = np.concatenate(by_strand, axis=1) / np.where(norms > 0, norms, 1)[:, None]
     # Rounded, so that of equal ones (palindromes) the forward strand is taken and not the last digit's.
     best = np.argmax(np.round(products, 9), axis=1)
     reverse, shift = np.divmod(best, size)

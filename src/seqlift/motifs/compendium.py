@@ -66,7 +66,7 @@ class CompendiumSettings:
     naming_threshold: float = 0.01
     seed: int = 1
 
-    def __post_init__(self):
+    def __post_init__(self) -> None:
         for key in ("threshold", "naming_threshold", "similarity"):
             value = getattr(self, key)
             if not 0 < value <= 1:

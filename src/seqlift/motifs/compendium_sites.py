@@ -145,7 +145,8 @@ def _first_of_each(sites: pd.DataFrame) -> np.ndarray:
     size = sites["contribution"].abs().to_numpy()
     keep = np.ones(len(sites), bool)
     for first, last in zip(run[::2], run[1::2], strict=True):
-        crowd, taken = np.arange(first, last + 1), []
+        crowd = np.arange(first, last + 1)
+        taken: list[int] = []
         for site in crowd[np.lexsort((crowd, -size[crowd]))]:
             keep[site] = all(2 * abs(start[site] - start[other]) >= width[site] for other in taken)
             if keep[site]:

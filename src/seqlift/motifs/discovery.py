@@ -12,12 +12,14 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 
 import numpy as np
+import pandas as pd
 
 from seqlift.errors import SeqliftError
 from seqlift.files import replacing
 from seqlift.motifs import modisco
 from seqlift.motifs.database import Database, load_database
 from seqlift.motifs.folder import FORMAT, source_of
+from seqlift.motifs.modisco import Discovery
 from seqlift.motifs.naming import SHUFFLES, name_patterns
 from seqlift.motifs.output import NamedPattern, orient, write_meme, write_seqlets, write_table
 from seqlift.motifs.seqlets import Seqlets, choose_seqlets
@@ -224,7 +226,14 @@ def _why_nothing(n: int, seqlets: Seqlets, settings: ModiscoSettings) -> str:
     )
 
 
-def _write(folder: Path, summary: MotifSummary, patterns: list[NamedPattern], found, seqlets: Seqlets, coords) -> None:
+def _write(
+    folder: Path,
+    summary: MotifSummary,
+    patterns: list[NamedPattern],
+    found: Discovery,
+    seqlets: Seqlets,
+    coords: pd.DataFrame,
+) -> None:
     """All files; motifs.json last, so that a folder with it is whole."""
     from modiscolite.io import save_hdf5
 

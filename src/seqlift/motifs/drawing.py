@@ -21,8 +21,10 @@ import re
 import textwrap
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
+from matplotlib.axes import Axes
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
 
@@ -43,6 +45,9 @@ from seqlift.motifs.logos import (
     save_figure,
     save_logos,
 )
+
+if TYPE_CHECKING:
+    from seqlift.motifs.discovery import MotifSummary
 
 FORMAT = "seqlift logos 1"
 _OURS = re.compile(r"((pos|neg|m)_\d+\.(cwm|hcwm|pfm|match)(\.reverse)?|overview)\.(svg|png|pdf)")
@@ -186,8 +191,8 @@ def find_motifs(
     *,
     database: str | os.PathLike | Database = "jaspar:vertebrates",
     colours: str = "classic",
-    **settings,
-):
+    **settings: Any,
+) -> "MotifSummary":
     """From a score file to logos: `discovery.discover` with its settings, then `draw_logos` into `<folder>/logos`.
 
     Returns
@@ -273,7 +278,7 @@ def overview_figure(shown: Shown, known: list[KnownMotif | None], limits: dict, 
         sheet.write(0.15, top + 0.1, line["name"] or "no name", fontsize=10, color="black" if match else "#777777")
         facts = f"{line['motif']}, {line['seqlets']} seqlets\nq = {float(line['q']):.1e}\n{line['match_id']}"
         sheet.write(0.15, top + 0.34, facts, fontsize=7.5, color="#444444", linespacing=1.35)
-        logos = [
+        logos: list[tuple[float, float, float, np.ndarray, int, tuple[float, float]]] = [
             (_LABEL, 0, _ROW - 0.25, one["cwm"], 0, limits["cwm"]),
             (_LABEL + panel, 0, 0.85 if match else _ROW - 0.25, information_content(one["pfm"]), 0, limits["pfm"]),
         ]
@@ -305,10 +310,10 @@ class _Sheet:
         FigureCanvasAgg(self.figure)
         self._width, self._height = width, height
 
-    def write(self, x: float, y: float, text: str, **style) -> None:
+    def write(self, x: float, y: float, text: str, **style: Any) -> None:
         self.figure.text(x / self._width, 1 - y / self._height, text, va="top", **style)
 
-    def place(self, x: float, y: float, width: float, height: float):
+    def place(self, x: float, y: float, width: float, height: float) -> Axes:
         bottom = 1 - (y + height) / self._height
         return self.figure.add_axes((x / self._width, bottom, width / self._width, height / self._height))
 

@@ -112,7 +112,8 @@ def find_grammar(
     searched = _read_searched(score_paths)
     read = read_different(folders)
     speaking = counted(one.source for one in read)
-    rows, leading = [], []
+    rows: list[dict] = []
+    leading: list[LeadingPair] = []
     for (output, method), own in itertools.groupby(read, key=lambda one: one.source[:2]):
         sites, paths = _sites([one for one in own if one.source in speaking], compendium, searched)
         codes = np.concatenate([_read_bases(path) for path in paths])

@@ -8,7 +8,7 @@ import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.colors import TwoSlopeNorm
-from matplotlib.figure import Figure
+from matplotlib.figure import Figure, SubFigure
 
 from seqlift.motifs.grammar_pairs import LEAST_REGIONS, ORIENTATIONS, Spacing
 from seqlift.motifs.logos import plain_text
@@ -65,9 +65,8 @@ def draw_grammar(table: pd.DataFrame, panels: Sequence[LeadingPair], max_spacing
     map_height, rows = 0.26 * len(pairs) + 1.9, -(-len(panels) // 2)
     figure = Figure(figsize=(max(8.5, 0.5 * len(sources) + 5), map_height + 2.3 * rows), layout="constrained")
     FigureCanvasAgg(figure)
-    upper, *lower = np.atleast_1d(
-        figure.subfigures(1 + bool(rows), 1, height_ratios=[map_height, 2.3 * rows][: 1 + bool(rows)])
-    )
+    heights = [map_height, 2.3 * rows][: 1 + bool(rows)]
+    upper, *lower = figure.subfigures(len(heights), 1, squeeze=False, height_ratios=heights).ravel()
     _draw_heat_map(upper, table, pairs, sources, label)
     if rows:
         axes = lower[0].subplots(rows, 2, squeeze=False).ravel()
@@ -101,7 +100,7 @@ def _mark(q: float) -> str:
     return next((mark for limit, mark in _MARKS if q <= limit), "")
 
 
-def _draw_heat_map(figure, table: pd.DataFrame, pairs: list, sources: list, label: dict[str, str]) -> None:
+def _draw_heat_map(figure: SubFigure, table: pd.DataFrame, pairs: list, sources: list, label: dict[str, str]) -> None:
     ax = figure.subplots()
     values, marks = np.full((len(pairs), len(sources)), np.nan), {}
     row_of, column_of = {pair: i for i, pair in enumerate(pairs)}, {source: i for i, source in enumerate(sources)}

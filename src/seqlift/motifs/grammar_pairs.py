@@ -210,7 +210,7 @@ def spacing_of_pairs(a: MotifSites, b: MotifSites, of_a: np.ndarray, of_b: np.nd
     places = [_places(one, chosen, first, length) for one, chosen in ((a, of_a), (b, of_b))]
     if a is b:  # which is the first is a matter of order in the genome, not of the motif
         places = [(places[0] + places[1]) / 2] * 2
-    null = _independent(*places, b.width - a.width, reach)
+    null = _independent(places[0], places[1], b.width - a.width, reach)
     null[:, np.abs(distance) < _least_doubled_distance(a, b)] = 0
     if a is b:  # seen from either site, one on the same strand lies before or after the other
         null[0] = np.where(distance > 0, null[0] + null[0][::-1], 0)

@@ -93,7 +93,7 @@ def fit_hits(contributions: np.ndarray, codes: np.ndarray, patterns: list[np.nda
 
 
 @compiled
-def _correlation(values, codes, weights, start, width):
+def _correlation(values: np.ndarray, codes: np.ndarray, weights: np.ndarray, start: int, width: int) -> float:
     """Sum of `values` (L,) times the weights (4, W) of the bases that are there, laid at `start`."""
     total = 0.0
     for i in range(width):
@@ -104,7 +104,9 @@ def _correlation(values, codes, weights, start, width):
 
 
 @compiled
-def _fit(contributions, codes, weights, widths, penalty):
+def _fit(
+    contributions: np.ndarray, codes: np.ndarray, weights: np.ndarray, widths: np.ndarray, penalty: float
+) -> np.ndarray:
     """All places used whose cosine is at least `penalty`, (K, 5): row, pattern, start, strength, cosine.
 
     `weights` (M, 4, W) holds both strands of each pattern.
@@ -175,7 +177,7 @@ def _fit(contributions, codes, weights, widths, penalty):
 
 
 @compiled
-def stand_apart(rows, starts, widths, share):
+def stand_apart(rows: np.ndarray, starts: np.ndarray, widths: np.ndarray, share: float) -> np.ndarray:
     """Whether each hit, grouped by row, shares with none kept before it more than `share` of the shorter one."""
     kept = np.zeros(len(rows), np.bool_)
     first = 0

@@ -170,7 +170,7 @@ def read_hits(path: str | os.PathLike, *, places_only: bool = False) -> pd.DataF
         If the file is missing or not one of hits, or a line has no strand or a number that is not finite.
     """
     columns = PLACES if places_only else COLUMNS
-    types = {column: _TYPES.get(column, float) for column in columns}
+    types: dict[str, type | str] = {column: _TYPES.get(column, float) for column in columns}
     numbers = [column for column, kind in types.items() if kind is float]
     if places_only:
         types = {column: "category" if kind is str else kind for column, kind in types.items()}

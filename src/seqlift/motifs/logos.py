@@ -172,10 +172,11 @@ def draw_logo(
         drawn = np.flatnonzero(matrix[code])
         if len(drawn):
             shape = outline(base)
+            outlined, codes = np.asarray(shape.vertices), np.asarray(shape.codes)
             place = np.stack([columns[drawn] + first, (end - matrix[code])[drawn]], axis=1)
             size = np.stack([np.ones(len(drawn)), matrix[code, drawn]], axis=1)  # below zero turns it upside down
-            vertices = (shape.vertices[None] * size[:, None] + place[:, None]).reshape(-1, 2)
-            letters = GlyphPath(vertices, np.tile(shape.codes, len(drawn)))
+            vertices = (outlined[None] * size[:, None] + place[:, None]).reshape(-1, 2)
+            letters = GlyphPath(vertices, np.tile(codes, len(drawn)))
             ax.add_patch(PathPatch(letters, facecolor=palette[base], linewidth=0))
     ax.axhline(0, color="black", linewidth=0.6, zorder=1)
     ax.set_xlim(first - 0.5, first + matrix.shape[1] - 0.5)

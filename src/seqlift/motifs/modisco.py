@@ -14,6 +14,7 @@ import contextlib
 import functools
 from collections.abc import Iterator
 from dataclasses import dataclass
+from typing import Any
 
 import numba
 import numpy as np
@@ -77,7 +78,7 @@ def find_patterns(seqlets: Seqlets, *, settings: ModiscoSettings, offset: int = 
     return Discovery(tuple(patterns), results)
 
 
-def _cluster(seqlets: Seqlets, tracks, sign: int, settings: ModiscoSettings) -> list | None:
+def _cluster(seqlets: Seqlets, tracks: Any, sign: int, settings: ModiscoSettings) -> list | None:
     """TF-MoDISco's patterns of one sign, most seqlets first; None if there are too few seqlets."""
     from modiscolite.core import Seqlet
     from modiscolite.tfmodisco import seqlets_to_patterns
@@ -137,7 +138,7 @@ def _all_seqlets(results: tuple) -> Iterator:
             stack += pattern.subcluster_to_subpattern.values()
 
 
-def _pattern(name: str, found, offset: int) -> StoredPattern:
+def _pattern(name: str, found: Any, offset: int) -> StoredPattern:
     contributions = np.asarray(found.contrib_scores, float).T
     start, end = informative_range(contributions)
     return StoredPattern(

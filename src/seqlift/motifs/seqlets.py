@@ -20,6 +20,7 @@ import numpy as np
 from seqlift.errors import SeqliftError
 from seqlift.motifs.settings import ModiscoSettings
 
+Blocks = Iterable[tuple[np.ndarray, np.ndarray]]
 WINDOWS = 1_000_000  # from so many, at most, thresholds are learnt: TF-MoDISco's own number
 _WEAK = 0.8  # TF-MoDISco's `weak_threshold_for_counting_sign`
 
@@ -70,7 +71,7 @@ class _Survey:
 
 
 def choose_seqlets(
-    blocks: Iterable[tuple[np.ndarray, np.ndarray]],
+    blocks: Blocks,
     n_regions: int,
     *,
     settings: ModiscoSettings,
@@ -123,7 +124,7 @@ def choose_seqlets(
     )
 
 
-def _survey(blocks, n_regions: int, core: int, seed: int) -> _Survey:
+def _survey(blocks: Blocks, n_regions: int, core: int, seed: int) -> _Survey:
     order = np.random.default_rng(seed).permutation(n_regions)
     sampled, sums, first = np.zeros(n_regions, bool), [], 0
     composition, silent, hypothetical_given = np.zeros(4, int), True, False
@@ -182,7 +183,9 @@ def _thresholds(sums: np.ndarray, settings: ModiscoSettings) -> tuple[float, flo
     return float(positive), float(negative), float(sizes[int(min(rank - 0.0001, _WEAK) * len(sizes))])
 
 
-def _extract(contributions: np.ndarray, thresholds, settings: ModiscoSettings) -> tuple[np.ndarray, ...]:
+def _extract(
+    contributions: np.ndarray, thresholds: tuple[float, float, float], settings: ModiscoSettings
+) -> tuple[np.ndarray, ...]:
     """Rows, starts and sums of all seqlets of a block: in each region the strongest window, then the next apart."""
     from modiscolite.extract_seqlets import _iterative_extract_seqlets
 
@@ -213,7 +216,7 @@ def _choose(found: np.ndarray, most: int) -> np.ndarray:
     return np.hstack([ranked[:, : most // 2], ranked[:, most // 2 + np.arange(steps) * rest // steps]])
 
 
-def _fetch(blocks, rows: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+def _fetch(blocks: Blocks, rows: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     """Sequences and hypothetical contributions (K, 4, W) of `rows`, which rise."""
     kept, first = [], 0
     for sequences, hypothetical in blocks:

@@ -1,6 +1,7 @@
 """TF-MoDISco's settings, by its own names, and the rules they must keep."""
 
-from dataclasses import dataclass, fields
+from dataclasses import dataclass
+from typing import get_type_hints
 
 from seqlift.errors import SeqliftError
 
@@ -45,7 +46,7 @@ class ModiscoSettings:
     n_leiden_runs: int = 1
     final_min_cluster_size: int = 20
 
-    def __post_init__(self):
+    def __post_init__(self) -> None:
         for name in ("sliding_window_size", "trim_to_window_size"):
             self._least(name, 5)
         for name in ("flank_size", "nearest_neighbors_to_compute", "n_leiden_runs", "final_min_cluster_size"):
@@ -82,7 +83,7 @@ def parse_settings(pairs: list[str]) -> ModiscoSettings:
     SeqliftError
         If a name is unknown, or a value is no number or out of range.
     """
-    types = {field.name: field.type for field in fields(ModiscoSettings)}
+    types = get_type_hints(ModiscoSettings)
     given = {}
     for pair in pairs:
         name, _, value = pair.partition("=")

@@ -101,7 +101,7 @@ def settings_list(config: dict) -> list[tuple[str, list[tuple[str, str]]]]:
     return [(title, rows) for title, rows in sections if rows]
 
 
-def _text(value) -> str:
+def _text(value: object) -> str:
     if value is None:
         return "–"
     if isinstance(value, bool):

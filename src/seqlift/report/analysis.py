@@ -6,6 +6,7 @@ says when bases are changed (mutagenesis)? And how does the score grow on the wa
 saturation of arXiv 1611.02639)?
 """
 
+from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -232,7 +233,7 @@ def read_examples(paths: dict[str, Path], table: pd.DataFrame, count: int) -> tu
             rule = rule.replace("highest prediction", "largest contributions (predictions are unknown)")
         examples = [
             Example(
-                *scores.coords.iloc[row][["chrom", "start", "end", "name"]],
+                **scores.coords.iloc[row][["chrom", "start", "end", "name"]].to_dict(),
                 prediction=float(scores.prediction[row]),
                 reference_prediction=np.nan if references is None else float(np.nanmean(references[row])),
                 contributions={},
@@ -269,6 +270,8 @@ def completeness(path: Path) -> Completeness | None:
     with open_scores(path) as scores:
         if "source" in scores.attributes:
             return None
+        # The methods that are checked have references
+        assert scores.delta is not None and scores.reference_prediction is not None and scores.n_references is not None
         delta = np.abs(scores.delta[:].astype(float))
         prediction, reference = scores.prediction[:].astype(float)[:, None], scores.reference_prediction[:]
         n_references, tolerance = scores.n_references[:], scores.attributes.get("tolerance")
@@ -287,6 +290,7 @@ def path_curve(path: Path) -> PathCurve | None:
     with open_scores(path) as scores:
         if scores.interior is None or not len(scores.coords):
             return None
+        assert scores.reference_prediction is not None  # where a path begins
         nodes = scores.interior["alphas"][:]
         ends = np.nanmean(scores.reference_prediction[:], axis=1)[:, None], scores.prediction[:][:, None]
         steps = scores.interior["steps"][:]
@@ -370,7 +374,7 @@ def _shared_rows(a: Scores, b: Scores) -> tuple[np.ndarray, np.ndarray]:
     return rows_a, row_of[a.coords["name"].iloc[rows_a]].to_numpy()
 
 
-def _blocks(a: Scores, b: Scores, rows_a: np.ndarray, rows_b: np.ndarray):
+def _blocks(a: Scores, b: Scores, rows_a: np.ndarray, rows_b: np.ndarray) -> Iterator[tuple[np.ndarray, np.ndarray]]:
     """Pairs of arrays (rows, L): the contribution of the base that is there, by either method, in float64."""
     for start in range(0, len(rows_a), BLOCK):
         yield (

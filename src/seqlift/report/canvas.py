@@ -9,8 +9,10 @@ import base64
 import io
 import math
 import re
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 from urllib.parse import quote
 
 import matplotlib
@@ -29,7 +31,7 @@ LARGEST = 300_000  # bytes of an SVG file that goes into the page as it is
 PAIR = 2.5  # inches: 240 CSS pixels, so that two pairs of figures stand side by side
 COLUMNS = 1000  # bars side by side: about a pixel each on the width of the page
 
-STYLE = {
+STYLE: dict[Any, Any] = {  # matplotlib's settings, whose names its type hints list one by one
     "axes.edgecolor": "#8b97a3",
     "axes.labelcolor": INK,
     "axes.labelsize": 9,
@@ -103,14 +105,14 @@ class drawing:  # noqa: N801, used like a function: `with drawing(3, 2) as (figu
         self.placed = placed
         self.style = matplotlib.rc_context(STYLE)
 
-    def __enter__(self):
+    def __enter__(self) -> tuple[Figure, Callable[..., Image]]:
         self.style.__enter__()
         self.figure = Figure(figsize=self.size)
         FigureCanvasSVG(self.figure)
         return self.figure, self._image
 
-    def __exit__(self, *error):
-        return self.style.__exit__(*error)
+    def __exit__(self, *error: Any) -> None:
+        self.style.__exit__(*error)
 
     def _image(self, alt: str, over: str = "") -> Image:
         if not self.placed:
@@ -149,7 +151,7 @@ def axes(ax: Axes, xlabel: str, ylabel: str) -> None:
     ax.yaxis.set_major_locator(MaxNLocator(5))
 
 
-def bars(ax: Axes, first: int, values: np.ndarray, **look) -> None:
+def bars(ax: Axes, first: int, values: np.ndarray, **look: Any) -> None:
     """Values of bases, the first one at position `first`, as filled bars; of those that share a pixel the largest.
 
     They are one outline: a shape for each bar would make a page of many regions several times as large.
@@ -192,8 +194,8 @@ def file_image(path: Path, alt: str, stage: str, largest: int = LARGEST) -> Imag
         text = path.read_text(encoding="utf-8")
     except (OSError, UnicodeDecodeError) as error:
         raise SeqliftError(f"{path}: cannot be read ({error}); {again}") from None
-    width = re.search(r'<svg[^>]*?\swidth="([\d.]+)pt"', text)
-    height = re.search(r'<svg[^>]*?\sheight="([\d.]+)pt"', text)
-    if width is None or height is None:
+    wide = re.search(r'<svg[^>]*?\swidth="([\d.]+)pt"', text)
+    high = re.search(r'<svg[^>]*?\sheight="([\d.]+)pt"', text)
+    if wide is None or high is None:
         raise SeqliftError(f"{path}: not an SVG drawing with a size in pt; {again}")
-    return Image(svg_source(text), alt, round(float(width.group(1)) * 4 / 3), round(float(height.group(1)) * 4 / 3))
+    return Image(svg_source(text), alt, round(float(wide.group(1)) * 4 / 3), round(float(high.group(1)) * 4 / 3))

@@ -1,12 +1,14 @@
 """The motifs of a run as the report lists them: those of the compendium, or where there is none, each pattern."""
 
 from dataclasses import dataclass, field
+from typing import Any
 
 import numpy as np
 import pandas as pd
 
 from seqlift.errors import SeqliftError
 from seqlift.motifs.folder import StoredPattern
+from seqlift.report.findings import Compendium
 from seqlift.report.run import Run
 
 
@@ -133,12 +135,17 @@ def _single(key: tuple[str, str, str], member: Member) -> Entry:
         sign="positive" if key[2].startswith("pos") else "negative",
         members=[member],
         seqlets=int(row["seqlets"]),
-        **{name: row[name] for name in ("name", "match_id", "closest", "consensus")},
-        **{name: float(row[name]) for name in ("p", "q", "information")},
+        **_described(row),
     )
 
 
-def _merged(row: dict, compendium, stored: dict) -> Entry:
+def _described(row: dict) -> dict[str, Any]:
+    """What it is called and how sure that is, from a row of patterns.tsv or compendium.tsv."""
+    words = {name: row[name] for name in ("name", "match_id", "closest", "consensus")}
+    return words | {name: float(row[name]) for name in ("p", "q", "information")}
+
+
+def _merged(row: dict, compendium: Compendium, stored: dict) -> Entry:
     members = []
     for item in compendium.members[compendium.members["motif"] == row["motif"]].to_dict("records"):
         key = item["output"], item["method"], str(item["fold"]), item["pattern"]
@@ -162,6 +169,6 @@ def _merged(row: dict, compendium, stored: dict) -> Entry:
         usage=usage.to_dict("records"),
         positions=positions if len(positions) else None,
         matrices=compendium.matrices[row["motif"]],
-        **{name: row[name] for name in ("name", "match_id", "closest", "consensus")},
-        **{name: float(row[name]) for name in ("p", "q", "information", "gc")},
+        gc=float(row["gc"]),
+        **_described(row),
     )

@@ -57,17 +57,18 @@ def explain(run: Run, output: str, table: pd.DataFrame, examples: int) -> dict:
         )
     agree = None
     if len(run.methods) == 2:
-        found = analysis.agreement(*(paths[method] for method in run.methods))
-        if found is not None:
-            values = found.per_region[np.isfinite(found.per_region)]
+        one, other = run.methods
+        both = analysis.agreement(paths[one], paths[other])
+        if both is not None:
+            values = both.per_region[np.isfinite(both.per_region)]
             agree = {
-                "overall": found.overall,
-                "regions": len(found.per_region),
-                "shared": found.shared,
+                "overall": both.overall,
+                "regions": len(both.per_region),
+                "shared": both.shared,
                 "median": median(values),
                 "lower": float(np.quantile(values, 0.05)) if len(values) else None,
-                "histogram": figures.agreement_histogram(found),
-                "density": figures.agreement_density(found, *run.methods),
+                "histogram": figures.agreement_histogram(both),
+                "density": figures.agreement_density(both, one, other),
             }
     return {
         "target": output,
@@ -116,8 +117,8 @@ def draw_examples(explanations: list[dict], planted: pd.DataFrame | None, palett
 
 def _mutagenesis(paths: dict[str, Path], yardstick: Path) -> dict | None:
     """Each method held against mutagenesis; None where they share no region."""
-    found = {method: analysis.yardstick(path, yardstick) for method, path in paths.items()}
-    found = {method: values for method, values in found.items() if values is not None}
+    held = {method: analysis.yardstick(path, yardstick) for method, path in paths.items()}
+    found = {method: values for method, values in held.items() if values is not None}
     if not found:
         return None
     kinds = ("pearson", "spearman")

@@ -1,10 +1,13 @@
 """Figures of training, regions and explanations; those of performance are in `performance_figures`."""
 
+from collections.abc import Sequence
+
 import matplotlib
 import numpy as np
 import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.colors import LinearSegmentedColormap, LogNorm
+from matplotlib.figure import Figure
 from matplotlib.patches import PathPatch
 from matplotlib.path import Path
 from matplotlib.ticker import FuncFormatter, MaxNLocator
@@ -27,10 +30,10 @@ def training(histories: list[pd.DataFrame], best_epochs: list[int | None]) -> Im
     with drawing(3.5, 2.6) as (figure, image):
         ax = figure.add_subplot()
         for i, history in enumerate(histories):
-            look = {"linewidth": 1.6 if len(histories) == 1 else 0.9}
+            width = 1.6 if len(histories) == 1 else 0.9
             labels = ("training", "validation") if i == 0 else (None, None)
-            ax.plot(history["epoch"], history["train_loss"], color=NEGATIVE, label=labels[0], **look)
-            ax.plot(history["epoch"], history["valid_loss"], color=POSITIVE, label=labels[1], **look)
+            ax.plot(history["epoch"], history["train_loss"], color=NEGATIVE, label=labels[0], linewidth=width)
+            ax.plot(history["epoch"], history["valid_loss"], color=POSITIVE, label=labels[1], linewidth=width)
         _mark_epochs(ax, best_epochs)
         axes(ax, "epoch", "loss")
         ax.xaxis.set_major_locator(MaxNLocator(5, integer=True))
@@ -65,7 +68,7 @@ def gc_match(positives: np.ndarray, negatives: np.ndarray) -> Image:
     with drawing(3.5, 2.6) as (figure, image):
         ax = figure.add_subplot()
         both = np.r_[positives, negatives]
-        edges = np.linspace(both.min() - 0.01, both.max() + 0.01, 25)
+        edges = np.linspace(both.min() - 0.01, both.max() + 0.01, 25).tolist()
         for values, colour, label, fill in (
             (negatives, NEGATIVE, "negatives", True),
             (positives, POSITIVE, "positives", False),
@@ -90,7 +93,7 @@ def gc_match(positives: np.ndarray, negatives: np.ndarray) -> Image:
 
 
 def example_region(
-    example: Example, planted: list[tuple[int, int, str]] = (), palette: dict[str, str] = COLOURS
+    example: Example, planted: Sequence[tuple[int, int, str]] = (), palette: dict[str, str] = COLOURS
 ) -> tuple[Image, str]:
     """Sequence logos of one region, the methods one above the other on the same coordinates.
 
@@ -100,7 +103,7 @@ def example_region(
     Parameters
     ----------
     example : Example
-    planted : list of (start, end, name)
+    planted : sequence of (start, end, name)
         Known motif instances (simulated data) to mark; genome coordinates, bp, 0-based, end exclusive.
 
     Returns
@@ -198,7 +201,7 @@ def completeness(found: Completeness, method: str) -> Image:
         logs = np.log10(np.maximum(values, floor))
         limit = np.log10(found.tolerance)
         low, high = np.floor(min([*logs, limit])), np.ceil(max([*logs, limit]) + 0.01)
-        ax.hist(logs, bins=np.linspace(low, high, 41), color=METHOD_COLOURS[method], alpha=0.75)
+        ax.hist(logs, bins=np.linspace(low, high, 41).tolist(), color=METHOD_COLOURS[method], alpha=0.75)
         ax.axvline(limit, color=INK, linewidth=1, linestyle=(0, (4, 2)))
         ax.annotate("tolerance ", (limit, 1), xycoords=("data", "axes fraction"), ha="right", va="top", fontsize=8.5)
         ax.xaxis.set_major_locator(MaxNLocator(4, integer=True))
@@ -214,7 +217,7 @@ def agreement_histogram(found: Agreement) -> Image:
         ax = figure.add_subplot()
         values = found.per_region[np.isfinite(found.per_region)]
         low = min(0.9, np.floor(10 * values.min()) / 10) if len(values) else 0.0
-        ax.hist(values, bins=np.linspace(low, 1, 41), color=SOFT, alpha=0.8)
+        ax.hist(values, bins=np.linspace(low, 1, 41).tolist(), color=SOFT, alpha=0.8)
         median = float(np.median(values)) if len(values) else float("nan")
         ax.axvline(median, color=INK, linewidth=1)
         axes(ax, "correlation within a region", "regions")
@@ -356,6 +359,7 @@ def _draw_scores(ax: Axes, example: Example, values: np.ndarray, method: str, of
     ax.tick_params(axis="y", labelsize=8.5)
     ax.locator_params(axis="y", nbins=4)
     _method_label(ax, method)
+    assert isinstance(ax.figure, Figure)  # `drawing` makes no parts of figures
     wide, tall = 72 * ax.figure.get_size_inches()  # points; SVG counts them from the top
     box = ax.get_position()
     unit = box.height * tall / (high - low + 2 * room)
@@ -389,7 +393,7 @@ def _genome_axis(ax: Axes, *, labelled: bool, named: bool, example: Example) -> 
         ax.set_xlabel(f"position on {example.chrom} (bp, 0-based)", labelpad=2)
 
 
-def _mark_planted(ax: Axes, planted: list[tuple[int, int, str]], example: Example, height: float) -> None:
+def _mark_planted(ax: Axes, planted: Sequence[tuple[int, int, str]], example: Example, height: float) -> None:
     """Bars with names above the axes of `height` inches, higher than the method's name."""
     bar, label = 1 + 0.2 / height, 1 + 0.22 / height
     for start, end, name in planted:

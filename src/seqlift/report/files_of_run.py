@@ -18,7 +18,7 @@ TEXT = (
 )
 
 
-def read_config(path: str | Path) -> dict:
+def read_config(path: str | os.PathLike) -> dict:
     """The resolved configuration of a run, a YAML mapping.
 
     Raises

@@ -10,27 +10,27 @@ from seqlift.evaluation.comparison import Value
 
 def number(value: float | None, digits: int = 3) -> str:
     """A number with a fixed count of decimals; a dash where there is none."""
-    return "–" if _missing(value) else f"{value:.{digits}f}".replace("-", "−")
+    return "–" if value is None or math.isnan(value) else f"{value:.{digits}f}".replace("-", "−")
 
 
 def signed(value: float | None, digits: int = 2) -> str:
     """A number with its sign."""
-    return "–" if _missing(value) else f"{value:+.{digits}f}".replace("-", "−")
+    return "–" if value is None or math.isnan(value) else f"{value:+.{digits}f}".replace("-", "−")
 
 
 def count(value: float | None) -> str:
     """A whole number with narrow spaces between thousands, at which no line breaks."""
-    return "–" if _missing(value) else f"{int(value):,}".replace(",", "\u202f")
+    return "–" if value is None or math.isnan(value) else f"{int(value):,}".replace(",", "\u202f")
 
 
 def percent(value: float | None, digits: int = 0) -> str:
     """A share in percent."""
-    return "–" if _missing(value) else f"{100 * value:.{digits}f}\u2009%"
+    return "–" if value is None or math.isnan(value) else f"{100 * value:.{digits}f}\u2009%"
 
 
 def scientific(value: float | None) -> Markup:
     """A probability: as 0.012, or as 3.1 × 10⁻⁵ when it is small."""
-    if _missing(value):
+    if value is None or math.isnan(value):
         return Markup("–")
     if value == 0 or value >= 0.001:
         return Markup(f"{value:.3f}" if value else "0")
@@ -43,7 +43,7 @@ def scientific(value: float | None) -> Markup:
 
 def duration(seconds: float | None) -> str:
     """Seconds as `48 s`, `12 min 5 s` or `2 h 3 min`."""
-    if _missing(seconds):
+    if seconds is None or math.isnan(seconds):
         return "–"
     if seconds < 100:
         return f"{seconds:.1f} s" if seconds < 10 else f"{seconds:.0f} s"
@@ -53,7 +53,7 @@ def duration(seconds: float | None) -> str:
 
 def megabytes(size: float | None) -> str:
     """Memory of so many MB as `350 MB` or `12.3 GB`."""
-    if _missing(size):
+    if size is None:
         return "–"
     return f"{size:.0f} MB" if size < 1000 else f"{size / 1024:.1f} GB"
 
@@ -66,10 +66,6 @@ def value(found: Value | None) -> Markup:
     if found.low is not None and found.high is not None:
         interval = f'<span class="interval">{number(found.low)}–{number(found.high)}</span>'
     return Markup(number(found.value) + interval)
-
-
-def _missing(value) -> bool:
-    return value is None or (isinstance(value, float | np.floating) and math.isnan(value))
 
 
 def listed(names: list[str]) -> str:

@@ -92,7 +92,7 @@ def neighbours(genes: pd.DataFrame, regions: pd.DataFrame) -> list[list[Neighbou
         chrom: (part, part["start"].to_numpy(), part["end"].to_numpy(), (part["strand"] == "-").to_numpy())
         for chrom, part in genes.groupby("chrom", sort=False)
     }
-    found = []
+    found: list[list[Neighbour]] = []
     for chrom, start, end in regions[["chrom", "start", "end"]].itertuples(index=False, name=None):
         if chrom not in by_chrom:
             found.append([])

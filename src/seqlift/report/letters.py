@@ -6,6 +6,7 @@ and a size: 3 to 4 kB. The region view draws with the same outlines.
 """
 
 import functools
+from typing import Any
 
 import numpy as np
 from matplotlib.path import Path
@@ -89,6 +90,6 @@ def logo_image(matrix: np.ndarray, alt: str, *, height: int = 64, palette: dict[
     return Image(address(svg), alt, width, height)
 
 
-def frequency_image(frequencies: np.ndarray, alt: str, **settings) -> Image:
+def frequency_image(frequencies: np.ndarray, alt: str, **settings: Any) -> Image:
     """A logo of base frequencies, shape (4, L), their heights in bits."""
     return logo_image(information_content(frequencies), alt, **settings)

@@ -109,7 +109,8 @@ def _signed(value: float, form: str) -> str:
 def _png(pixels: np.ndarray) -> str:
     """Pixels (rows, columns, 3), from 0 to 1, as an address."""
     handle = io.BytesIO()
-    imsave(handle, pixels, format="png", metadata={"Software": None})
+    # None leaves an entry out, which matplotlib's type hints do not know
+    imsave(handle, pixels, format="png", metadata={"Software": None})  # type: ignore[dict-item]
     return "data:image/png;base64," + base64.b64encode(handle.getvalue()).decode()
 
 

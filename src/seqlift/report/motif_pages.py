@@ -113,7 +113,7 @@ def _open_database(name: str) -> Database | None:
         return None
 
 
-def _logo(entry: Entry, kind: str, palette, height: int, reverse: bool = False) -> Image:
+def _logo(entry: Entry, kind: str, palette: dict[str, str], height: int, reverse: bool = False) -> Image:
     matrix = entry.shown(kind)
     if reverse:
         matrix = matrix[::-1, ::-1]
@@ -123,7 +123,7 @@ def _logo(entry: Entry, kind: str, palette, height: int, reverse: bool = False) 
     return (frequency_image if kind == "pfm" else logo_image)(matrix, alt, height=height, palette=palette)
 
 
-def _page_logos(entry: Entry, known: Database | None, palette) -> list[tuple[str, list[Image]]]:
+def _page_logos(entry: Entry, known: Database | None, palette: dict[str, str]) -> list[tuple[str, list[Image]]]:
     """The logos of a motif's page: captions, each with the logos that stand below it."""
     caption, frequencies = "Frequencies, bits (PFM)", [_logo(entry, "pfm", palette, 60)]
     if known is not None and entry.match_id in known.ids:
@@ -138,7 +138,7 @@ def _page_logos(entry: Entry, known: Database | None, palette) -> list[tuple[str
     ]
 
 
-def _matched(entry: Entry, known: np.ndarray, name: str, palette) -> list[Image]:
+def _matched(entry: Entry, known: np.ndarray, name: str, palette: dict[str, str]) -> list[Image]:
     """The base frequencies and, aligned below, the known motif: both padded to the same columns."""
     query = entry.shown("pfm")
     matrix, offset = lay_known(query, known)
@@ -164,7 +164,7 @@ def _member(run: Run, member: Member, folder: Path, logo: Image | None) -> dict:
     }
 
 
-def _aligned(member: Member, entry: Entry, palette, room: Room) -> Image | None:
+def _aligned(member: Member, entry: Entry, palette: dict[str, str], room: Room) -> Image | None:
     """The CWM of a member on the columns of the motif, so that all members stand below each other."""
     if room.full:
         return None

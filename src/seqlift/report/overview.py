@@ -1,6 +1,8 @@
 """The top of the page: each target at a glance, and what a reader must know before believing any number below."""
 
-from seqlift.evaluation.comparison import Value, comparison, value_of
+from collections.abc import Callable
+
+from seqlift.evaluation.comparison import Row, Value, comparison, value_of
 from seqlift.report.entries import Entry, key_of
 from seqlift.report.formats import count, listed, number, percent, times
 from seqlift.report.letters import logo_image
@@ -80,7 +82,7 @@ def _motif_line(entries: list[Entry]) -> dict:
     return {"what": "Motifs", "text": text, "link": "motifs"}
 
 
-def _range_of(values: list[float], write) -> str:
+def _range_of(values: list[float], write: Callable[[float], str]) -> str:
     low, high = write(min(values)), write(max(values))
     return low if low == high else f"{low} to {high}"
 
@@ -131,7 +133,7 @@ def _truth_of(run: Run, target: str) -> dict:
     return ((run.truth or {}).get("targets") or {}).get(target) or {}
 
 
-def _baseline_name(row) -> str:
+def _baseline_name(row: Row) -> str:
     return row.name.split(", ", 1)[1].split(" (")[0] if row.kind == "motif" else row.name.split(", ")[0]
 
 

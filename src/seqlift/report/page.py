@@ -10,6 +10,7 @@ import hashlib
 from pathlib import Path
 
 import jinja2
+import pandas as pd
 from markupsafe import Markup
 
 from seqlift.motifs import logos
@@ -60,10 +61,10 @@ def render_page(run: Run, provenance: dict, *, examples: int, folder: Path, gene
     content |= {"examples": examples > 0, "planted": planted is not None, "genes": genes is not None}
     content["notices"] = notices(run, provenance, content["performance"], explanations)
     first = [example["region"].name for example in examples_in_turn(explanations)]
-    look = {"genes": genes, "palette": palette, "unit": UNITS[run.head]}
+    unit = UNITS[run.head]
 
     def page(budget: int) -> str:
-        regions = region_page(run, table, entries, first, budget=budget, **look)
+        regions = region_page(run, table, entries, first, budget=budget, genes=genes, palette=palette, unit=unit)
         add_examples(content["motif_pages"], regions.hits)
         return _fill(content, regions)
 
@@ -126,7 +127,7 @@ def _content(run: Run, provenance: dict, explanations: list[dict], entries: list
     }
 
 
-def _about_model(run: Run, table, config: dict) -> dict:
+def _about_model(run: Run, table: pd.DataFrame, config: dict) -> dict:
     """What the sections on data, training and performance need."""
     model = config.get("model") or {}
     real = table["kind"] != "background"
@@ -159,4 +160,5 @@ def _environment() -> jinja2.Environment:
 
 
 def _packaged(environment: jinja2.Environment, name: str) -> str:
+    assert environment.loader is not None  # of `_environment`
     return environment.loader.get_source(environment, name)[0]

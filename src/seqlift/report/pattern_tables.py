@@ -39,8 +39,8 @@ def _of_method(run: Run, output: str, method: str, folder: Path, palette: dict[s
 
 def _logos(pattern: StoredPattern, row: dict, palette: dict[str, str]) -> dict[str, Image]:
     words = f"of {row['pattern']}: {row['consensus']}"
-    look = {"height": 44, "palette": palette}
+    cwm, pfm = f"Sequence logo of the mean contributions {words}", f"Sequence logo of the base frequencies {words}"
     return {
-        "cwm": logo_image(pattern.shown("cwm"), f"Sequence logo of the mean contributions {words}", **look),
-        "pfm": frequency_image(pattern.shown("pfm"), f"Sequence logo of the base frequencies {words}", **look),
+        "cwm": logo_image(pattern.shown("cwm"), cwm, height=44, palette=palette),
+        "pfm": frequency_image(pattern.shown("pfm"), pfm, height=44, palette=palette),
     }

@@ -1,5 +1,7 @@
 """The section on performance: how well each target is predicted, beside the baselines, as tables and figures."""
 
+from typing import Any
+
 import numpy as np
 import pandas as pd
 
@@ -37,7 +39,7 @@ def sections(run: Run) -> list[dict]:
             for column in MAIN["classes" if run.head == "classes" else "counts"]
             if any(row.values[column].value is not None for row in own)
         ]
-        about = {
+        about: dict[str, Any] = {
             "name": target,
             "outputs": run.outputs_of(target),
             "table": _table(own),
@@ -97,11 +99,12 @@ def _class_figures(run: Run, target: str, test: pd.DataFrame) -> tuple[list, str
     known = test[test[f"target:{target}"].notna()]
     label = known[f"target:{target}"].to_numpy(float)
     columns = {"model": f"logit:{target}"} | {kind: f"{kind}:{target}" for kind in ("motif", "kmers")}
-    found = {
+    curves = {
         kind: analysis.curves(label, known[column].to_numpy(float))
         for kind, column in columns.items()
-        if column in known and known[column].notna().all() and len(np.unique(label)) == 2
+        if column in known and known[column].notna().all()
     }
+    found = {kind: curve for kind, curve in curves.items() if curve is not None}
     if "model" not in found:
         return [], ""
     best = (((run.truth or {}).get("targets") or {}).get(target) or {}).get("auroc_best")

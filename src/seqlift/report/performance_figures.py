@@ -133,6 +133,7 @@ def forest(rows: list[Row], column: str, *, lowest_is_best: bool = False) -> Ima
             value, colour = row.values[column], COLOURS[row.kind]
             if value.low is not None and value.high is not None:
                 ax.plot([value.low, value.high], [-i, -i], color=colour, linewidth=2)
+            assert value.value is not None  # or it would not be shown
             ax.plot(value.value, -i, "o", color=colour, markersize=5.5)
             name = _forest_name(row)
             ax.text(
@@ -212,7 +213,7 @@ def distances(target: str, found: dict[str, np.ndarray], names: dict[str, str]) 
         ax = figure.add_subplot()
         low = min(values.min() for values in found.values())
         high = max(values.max() for values in found.values())
-        edges = np.linspace(low, high if high > low else low + 0.01, 31)
+        edges = np.linspace(low, high if high > low else low + 0.01, 31).tolist()
         for kind, values in found.items():
             weights = np.full(len(values), 100 / len(values))
             fill = kind == "model"

@@ -6,6 +6,7 @@ and methods that scored it.
 """
 
 import itertools
+from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -48,7 +49,8 @@ def choose_regions(paths: dict[str, list[Path]], examples: list[str], length: in
     budget : int
         Size of all packed regions, in characters.
     """
-    tables, tracks = [], {}
+    tables: list[pd.DataFrame] = []
+    tracks: dict[str, int] = {}
     most = 2 * int(budget / (PER_BASE * length + PER_TRACK) + len(examples)) + 1  # rows that can matter of an output
     for files in paths.values():
         for i, path in enumerate(files):
@@ -62,7 +64,8 @@ def choose_regions(paths: dict[str, list[Path]], examples: list[str], length: in
                     tables.append(scores.coords[["name", "chrom", "start", "end"]].iloc[order[wanted]])
     cost = {name: n * (PER_BASE * length + PER_TRACK) for name, n in tracks.items()}
     first = [name for name in examples if name in cost]
-    used, seen = 0.0, set()
+    used = 0.0
+    seen: set[str] = set()
     for name in itertools.chain(first, _in_turn([table["name"].to_numpy() for table in tables])):
         if name in seen:
             continue
@@ -75,6 +78,6 @@ def choose_regions(paths: dict[str, list[Path]], examples: list[str], length: in
     return Choice(regions, len(tracks))
 
 
-def _in_turn(lists: list[np.ndarray]):
+def _in_turn(lists: list[np.ndarray]) -> Iterator[str]:
     for rank in range(max(map(len, lists), default=0)):
         yield from (names[rank] for names in lists if rank < len(names))

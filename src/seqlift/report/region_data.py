@@ -17,6 +17,7 @@ import zlib
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -117,7 +118,7 @@ def _read_rows(scores: Scores, names: set[str]) -> Iterator[tuple[str, str, dict
         sequences = _letters(scores.sequences[block][inside])
         paths = _paths(scores, block, inside)
         for i, row in enumerate(here):
-            about = {"step": short(steps[i]), "prediction": short(prediction[i])}
+            about: dict[str, Any] = {"step": short(steps[i]), "prediction": short(prediction[i])}
             parts = [codes[i].astype(np.int8).tobytes()]
             if references is not None and np.isfinite(references[i]).any():
                 about["reference"] = short(np.nanmean(references[i]))

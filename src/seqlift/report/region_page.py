@@ -109,13 +109,15 @@ def region_page(
     return RegionPage(choice, index, [pack(region) for region in data], marks, what, gone, bool(predicted))
 
 
-def script_json(value) -> str:
+def script_json(value: object) -> str:
     """JSON that may stand inside a `<script>` element: no name in it can end the element."""
     text = json.dumps(value, separators=(",", ":"), allow_nan=False)
     return text.replace("&", "\\u0026").replace("<", "\\u003c").replace(">", "\\u003e")
 
 
-def _index(run: Run, table: pd.DataFrame, regions: pd.DataFrame, entries: list[Entry], palette, unit: str) -> dict:
+def _index(
+    run: Run, table: pd.DataFrame, regions: pd.DataFrame, entries: list[Entry], palette: dict[str, str], unit: str
+) -> dict:
     split = table.set_index("name")["split"]
     return {
         "length": run.length,
@@ -137,7 +139,7 @@ def _index(run: Run, table: pd.DataFrame, regions: pd.DataFrame, entries: list[E
     }
 
 
-def _alphas(run: Run) -> dict[str, list[float]]:
+def _alphas(run: Run) -> dict[str, list[float | None]]:
     """Output -> the points of its path that are shown."""
     found = {}
     for output in run.outputs:
@@ -182,11 +184,11 @@ def _planted(run: Run, regions: pd.DataFrame) -> list[list]:
     return found
 
 
-def _best(data, outputs: int) -> list[list]:
+def _best(data: list[Region], outputs: int) -> list[list[float | None]]:
     """Of each region its prediction for every output (of the first method that scored it), None where there is none."""
     rows = []
     for region in data:
-        row = [None] * outputs
+        row: list[float | None] = [None] * outputs
         for track in region.about["tracks"]:
             if row[track["output"]] is None and track["method"] != MUTAGENESIS:
                 row[track["output"]] = track["prediction"]
@@ -196,7 +198,7 @@ def _best(data, outputs: int) -> list[list]:
 
 def _motifs_of(hits_of: dict, count: int) -> list[list[int]]:
     """The motifs on each region, those of most contribution first."""
-    found = []
+    found: list[list[int]] = []
     for i in range(count):
         if i not in hits_of:
             found.append([])

@@ -4,6 +4,7 @@ A report shows numbers side by side that different stages wrote at different tim
 of another run must stop it with the name of the stage to run again; it must not become an empty figure.
 """
 
+import os
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -124,8 +125,8 @@ class Run:
         about = next(each for each in self.metrics["outputs"] if each["name"] == output)
         if about["quantity"] == "profile":
             peaks = self.metric(about["target"])["profile"]["groups"]["peaks"]
-            distances = [(peaks.get(kind) or {}).get("median") for kind in ("model", "mean")]
-            return None in distances or distances[0] >= distances[1]
+            model, mean = ((peaks.get(kind) or {}).get("median") for kind in ("model", "mean"))
+            return model is None or mean is None or model >= mean
         kind, numbers = self.headline(about["target"])
         return (numbers.get(f"{kind}_low") or 0) < WEAK[kind]
 
@@ -171,7 +172,7 @@ class Run:
         return read_peaks(path) if self.truth is not None and path.is_file() else None
 
 
-def load_run(directory: str | Path, methods: list[str] | None = None, mutagenesis: bool = False) -> Run:
+def load_run(directory: str | os.PathLike, methods: list[str] | None = None, mutagenesis: bool = False) -> Run:
     """Read the small files of a run and check that the large ones are there.
 
     Parameters

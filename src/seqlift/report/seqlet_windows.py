@@ -38,13 +38,13 @@ class Windows:
 
 def read_windows(run: Run, members: list[Member], rows: int = ROWS) -> list[Windows]:
     """The seqlets of each member, in one pass over each score file, a block of rows at a time."""
-    found: list[Windows | None] = [None] * len(members)
+    found: dict[int, Windows] = {}
     of_file = defaultdict(list)
     for i, member in enumerate(members):
         of_file[run.scores(member.output, member.method, member.fold)].append(i)
     for path, numbers in of_file.items():
         wanted = {i: _spread(members[i].pattern, rows) for i in numbers}
-        cut = {i: [None] * len(chosen) for i, chosen in wanted.items()}
+        cut: dict[int, dict[int, tuple[np.ndarray, np.ndarray]]] = {i: {} for i in wanted}
         with open_scores(path) as scores:
             needed = np.unique(np.concatenate([members[i].pattern.rows[chosen] for i, chosen in wanted.items()]))
             for start, here in row_blocks(len(scores.coords), needed):
@@ -56,12 +56,13 @@ def read_windows(run: Run, members: list[Member], rows: int = ROWS) -> list[Wind
                     inside = (pattern.rows[chosen] >= start) & (pattern.rows[chosen] < block.stop)
                     for k in np.flatnonzero(inside):
                         row = pattern.rows[chosen[k]] - start
-                        cut[i][k] = _cut(bases[row], contributions[row], members[i], chosen[k])
+                        cut[i][int(k)] = _cut(bases[row], contributions[row], members[i], chosen[k])
         for i, pairs in cut.items():
-            bases, contributions = (np.array(values) for values in zip(*pairs, strict=True))
+            in_turn = (pairs[k] for k in range(len(wanted[i])))
+            bases, contributions = (np.array(values) for values in zip(*in_turn, strict=True))
             order = np.argsort(-np.abs(contributions[:, FLANK:-FLANK].sum(axis=1)), kind="stable")
             found[i] = Windows(bases[order], contributions[order], FLANK, len(members[i].pattern.rows))
-    return found
+    return [found[i] for i in range(len(members))]
 
 
 def _spread(pattern: StoredPattern, rows: int) -> np.ndarray:

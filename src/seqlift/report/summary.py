@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pandas as pd
 from rich import box
-from rich.console import Console
+from rich.console import Console, JustifyMethod
 from rich.table import Table
 from rich.text import Text
 
@@ -52,7 +52,9 @@ def print_summary(run_dir: str | os.PathLike, console: Console | None = None) ->
         title = "Hits" + (", held against the planted sites" if _truth(run, "hits") else "")
         sections.append((title, _hits(run)))
     if run.faithfulness is not None:
-        sections.append(("Bases, of largest contributions first, after which half of the output is gone", _half(run)))
+        sections.append(
+            ("Bases, of largest contributions first, after which half of the output is gone", _half(run.faithfulness))
+        )
     for title, table in sections:  # not as the tables' own titles, which wrap where a table is narrow
         console.print(Text(title, style="bold"))
         console.print(table)
@@ -64,7 +66,7 @@ def _truth(run: Run, part: str) -> dict:
     return (run.truth or {}).get(part) or {}
 
 
-def _table(*columns: tuple[str, str]) -> Table:
+def _table(*columns: tuple[str, JustifyMethod]) -> Table:
     table = Table(
         box=box.SIMPLE_HEAD,
         show_edge=False,
@@ -84,7 +86,7 @@ def _performance(run: Run) -> Table:
     rows = comparison(run.metrics)
     kinds = [kind for kind in ("motif", "kmers") if any(row.kind == kind for row in rows)]
     names = {"motif": "best motif", "kmers": next((r.name.split(", ")[0] for r in rows if r.kind == "kmers"), "")}
-    columns = [("target", "left"), (kind, "right"), ("interval", "left")]
+    columns: list[tuple[str, JustifyMethod]] = [("target", "left"), (kind, "right"), ("interval", "left")]
     columns += [("best possible", "right")] if best else []
     columns += [(names[kind], "right") for kind in kinds] + [("regions", "right")]
     table = _table(*columns)
@@ -165,7 +167,8 @@ def _motifs(motifs: pd.DataFrame) -> Table:
 def _hits(run: Run) -> Table:
     """Hits of each output and method, and on simulated data how many are right, beside FIMO with the planted motif."""
     truth = _truth(run, "hits")
-    columns = [("target", "left"), ("method", "left"), ("hits", "right"), ("explained", "right")]
+    columns: list[tuple[str, JustifyMethod]] = [("target", "left"), ("method", "left")]
+    columns += [("hits", "right"), ("explained", "right")]
     columns += [("precision", "right"), ("recall", "right"), ("FIMO", "right")] if truth else []
     table = _table(*columns)
     for (output, method), found in run.hits.items():
@@ -179,9 +182,9 @@ def _hits(run: Run) -> Table:
     return table
 
 
-def _half(run: Run) -> Table:
+def _half(faithfulness: pd.DataFrame) -> Table:
     table = _table(*(("target", "left"), ("method", "left"), ("bases", "right"), ("in random order", "right")))
-    for row in run.faithfulness.to_dict("records"):
+    for row in faithfulness.to_dict("records"):
         shares = [row["deletion_half"], row["random_deletion_half"]]
         cells = ["-" if pd.isna(share) else f"{100 * share:.1f} %" for share in shares]
         table.add_row(*map(Text, [row["output"], METHOD_NAMES[row["method"]], *cells]))

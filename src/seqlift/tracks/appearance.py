@@ -7,6 +7,7 @@ is.
 
 import json
 import os
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -55,7 +56,7 @@ class Appearance:
     letters: bool
 
 
-def appearances(paths: list[str | os.PathLike]) -> list[Appearance]:
+def appearances(paths: Sequence[str | os.PathLike]) -> list[Appearance]:
     """How bigWigs are shown, sorted by target and by what they are; the JSON beside each says what that is.
 
     Raises
@@ -95,7 +96,7 @@ def _note(path: Path) -> dict:
 def _appearance(path: Path, target: str, method: str, value: str, note: dict) -> Appearance:
     how = METHOD_NAMES.get(method, method)
     if value == "predicted":
-        strand = {"+": ", plus strand", "-": ", minus strand"}.get(note.get("strand"), "")
+        strand = {"+": ", plus strand", "-": ", minus strand"}.get(str(note.get("strand")), "")
         colour = ORANGE if note.get("strand") == "-" else GREEN
         return Appearance(path, f"{target} predicted signal{strand}", target, colour, f"{target} predicted", False)
     if value == "difference":
@@ -115,7 +116,7 @@ def first_locus(path: Path) -> str | None:
         highest = {chrom: value for chrom, value in highest.items() if value is not None}
         if not highest:
             return None
-        chrom = max(highest, key=highest.get)
+        chrom = max(highest, key=highest.__getitem__)
         start, end = 0, sizes[chrom]
         while end - start > 1:
             steps = min(_ZOOM_STEPS, end - start)

@@ -8,12 +8,21 @@ Neither depends on the order of the rows, nor on how many of them are in memory 
 """
 
 from collections.abc import Iterator
-from typing import NamedTuple
+from typing import NamedTuple, Protocol
 
 import numpy as np
 
 POLICIES = ("nearest-summit", "mean")
 _VALUES = 2**21  # at a time: some tens of MB
+
+
+class RowsByIndex(Protocol):
+    """What gives rows by an index array, shape (n, L), float32: an array, in memory or on the disk, or rows of one."""
+
+    @property
+    def shape(self) -> tuple[int, ...]: ...
+
+    def __getitem__(self, index: np.ndarray, /) -> np.ndarray: ...
 
 
 class Laid(NamedTuple):
@@ -32,7 +41,9 @@ class Laid(NamedTuple):
     several: int
 
 
-def lay(starts: np.ndarray, names: np.ndarray, values: np.ndarray, overlap: str, at_once: int = _VALUES):
+def lay(
+    starts: np.ndarray, names: np.ndarray, values: RowsByIndex, overlap: str, at_once: int = _VALUES
+) -> Iterator[Laid]:
     """One value for each base of one chromosome, from windows of one length.
 
     Parameters
@@ -40,7 +51,7 @@ def lay(starts: np.ndarray, names: np.ndarray, values: np.ndarray, overlap: str,
     starts : numpy.ndarray, shape (n,), int, bp, 0-based
     names : numpy.ndarray, shape (n,), str
         Break ties between windows with the same start.
-    values : array that gives rows by an index array, shape (n, L), float32
+    values : RowsByIndex, shape (n, L), float32
         NaN where there is nothing (N). May lie on the disk: a block of rows is read at a time.
     overlap : "nearest-summit" or "mean"
     at_once : int
@@ -64,7 +75,7 @@ def runs(positions: np.ndarray) -> Iterator[tuple[int, int]]:
         yield from zip([0, *edges.tolist()], [*edges.tolist(), len(positions)], strict=True)
 
 
-def _nearest(starts: np.ndarray, order: np.ndarray, values: np.ndarray, rows: int) -> Iterator[Laid]:
+def _nearest(starts: np.ndarray, order: np.ndarray, values: RowsByIndex, rows: int) -> Iterator[Laid]:
     length = values.shape[1]
     first = np.concatenate([[True], starts[1:] > starts[:-1]])
     alone = np.diff([*np.flatnonzero(first).tolist(), len(starts)]) == 1  # no other window has this start
@@ -87,7 +98,7 @@ def _nearest(starts: np.ndarray, order: np.ndarray, values: np.ndarray, rows: in
         yield Laid(positions[mine], found[mine], int(shared.sum()))
 
 
-def _mean(starts: np.ndarray, order: np.ndarray, values: np.ndarray, rows: int) -> Iterator[Laid]:
+def _mean(starts: np.ndarray, order: np.ndarray, values: RowsByIndex, rows: int) -> Iterator[Laid]:
     n, length = len(starts), values.shape[1]
     # Gaps between windows are left out, so that a place for every base fits into memory: `place` of each start
     place = np.concatenate([[0], np.cumsum(np.minimum(np.diff(starts), length))])

@@ -20,7 +20,7 @@ from seqlift.devices import choose_device, describe_device
 from seqlift.errors import SeqliftError
 from seqlift.genome import Genome
 from seqlift.models.ensemble import Ensemble
-from seqlift.models.predicting import BATCH, predict
+from seqlift.models.predicting import BATCH, predict_profiles
 from seqlift.models.several import load_models
 from seqlift.models.trained import TrainedModel
 from seqlift.region_table import read_regions
@@ -105,7 +105,9 @@ def write_predicted(
         ]
 
 
-def _outputs(model: TrainedModel, target: str, output, output_minus) -> dict:
+def _outputs(
+    model: TrainedModel, target: str, output: str | os.PathLike, output_minus: str | os.PathLike | None
+) -> dict[str, str | os.PathLike]:
     """Strand -> path, in the order of the model's strands."""
     if model.head != "profile":
         raise SeqliftError(f"the model predicts {model.head}, no profile; predicted tracks need model.head: profile")
@@ -132,7 +134,7 @@ def _expected_signal(
         control = None
         if shape.control_channels:
             control = np.zeros((len(codes), shape.control_channels, shape.window), np.float32)
-        found = predict(model, codes, control=control, device=where)
+        found = predict_profiles(model, codes, control=control, device=where)
         logits = found.logits[:, index].astype(np.float64)  # (B, S, W)
         shares = np.exp(logits - logits.max(axis=(1, 2), keepdims=True))
         shares /= shares.sum(axis=(1, 2), keepdims=True)

@@ -8,6 +8,7 @@ refer to outside (peaks, and the FASTA file if it is not packed). Contributions 
 import os
 import re
 import xml.etree.ElementTree as ElementTree
+from collections.abc import Sequence
 from pathlib import Path
 
 from seqlift.errors import SeqliftError
@@ -24,9 +25,9 @@ def write_session(
     path: str | os.PathLike,
     genome_path: str | os.PathLike,
     *,
-    tracks: list[str | os.PathLike],
-    peaks: list[str | os.PathLike] = (),
-    hits: list[str | os.PathLike] = (),
+    tracks: Sequence[str | os.PathLike],
+    peaks: Sequence[str | os.PathLike] = (),
+    hits: Sequence[str | os.PathLike] = (),
     genes: str | os.PathLike | None = None,
 ) -> Path:
     """Write an IGV session; where the FASTA file is packed also `genome.2bit` beside it.
@@ -38,9 +39,9 @@ def write_session(
     genome_path : path-like
         FASTA file. IGV reads a plain one (it makes the index `.fai` beside it if there is none); of a packed one a 2bit
         file is made.
-    tracks : list of path-like
+    tracks : sequence of path-like
         bigWigs, with the JSON beside them that says what they are.
-    peaks, hits : list of path-like
+    peaks, hits : sequence of path-like
         BED, narrowPeak or broadPeak files, and hits.bed.gz of `seqlift hits`.
     genes : path-like, optional
         BED, GFF3 or GTF.
@@ -99,7 +100,9 @@ def igv_genome(fasta: Path, folder: Path) -> Path:
         return target
 
 
-def _add_track(resources, panel, session: Path, shown: Appearance, group: int) -> None:
+def _add_track(
+    resources: ElementTree.Element, panel: ElementTree.Element, session: Path, shown: Appearance, group: int
+) -> None:
     place = _relative(shown.path, session)
     ElementTree.SubElement(resources, "Resource", path=place, type="bw")
     ElementTree.SubElement(
@@ -119,7 +122,14 @@ def _add_track(resources, panel, session: Path, shown: Appearance, group: int) -
     )
 
 
-def _add_features(resources, panel, session: Path, file: Path, name: str, colour: tuple[int, int, int]) -> None:
+def _add_features(
+    resources: ElementTree.Element,
+    panel: ElementTree.Element,
+    session: Path,
+    file: Path,
+    name: str,
+    colour: tuple[int, int, int],
+) -> None:
     place = _relative(file, session)
     ElementTree.SubElement(resources, "Resource", path=place, type=feature_format(file))
     ElementTree.SubElement(

@@ -19,6 +19,7 @@ import pandas as pd
 
 from seqlift.errors import SeqliftError
 from seqlift.scores import Scores, open_scores
+from seqlift.tracks.laying import RowsByIndex
 
 VALUES = ("contribution", "standard-error")  # of one score file; with --minus a `difference`
 _NUMBERS = 2**22  # of a score file read at once
@@ -42,7 +43,7 @@ class Source:
 
     name: str
     coords: pd.DataFrame
-    values: np.ndarray
+    values: RowsByIndex
     about: dict
 
     def by_chromosome(self, sizes: dict[str, int]) -> Iterator[tuple[str, np.ndarray]]:
@@ -75,7 +76,7 @@ class Source:
 def scratch(shape: tuple[int, int], folder: str | os.PathLike) -> Iterator[np.memmap]:
     """An array of float32 on the disk, in a file without a name that goes with it."""
     Path(folder).mkdir(parents=True, exist_ok=True)
-    with tempfile.TemporaryFile(dir=folder) as file:
+    with tempfile.TemporaryFile(dir=os.fspath(folder)) as file:
         size = max(1, shape[0] * shape[1] * 4)
         if hasattr(os, "posix_fallocate"):  # not on macOS
             os.posix_fallocate(file.fileno(), 0, size)  # so that a full disk says so here, not by a crash later
@@ -87,7 +88,7 @@ def scratch(shape: tuple[int, int], folder: str | os.PathLike) -> Iterator[np.me
 class Rows:
     """Some rows of an array, read when they are asked for."""
 
-    def __init__(self, values: np.ndarray, rows: np.ndarray):
+    def __init__(self, values: RowsByIndex, rows: np.ndarray):
         self._values, self._rows = values, rows
         self.shape = (len(rows), values.shape[1])
 
@@ -145,9 +146,10 @@ def open_source(
             if minus is not None:
                 with open_scores(minus) as second:
                     about |= _subtract(scores, second, values)
+            shown: RowsByIndex = values
             if not kept.all():
-                coords, values = coords[kept].reset_index(drop=True), Rows(values, np.flatnonzero(kept))
-            yield Source(str(score_path), coords, values, about)
+                coords, shown = coords[kept].reset_index(drop=True), Rows(values, np.flatnonzero(kept))
+            yield Source(str(score_path), coords, shown, about)
 
 
 def _blocks(scores: Scores) -> Iterator[slice]:
@@ -168,12 +170,13 @@ def _fill_contributions(scores: Scores, values: np.ndarray) -> None:
 def _fill_errors(scores: Scores, values: np.ndarray) -> np.ndarray:
     """Standard error of each contribution; returns which rows have one (N,): those of two and more references."""
     kept = np.zeros(len(scores.coords), bool)
-    for rows in _blocks(scores) if scores.standard_error is not None else ():
-        found = scores.standard_error[rows]
-        kept[rows] = ~np.isnan(found).all(axis=1)
-        _require_finite(scores, rows, np.isfinite(found).all(axis=1) | ~kept[rows])
-        found[~scores.sequences[rows].any(axis=1)] = np.nan
-        values[rows] = found
+    if scores.standard_error is not None:
+        for rows in _blocks(scores):
+            found = scores.standard_error[rows]
+            kept[rows] = ~np.isnan(found).all(axis=1)
+            _require_finite(scores, rows, np.isfinite(found).all(axis=1) | ~kept[rows])
+            found[~scores.sequences[rows].any(axis=1)] = np.nan
+            values[rows] = found
     if not kept.any():
         raise SeqliftError(
             f"{scores.path}: has no standard errors: each sequence was explained against one reference alone, or the "

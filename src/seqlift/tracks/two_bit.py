@@ -64,7 +64,7 @@ def _unknown(codes: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
 
 def _packed(codes: np.ndarray) -> bytes:
     """Four bases a byte, the first one in its highest bits."""
-    fours = np.zeros(-(-len(codes) // 4) * 4, np.uint8)
-    fours[: len(codes)] = _CODES[codes]
-    fours = fours.reshape(-1, 4)
+    padded = np.zeros(-(-len(codes) // 4) * 4, np.uint8)
+    padded[: len(codes)] = _CODES[codes]
+    fours = padded.reshape(-1, 4)
     return (fours[:, 0] << 6 | fours[:, 1] << 4 | fours[:, 2] << 2 | fours[:, 3]).tobytes()

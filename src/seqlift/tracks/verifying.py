@@ -3,6 +3,7 @@
 import json
 import os
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pyBigWig
@@ -96,7 +97,7 @@ def compare(source: Source, path: Path, sizes: dict[str, int], overlap: str) -> 
     return total
 
 
-def _compare_values(track, path: Path, chrom: str, start: int, values: np.ndarray, name: str) -> None:
+def _compare_values(track: Any, path: Path, chrom: str, start: int, values: np.ndarray, name: str) -> None:
     found = np.asarray(track.values(chrom, start, start + len(values), numpy=True), np.float32)
     wrong = np.flatnonzero(found != values)
     if len(wrong):
@@ -107,7 +108,7 @@ def _compare_values(track, path: Path, chrom: str, start: int, values: np.ndarra
         )
 
 
-def _covered(track, chrom: str, start: int, end: int) -> int:
+def _covered(track: Any, chrom: str, start: int, end: int) -> int:
     """How many bases from start to end have a value."""
     if start == end:
         return 0
@@ -119,7 +120,7 @@ def _shown(value: np.float32) -> str:
     return "nothing" if np.isnan(value) else str(value)
 
 
-def _opened(path: Path):
+def _opened(path: Path) -> Any:
     try:
         track = pyBigWig.open(os.fspath(path))
     except RuntimeError as error:

@@ -11,6 +11,7 @@ import json
 import os
 import zlib
 from collections.abc import Sequence
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -72,14 +73,14 @@ def compare_with_truth(
         If a file is missing or is not of the run or the simulation, or two are of one target and method.
     """
     simulation = read_simulation(simulation_dir)
-    result = {
+    result: dict[str, Any] = {
         "format": FORMAT,
         "targets": compare_models(simulation, regions_path, predictions_path),
         "contributions": {},
         "patterns": {},
         "hits": {},
     }
-    of_key = {}
+    of_key: dict[str, str | os.PathLike] = {}
     for path in scores:
         key, found = compare_contributions(simulation, path)
         if key in of_key:
@@ -87,15 +88,15 @@ def compare_with_truth(
         result["contributions"][key] = found
         of_key[key] = path
     for folder in motifs:
-        found = read_motifs(folder)
-        key = f"{found.source.output}.{found.source.method}"
+        read = read_motifs(folder)
+        key = f"{read.source.output}.{read.source.method}"
         if key in result["patterns"]:
             raise SeqliftError(f"{folder}: a second folder of motifs of {key}; name one of them")
-        result["patterns"][key] = leading_patterns(found)
+        result["patterns"][key] = leading_patterns(read)
         if key not in of_key:
             raise SeqliftError(f"{folder}: motifs of {key}, whose score file is missing; give it with --scores, too")
         with open_scores(of_key[key]) as opened:
-            result["hits"][key] = compare_hits(simulation, found, opened)
+            result["hits"][key] = compare_hits(simulation, read, opened)
     if output is not None:
         with replacing(output) as temporary:
             temporary.write_text(json.dumps(result, indent=1) + "\n")

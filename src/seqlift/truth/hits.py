@@ -179,13 +179,13 @@ def judge(calls: pd.DataFrame, sites: pd.DataFrame) -> dict:
 
 def _find(calls: Iterable[tuple], sites: pd.DataFrame) -> Iterable[bool]:
     """Of each call, in order, whether it finds a site of its motif that no earlier one found."""
-    groups = {}
+    groups: dict[tuple[str, str], tuple[list[int], list[int], np.ndarray]] = {}
     for key, here in sites.groupby(["chrom", "name"]):
         here = here.sort_values("start")
         groups[key] = here["start"].tolist(), here["end"].tolist(), np.zeros(len(here), bool)
     widest = int((sites["end"] - sites["start"]).max()) if len(sites) else 0
     for chrom, start, end, motif in calls:
-        starts, ends, found = groups.get((chrom, motif), ([], [], []))
+        starts, ends, found = groups.get((chrom, motif), ([], [], np.zeros(0, bool)))
         best, most = None, 0
         for i in range(bisect.bisect_left(starts, start - widest), bisect.bisect_left(starts, end)):
             common = min(end, ends[i]) - max(start, starts[i])

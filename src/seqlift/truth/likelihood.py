@@ -35,7 +35,7 @@ def likelihood_ratios(sequences: np.ndarray, simulation: Simulation) -> dict[str
 
     found = {}
     for target, wanted in simulation.targets.items():
-        wanted = {list(simulation.motifs).index(name) for name in wanted}
+        needed = {list(simulation.motifs).index(name) for name in wanted}
         inside, outside = np.zeros((2, len(sequences)))
         for counts, total in sums.items():
             if not placements[counts]:  # so many do not fit
@@ -43,7 +43,7 @@ def likelihood_ratios(sequences: np.ndarray, simulation: Simulation) -> dict[str
             present = {i for i, count in enumerate(counts) if count}
             # The share of this combination of counts among the sequences that hold these motifs
             likelihood = total / placements[counts] / simulation.max_instances ** len(present)
-            if wanted <= present:
+            if needed <= present:
                 inside += likelihood
             else:
                 outside += likelihood
@@ -97,5 +97,5 @@ def _sum_over_placements(
                     here[counts] = here[counts] + before * site_ratios[m][:, i - width]
         sums.append(here)
         if i >= max(widths):
-            sums[i - max(widths)] = None  # out of reach now: memory stays small
+            sums[i - max(widths)] = {}  # out of reach now: memory stays small
     return sums[length]
