@@ -198,3 +198,8 @@ def test_a_model_is_the_mean_of_its_members(both_strands, replicates):
     x = sequences(4)
     with torch.no_grad():
         torch.testing.assert_close(torch.stack([member(x) for member in members]).mean(0), model(x))
+
+
+def test_the_same_model_gives_the_same_bytes_under_any_name(tmp_path):
+    paths = [save(tmp_path / name, built(PAPER), PAPER, seed=1) for name in ("model.ckpt", "another.ckpt")]
+    assert paths[0].read_bytes() == paths[1].read_bytes()

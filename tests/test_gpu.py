@@ -12,6 +12,7 @@ import torch.nn.functional as F
 from seqlift import deeplift, interior_gradients, mutagenesis
 from seqlift.attribution.rules import RULES
 from seqlift.dataset import FixedRegions, TrainingRegions, one_hot
+from seqlift.devices import describe_device
 from seqlift.genome import Genome
 from seqlift.models import Shape, build_model
 from seqlift.signal import Signal
@@ -151,3 +152,9 @@ def test_a_job_that_was_given_a_gpu_sees_that_one_only():
     )
     done = subprocess.run([sys.executable, "-c", job], capture_output=True, text=True, timeout=300)
     assert done.stdout.split("\n")[:2] == ["('cuda', 1)", "1 5.0"], done.stderr
+
+
+def test_the_log_names_the_card():
+    name = torch.cuda.get_device_name(0)
+    assert describe_device("cuda").startswith(f"{name} (CUDA {torch.version.cuda}, cuDNN ")
+    assert describe_device(torch.device("cuda", 0), 2).startswith(f"2 x {name}")

@@ -36,6 +36,7 @@ ORDER = [
     {"faithfulness"},
     {"simulate"},
     {"truth"},
+    {"costs", "inputs"},
     {"provenance"},
     {"report"},
     {"browse"},

@@ -725,12 +725,13 @@ def test_provenance_says_where_the_result_comes_from(whole):
     assert (
         provenance["versions"]["torch"] and provenance["versions"]["modisco-lite"] and provenance["versions"]["python"]
     )
-    assert provenance["seeds"] == {"regions.seed": 1, "training.seed": 2, "attribution.seed": 3, "motifs.seed": 4}
+    seeds = {"regions.seed": 1, "training.seed": 2, "attribution.seed": 3, "motifs.seed": 4}
+    assert provenance["seeds"] == seeds | {"bootstrap": 1}
     checksums = {entry["role"]: entry["sha256"] for entry in provenance["inputs"]}
     assert checksums["genome"] == "ab" * 32
     assert checksums["peaks of GATA1"] == sha256(config.parent / "GATA1.bed") and len(checksums["peaks of GATA1"]) == 64
     assert provenance["attributions"]["TAL1.deeplift.h5"]["tolerance"] == 0.001
-    assert provenance["device"] == "cpu" and provenance["config"]["name"] == "demo"
+    assert provenance["devices"] == {"evaluate_model": ["cpu"]} and provenance["config"]["name"] == "demo"
 
 
 def test_provenance_of_a_peak_file_that_is_gone(whole):

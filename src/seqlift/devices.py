@@ -33,6 +33,22 @@ def choose_device(device: str | torch.device | None) -> torch.device:
     return chosen
 
 
+def describe_device(device: str | torch.device, count: int = 1) -> str:
+    """What a stage writes into its log behind `device: `, where `seqlift.costs` finds it for provenance.json.
+
+    The card with the CUDA and cuDNN that torch was built with, or `cpu` with its threads: sums are taken in an order
+    that depends on both, so that results can differ in their last digits.
+    """
+    device = torch.device(device)
+    if device.type == "cuda":
+        versions = f"CUDA {torch.version.cuda}, cuDNN {torch.backends.cudnn.version()}"
+        name = f"{torch.cuda.get_device_name(device)} ({versions})"
+    else:
+        threads = torch.get_num_threads()
+        name = f"{device.type}, {threads} thread{'s' if threads > 1 else ''}"
+    return name if count == 1 else f"{count} x {name}"
+
+
 def take_device(device: str, *, most: int | None = 1) -> tuple[str, int | None]:
     """What `--device` asks for, taken before a stage reads any data; to be called before CUDA starts.
 

@@ -100,6 +100,22 @@ def sha256_of(path: str | os.PathLike) -> str:
         return hashlib.file_digest(file, "sha256").hexdigest()
 
 
+def known_checksum(path: str | os.PathLike) -> str:
+    """Checksum of any file: the one that the cache has of it in this state, or a new one, which is then kept there.
+
+    Raises
+    ------
+    OSError
+        If the file cannot be read.
+    """
+    path = Path(path)
+    try:
+        cache = _cache_folder(None)
+    except SeqliftError:  # nowhere to keep it
+        return sha256_of(path)
+    return _checksum(path, file_state(path), cache / "genomes")
+
+
 class Genome:
     """The chromosomes of a FASTA file, plain, gzipped or bgzipped, in upper or lower case.
 

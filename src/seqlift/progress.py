@@ -12,6 +12,12 @@ from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
 log = logging.getLogger(__name__)
 
 SECONDS_BETWEEN_LINES = 15.0
+_SHARE_BETWEEN_LINES = 0.02  # of the time so far: a job of days writes some hundred lines, not tens of thousands
+
+
+def seconds_between_lines(elapsed: float) -> float:
+    """How long a log waits for the next line of progress, after so many seconds."""
+    return max(SECONDS_BETWEEN_LINES, _SHARE_BETWEEN_LINES * elapsed)
 
 
 class TrainingProgress:
@@ -80,7 +86,7 @@ class TrainingProgress:
             self._bar.update(self._task, description=text, completed=done * self.regions)
             return
         now = time.monotonic()
-        if ended or now - self._said >= SECONDS_BETWEEN_LINES:
+        if ended or now - self._said >= seconds_between_lines(now - self._started):
             self._said = now
             per_epoch = (now - self._started) / (done - self._first_epoch)
             left = "" if ended else f", at most {_duration(per_epoch * (self.epochs - done))} left"
@@ -112,9 +118,9 @@ def counted_progress(total: int, what: str) -> Iterator[Callable[[int], None]]:
         nonlocal done, said
         done += n
         now = time.monotonic()
-        rate = done / max(now - started, 1e-9)
+        rate, wait = done / max(now - started, 1e-9), seconds_between_lines(now - started)
         bar.update(task, advance=n, rate=f"{rate:,.0f} regions/s")
-        if not console.is_terminal and (done == total or now - said >= SECONDS_BETWEEN_LINES):
+        if not console.is_terminal and (done == total or now - said >= wait):
             said = now
             left = math.ceil((total - done) / rate)
             log.info("%s: %d of %d regions, %.0f regions/s, %d s left", what, done, total, rate, left)

@@ -1,25 +1,36 @@
-"""Where a result comes from: versions, commit, settings, checksums of the inputs, device and time.
+"""Where a result comes from: versions, commits, settings, seeds, checksums of the inputs, devices, time and memory.
 
-A number that nobody can trace back is worth little a year later. `provenance.json` is the one file of a run that holds
-the time and the machine. Besides it, only `history.tsv` and the report hold how long something took, as logs and
-benchmarks do; every other file is the same to the bit when the same run is repeated.
+A number that nobody can trace back is worth little a year later. `provenance.json` is the one file of results that is
+there for the time and the machine, and it has all of both. What else differs when the same run is repeated on the same
+machine, with the same number of cores: the table of times in `report.html` (the element with the id `costs`, and
+nothing outside it), the column `seconds` of `history.tsv`, and the folders `logs` and `benchmarks`.
+
+Checksums are taken when the report is written, in one pass through each file that holds a piece of it in memory, and
+kept in the cache beside those of genomes for as long as the file's size, dates and inode stay. So a bigWig of
+gigabytes is read once for all lengths, runs and reports. An input that changed after its use would have made Snakemake
+use it again.
 """
 
 import contextlib
 import datetime
 import importlib.metadata
 import json
+import logging
 import os
 import platform
 import subprocess
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
+from seqlift.costs import Job, as_json, costs_of_rules, devices_of_rules
 from seqlift.files import replacing
-from seqlift.genome import sha256_of
+from seqlift.genome import known_checksum
+from seqlift.inputs import input_files
 
-FORMAT = "seqlift provenance 1"
+log = logging.getLogger(__name__)
+
+FORMAT = "seqlift provenance 2"
 PACKAGES = (
     "seqlift",
     "torch",
@@ -42,7 +53,15 @@ PACKAGES = (
 )
 
 
-def collect_provenance(config: dict, regions: dict, metrics: dict, attributions: dict[str, dict]) -> dict:
+def collect_provenance(
+    config: dict,
+    regions: dict,
+    metrics: dict,
+    attributions: dict[str, dict],
+    *,
+    jobs: Sequence[Job] = (),
+    workflow: str | None = None,
+) -> dict[str, Any]:
     """Gather what one needs to know to repeat a run.
 
     Parameters
@@ -53,26 +72,33 @@ def collect_provenance(config: dict, regions: dict, metrics: dict, attributions:
         regions.json and model/metrics.json of the run.
     attributions : dict
         Score file's name -> its attributes.
+    jobs : sequence of Job
+        What `seqlift.costs.read_jobs` found.
+    workflow : str, optional
+        Snakefile of the workflow that made the run, or the address that Snakemake had it from.
 
     Returns
     -------
     dict
-        `format`, `created` (UTC, ISO 8601), `versions`, `commit` (of the checkout seqlift runs from, or None),
-        `platform`, `device`, `seeds`, `inputs` (path, sha256, role), `attributions` and `config`.
+        As docs/files.md lists it.
     """
-    genome = regions["genome"]
-    inputs = [{"role": "genome", "path": str(genome["path"]), "sha256": genome.get("sha256")}]
-    inputs += [{"role": role, "path": path, "sha256": sha256(path)} for role, path in _files(regions)]
+    devices = devices_of_rules(list(jobs))
+    if "evaluate_model" not in devices and metrics.get("device"):  # stages run by hand have no logs
+        devices["evaluate_model"] = [str(metrics["device"])]
     return {
         "format": FORMAT,
         "created": datetime.datetime.now(datetime.UTC).isoformat(timespec="seconds"),
         "versions": package_versions(),
-        "commit": source_commit(),
+        "commit": commit_of(Path(__file__)),
+        "workflow": None if workflow is None else _describe_workflow(workflow),
         "platform": platform.platform(),
-        "device": str(metrics.get("device", "unknown")),
-        "seeds": {key: value for key, value in _flatten(config) if key.split(".")[-1] == "seed"},
-        "inputs": inputs,
+        "devices": devices,
+        "seeds": _seeds(config, metrics),
+        "inputs": _inputs(config, regions),
+        "motif_database": metrics.get("database"),
         "attributions": {name: _plain(attributes) for name, attributes in attributions.items()},
+        "rules": costs_of_rules(list(jobs)),
+        "jobs": list(as_json(list(jobs))),
         "config": config,
     }
 
@@ -89,27 +115,36 @@ def package_versions() -> dict[str, str]:
     for package in PACKAGES:
         with contextlib.suppress(importlib.metadata.PackageNotFoundError):
             versions[package] = importlib.metadata.version(package)
-    return versions
+    return versions | _cuda_versions()
 
 
-def source_commit() -> str | None:
-    """Commit of the checkout that this package runs from, with `-dirty` after it if files differ; None outside one.
+def _cuda_versions() -> dict[str, str]:
+    """CUDA and cuDNN that torch was built with; nothing for one that knows only the CPU."""
+    import torch  # takes a second or two, which only this needs
+
+    if torch.version.cuda is None:
+        return {}
+    return {"cuda": torch.version.cuda, "cudnn": str(torch.backends.cudnn.version())}
+
+
+def commit_of(file: Path) -> str | None:
+    """Commit of the checkout that a file is of, with `-dirty` after it if files of it differ; None outside one.
 
     A package installed into an environment that lies inside some other checkout is not of that checkout: the commit
     counts only if git tracks this very file.
     """
-    here = Path(__file__).resolve()
+    file = file.resolve()
 
     def git(*arguments: str) -> str | None:
         try:
             done = subprocess.run(
-                ["git", "-C", str(here.parent), *arguments], capture_output=True, text=True, timeout=20, check=False
+                ["git", "-C", str(file.parent), *arguments], capture_output=True, text=True, timeout=20, check=False
             )
         except (OSError, subprocess.TimeoutExpired):  # no git on this machine
             return None
         return done.stdout.strip() if done.returncode == 0 else None
 
-    if git("ls-files", "--error-unmatch", here.name) is None:
+    if git("ls-files", "--error-unmatch", file.name) is None:
         return None
     commit = git("rev-parse", "HEAD")
     if commit is None:
@@ -117,31 +152,42 @@ def source_commit() -> str | None:
     return f"{commit}-dirty" if git("status", "--porcelain", "--untracked-files=no") else commit
 
 
+def _describe_workflow(source: str) -> dict[str, str | None]:
+    """Where the workflow's Snakefile is, and its commit if that is on this machine: an address names it, or a tag."""
+    if not Path(source).is_file():
+        return {"source": source, "commit": None}
+    return {"source": os.path.abspath(source), "commit": commit_of(Path(source))}
+
+
+def _inputs(config: dict, regions: dict) -> list[dict[str, str | None]]:
+    """Role, path and sha256 of every file that the run was made from; a file of several roles is read once."""
+    genome = regions["genome"]
+    known: dict[str, str | None] = {}
+    for _, path in input_files(config, regions):
+        if path not in known:
+            known[path] = sha256(path)
+    log.info("%d input files besides the genome, with their checksums", len(known))
+    inputs = [{"role": "genome", "path": str(genome["path"]), "sha256": genome.get("sha256")}]
+    return inputs + [{"role": role, "path": path, "sha256": known[path]} for role, path in input_files(config, regions)]
+
+
 def sha256(path: str | os.PathLike) -> str | None:
     """Checksum of a file; None if it is not there any more."""
     try:
-        return sha256_of(path)
+        return known_checksum(path)
     except OSError:
         return None
 
 
-def _files(regions: dict) -> Iterator[tuple[str, str]]:
-    """Role and path of every file besides the genome that the regions were made from."""
-    for target, peaks in regions["peaks"].items():
-        yield f"peaks of {target}", str(peaks["path"])
-    for target, files in ((regions.get("signal") or {}).get("files") or {}).items():
-        for kind, paths in files.items():
-            for path in paths:
-                yield f"{kind.replace('_', ', ')} of {target}", str(path)
-    negatives = (regions.get("negatives") or {}).get("file")
-    if negatives:
-        yield "negatives", str(negatives)
-    for kind in ("exclude_regions", "include_regions"):
-        for path in (regions.get("settings") or {}).get(kind) or ():
-            yield kind.replace("_", " "), str(path)
+def _seeds(config: dict, metrics: dict) -> dict[str, Any]:
+    """Every seed of the config by its key, and that of the bootstraps, which is none of its keys."""
+    seeds = {key: value for key, value in _flatten(config) if key.split(".")[-1] in ("seed", "seeds")}
+    bootstrap = (metrics.get("bootstrap") or {}).get("seed")
+    return seeds if bootstrap is None else {**seeds, "bootstrap": bootstrap}
 
 
 def _flatten(config: dict, prefix: str = "") -> Iterator[tuple[str, Any]]:
+    """Keys with their sections before them, and values."""
     for key, value in config.items():
         if isinstance(value, dict):
             yield from _flatten(value, f"{prefix}{key}.")

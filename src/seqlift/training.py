@@ -22,7 +22,7 @@ from torch import Tensor
 
 from seqlift import __version__
 from seqlift.dataset import FixedRegions, TrainingRegions
-from seqlift.devices import choose_device
+from seqlift.devices import choose_device, describe_device
 from seqlift.errors import SeqliftError
 from seqlift.files import replacing
 from seqlift.fitting import (
@@ -210,6 +210,7 @@ def train_model(
     given = dict(locals())
     _check_settings(given)
     device = _choose_device(device, devices, precision)
+    log.info("device: %s", describe_device(device, devices))
     architecture = resolve_architecture(architecture)
     table = _with_splits(table, fold)
     signal = None if architecture["head"] == "classes" else _signal_settings(table, summary, architecture["head"])

@@ -53,6 +53,18 @@ os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
 os.environ.setdefault("MALLOC_MMAP_THRESHOLD_", str(2**30))
 os.environ.setdefault("MALLOC_TRIM_THRESHOLD_", str(2**32))
 
+# Logs are files: no colours and no bars in them, also where the user's shell or a CI service asks for colours
+for variable in ("FORCE_COLOR", "CLICOLOR_FORCE", "TTY_COMPATIBLE", "TTY_INTERACTIVE"):
+    os.environ.pop(variable, None)
+
+# Where this workflow comes from, for provenance.json: its Snakefile, or the address that Snakemake fetched it from. Not
+# among params, since the same workflow in another folder should rerun nothing.
+os.environ.update(
+    SEQLIFT_WORKFLOW=workflow.current_basedir.join("../Snakefile").get_path_or_uri(
+        secret_free=True
+    )
+)
+
 RUN = f"results/{config['name']}/{{length}}bp"
 LENGTHS = config["lengths"]
 METHODS = config["attribution"]["methods"]
@@ -97,8 +109,9 @@ SIGNAL_FILES = sorted(
 GENOME = data_path(config, config["genome"]["fasta"])
 SIMULATED = "simulate" in config
 
-# The long stages show their progress on the screen as well as in their log: `2>&1 | tee -i {log}`, where -i keeps tee
-# alive at Ctrl-C until the stage has said its last word. The others leave the screen to what they print at their end.
+# All that a stage says goes into its log. The long ones show it on the screen as well: `2>&1 | tee -i {log}`, where -i
+# keeps tee alive at Ctrl-C until the stage has said its last word. The others leave the screen to Snakemake, which shows
+# the log of a job that failed (show-failed-logs in the profiles): `> {log} 2>&1`.
 
 # Raised by one when a stage gives other results than before for the same input. A changed Python module reruns nothing
 # by itself, and a changed comment should not.
@@ -118,7 +131,7 @@ RESULTS_VERSION = {
     "aggregate": 1,
     "faithfulness": 2,
     "truth": 3,
-    "report": 5,
+    "report": 6,
 }
 
 # What all methods explain, and limits that mean something only where another setting is `auto`

@@ -46,7 +46,7 @@ if SIMULATED:
         message:
             "Simulating a genome with planted GATA1 and TAL1 motifs"
         shell:
-            "seqlift simulate {params.settings:q} --output-dir {params.folder:q} 2> {log:q}"
+            "seqlift simulate {params.settings:q} --output-dir {params.folder:q} > {log:q} 2>&1"
 
 
 if MISSING:

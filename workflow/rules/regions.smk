@@ -16,7 +16,8 @@ rule write_targets:
         "Writing down the targets and their files"
     # Under its own name only when it is whole
     shell:
-        "{{ printf '%s' {params.table:q} > {output:q}.part && mv {output:q}.part {output:q}; }} 2> {log:q}"
+        "{{ printf '%s' {params.table:q} > {output:q}.part && mv {output:q}.part {output:q}"
+        " && echo wrote {output:q}, $(wc -l < {output:q}) lines; }} > {log:q} 2>&1"
 
 
 rule make_regions:
@@ -46,4 +47,4 @@ rule make_regions:
     shell:
         "seqlift regions --genome {input.genome:q} --targets {input.targets:q} --data-dir {params.folder:q}"
         " --length {wildcards.length} {params.settings:q}"
-        " --output {output.table:q} --summary {output.summary:q} 2> {log:q}"
+        " --output {output.table:q} --summary {output.summary:q} > {log:q} 2>&1"

@@ -35,7 +35,8 @@ rule write_config:
         "Writing down the config with all its defaults"
     # Under its own name only when it is whole
     shell:
-        "{{ printf '%s' {params.config:q} > {output:q}.part && mv {output:q}.part {output:q}; }} 2> {log:q}"
+        "{{ printf '%s' {params.config:q} > {output:q}.part && mv {output:q}.part {output:q}"
+        " && echo wrote {output:q}, $(wc -l < {output:q}) lines; }} > {log:q} 2>&1"
 
 
 rule compare_with_truth:
@@ -68,7 +69,7 @@ rule compare_with_truth:
         "Holding the run against the planted truth"
     shell:
         "seqlift truth --simulation {params.simulation:q} --regions {input.regions:q} --predictions {input.predictions:q}"
-        " --scores {input.scores:q} --motifs {params.motifs:q} --output {output:q} 2> {log:q}"
+        " --scores {input.scores:q} --motifs {params.motifs:q} --output {output:q} > {log:q} 2>&1"
 
 
 rule write_report:
@@ -115,4 +116,5 @@ rule write_report:
     message:
         "Writing the report on windows of {wildcards.length} bp"
     shell:
-        "seqlift report --run-dir {params.run:q} --config {input.config:q} --output {output:q} 2> {log:q}"
+        "seqlift report --run-dir {params.run:q} --config {input.config:q} --output {output:q}"
+        ' --workflow "$SEQLIFT_WORKFLOW" > {log:q} 2>&1'

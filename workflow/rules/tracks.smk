@@ -71,7 +71,7 @@ rule write_track:
         "Laying the {wildcards.method} scores of {wildcards.target} on the genome"
     shell:
         "seqlift tracks write --scores {input.scores:q} --genome-sizes {input.summary:q} --overlap {params.overlap:q}"
-        " --output {output.track:q} 2> {log:q}"
+        " --output {output.track:q} > {log:q} 2>&1"
 
 
 rule write_error_track:
@@ -99,7 +99,7 @@ rule write_error_track:
         "Laying the standard errors of the {wildcards.method} scores of {wildcards.target} on the genome"
     shell:
         "seqlift tracks write --value standard-error --scores {input.scores:q} --genome-sizes {input.summary:q}"
-        " --overlap {params.overlap:q} --output {output.track:q} 2> {log:q}"
+        " --overlap {params.overlap:q} --output {output.track:q} > {log:q} 2>&1"
 
 
 rule write_difference_track:
@@ -128,7 +128,7 @@ rule write_difference_track:
         "Laying the difference of the two methods' scores of {wildcards.target} on the genome"
     shell:
         "seqlift tracks write --scores {input.scores:q} --minus {input.minus:q} --genome-sizes {input.summary:q}"
-        " --overlap {params.overlap:q} --output {output.track:q} 2> {log:q}"
+        " --overlap {params.overlap:q} --output {output.track:q} > {log:q} 2>&1"
 
 
 rule predict_track:
@@ -168,7 +168,7 @@ rule predict_track:
     shell:
         "seqlift tracks predicted --model {input.models:q} --regions {input.regions:q} --summary {input.summary:q}"
         " --genome {input.genome:q} --target {wildcards.experiment:q} --overlap {params.overlap:q}"
-        " --device gpu={resources.gpu} --output {output.track:q} {params.minus:q} 2> {log:q}"
+        " --device gpu={resources.gpu} --output {output.track:q} {params.minus:q} > {log:q} 2>&1"
 
 
 rule write_session:
@@ -198,4 +198,4 @@ rule write_session:
         "Writing a session of IGV"
     shell:
         "seqlift tracks session --genome {input.genome:q} --tracks {input.tracks:q} --peaks {input.peaks:q}"
-        " --hits {input.hits:q} {params.genes:q} --output {output.session:q} 2> {log:q}"
+        " --hits {input.hits:q} {params.genes:q} --output {output.session:q} > {log:q} 2>&1"

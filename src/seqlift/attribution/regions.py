@@ -28,7 +28,7 @@ from seqlift.attribution.mutagenesis import Mutagenesis, mutagenesis
 from seqlift.attribution.references import reference_kind
 from seqlift.attribution.totals import broken_completeness
 from seqlift.dataset import load_one_hot
-from seqlift.devices import choose_device
+from seqlift.devices import choose_device, describe_device
 from seqlift.errors import SeqliftError
 from seqlift.genome import Genome
 from seqlift.models.outputs import Output
@@ -196,6 +196,7 @@ def attribute_regions(
     if length != opened.length:
         raise SeqliftError(f"{paths[0]}: the model takes {opened.length} bp, but the regions have {length} bp")
     where = choose_device(device)
+    log.info("device: %s", describe_device(where))
     attributes = {"method": method, "target": target, "seed": seed, "package_version": __version__}
     attributes |= opened.attributes | settings
     mean, singles = opened.mean, opened.singles

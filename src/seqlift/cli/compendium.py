@@ -54,6 +54,7 @@ def run(arguments: argparse.Namespace) -> None:
     build_compendium(arguments.motifs, arguments.output_dir, database=arguments.database, settings=settings)
     written = read_compendium(arguments.output_dir)
     print(f"{written.summary['patterns']} patterns are {len(written.motifs)} motifs, {written.summary['named']} named")
+    print(f"written: {arguments.output_dir}")
     if written.summary["message"]:
         print(written.summary["message"])
         return

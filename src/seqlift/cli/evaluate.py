@@ -51,6 +51,7 @@ def run(arguments: argparse.Namespace) -> None:
             output_dir=arguments.output_dir,
         )
     print_comparison(metrics)
+    print(f"written: {arguments.output_dir}")
 
 
 def _read_summary(path: str) -> dict:

@@ -35,6 +35,7 @@ def run(arguments: argparse.Namespace) -> None:
     )
     out = table[(table["q"] <= 0.05) | (table["orientation_q"] <= 0.05) | (table["spacing_q"] <= 0.05)]
     print(f"{len(table)} pairs of motifs (by output and method), {len(out)} with a q of at most 0.05")
+    print(f"written: {arguments.output_dir}")
     if len(out):
         columns = ["output", "method", "motif_a", "motif_b", "name_a", "name_b", "together", "enrichment", "q"]
         columns += ["orientation", "orientation_q", "spacing", "spacing_orientation", "spacing_q"]

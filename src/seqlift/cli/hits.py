@@ -25,6 +25,7 @@ def run(arguments: argparse.Namespace) -> None:
 
     found = call_hits(arguments.scores, arguments.motifs, arguments.output_dir, min_similarity=arguments.min_similarity)
     print(f"{found.target} {found.method}: {found.hits} hits in {found.regions_with_hits} of {found.regions} regions")
+    print(f"written: {arguments.output_dir}")
     if found.message:
         print(found.message)
     if found.hits:

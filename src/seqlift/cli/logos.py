@@ -20,4 +20,5 @@ def run(arguments: argparse.Namespace) -> None:
     from seqlift.motifs.drawing import draw_logos
 
     folder, draw = (arguments.motifs, draw_logos) if arguments.motifs else (arguments.compendium, draw_compendium)
-    draw(folder, arguments.output_dir, database=arguments.database, colours=arguments.colours)
+    drawn = draw(folder, arguments.output_dir, database=arguments.database, colours=arguments.colours)
+    print(f"{len(drawn['patterns'])} motifs of {folder} drawn: {arguments.output_dir}")

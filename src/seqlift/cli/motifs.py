@@ -69,6 +69,7 @@ def run(arguments: argparse.Namespace) -> None:
         f"{summary.target} {summary.method}: {summary.patterns} patterns in {summary.regions} regions, from {chosen:,} "
         f"of {sum(found):,} seqlets"
     )
+    print(f"written: {arguments.output_dir}")
     if summary.message:
         print(summary.message)
         return

@@ -69,6 +69,8 @@ def run(arguments: argparse.Namespace) -> None:
     regions = make_regions(arguments.genome, targets, **settings)
     write_regions(regions, arguments.output, arguments.summary)
     summary = regions.summary
+    for name, peaks in summary["peaks"].items():
+        print(f"{peaks['read']} peaks of {name}: {peaks['path']}")
     print(f"{arguments.output}: {len(regions.table)} regions of {arguments.length} bp")
     for split, counts in summary["kept"].items():
         parts = ", ".join(f"{count} {name}" for name, count in counts.items())

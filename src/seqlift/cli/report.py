@@ -11,11 +11,14 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     )
     parser.add_argument("--config", required=True, type=Path, metavar="YAML", help="the run's resolved configuration")
     parser.add_argument("--output", required=True, type=Path, metavar="HTML", help="the page to write")
+    parser.add_argument(
+        "--workflow", metavar="SNAKEFILE", help="of the workflow that made the run; its commit is written down"
+    )
 
 
 def run(arguments: argparse.Namespace) -> None:
     """Write the report and `provenance.json`."""
     from seqlift.report import write_report
 
-    path = write_report(arguments.run_dir, arguments.config, arguments.output)
-    print(f"wrote {path} ({path.stat().st_size / 1e6:.1f} MB)")
+    path = write_report(arguments.run_dir, arguments.config, arguments.output, workflow=arguments.workflow)
+    print(f"wrote {path} ({path.stat().st_size / 1e6:.1f} MB) and {arguments.run_dir / 'provenance.json'}")

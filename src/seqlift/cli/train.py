@@ -76,6 +76,7 @@ def run(arguments: argparse.Namespace) -> None:
         f"validation loss {training['valid_loss']:.4f} in epoch {training['best_epoch']} of {training['epochs_run']} "
         f"(always saying the same: {training['base_rate_loss']:.4f}); learned: {learned}"
     )
+    print(f"written: {arguments.output_dir}")
 
 
 def _json_object(flag: str, value: str, text: str) -> dict:

@@ -44,6 +44,7 @@ def run(arguments: argparse.Namespace) -> None:
             f"{_share(numbers['recall'])} of {numbers['sites']} planted sites (precision of scans that call as many: "
             f"{scans})"
         )
+    print(f"written: {arguments.output}")
 
 
 def _share(value: float | None) -> str:

@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from seqlift.devices import choose_device
+from seqlift.devices import choose_device, describe_device
 from seqlift.evaluation.comparison import FORMAT
 from seqlift.evaluation.numbers import target_numbers
 from seqlift.evaluation.parts import Part, make_parts
@@ -72,6 +72,7 @@ def evaluate_models(
         If a model does not fit the regions or the other models, regions have no test split, or a file is broken.
     """
     device = str(choose_device(device))
+    log.info("device: %s", describe_device(device))
     motifs = None if database is None else load_database(database)
     parts = make_parts(load_models(paths), list(map(str, paths)), table, summary)
     first = parts[0].model

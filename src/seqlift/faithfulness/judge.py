@@ -22,7 +22,7 @@ from seqlift.attribution.mutagenesis import mutagenesis
 from seqlift.attribution.references import Kind, reference_kind
 from seqlift.attribution.regions import joint_fingerprint
 from seqlift.attribution.totals import broken_completeness
-from seqlift.devices import choose_device
+from seqlift.devices import choose_device, describe_device
 from seqlift.errors import SeqliftError
 from seqlift.faithfulness.agreement import (
     ALIKE,
@@ -141,6 +141,7 @@ def judge_explanations(
     trained = load_models(models)
     peaks = table[table["kind"] == "peak"]
     judge = _Judge(trained, list(map(str, models)), genome, peaks, seed, choose_device(device), truth, mutagenesis)
+    log.info("device: %s", describe_device(judge.device))
     folds = {each.training.get("fold") for each in trained}
     fold = folds.pop() if len(folds) == 1 else None  # of one fold alone, whatever the seeds
     files = score_files(scores)

@@ -5,10 +5,12 @@ files and logos are linked by paths relative to it. A content security policy in
 anything that is not written in it.
 """
 
+import logging
 import os
 from pathlib import Path
 
 from seqlift.config import data_path
+from seqlift.costs import read_jobs
 from seqlift.files import replacing
 from seqlift.provenance import collect_provenance, write_provenance
 from seqlift.report.files_of_run import read_config
@@ -18,10 +20,18 @@ from seqlift.scores import open_scores
 
 __all__ = ["Run", "load_run", "read_config", "write_report"]
 
+log = logging.getLogger(__name__)
+
 EXAMPLES = 3
 
 
-def write_report(run_dir: str | os.PathLike, config_path: str | os.PathLike, output: str | os.PathLike) -> Path:
+def write_report(
+    run_dir: str | os.PathLike,
+    config_path: str | os.PathLike,
+    output: str | os.PathLike,
+    *,
+    workflow: str | None = None,
+) -> Path:
     """Write the report of a run, and `provenance.json` into its folder.
 
     Parameters
@@ -32,6 +42,8 @@ def write_report(run_dir: str | os.PathLike, config_path: str | os.PathLike, out
         The resolved configuration, YAML. `report.examples` is the number of example regions of each target.
     output : path-like
         The page to write. Its links are relative to its folder.
+    workflow : str, optional
+        Snakefile of the workflow that made the run, or the address that Snakemake had it from.
 
     Returns
     -------
@@ -53,7 +65,9 @@ def write_report(run_dir: str | os.PathLike, config_path: str | os.PathLike, out
             path = run.scores(output_name, method)
             with open_scores(path) as scores:
                 attributions[path.name] = scores.attributes
-    provenance = collect_provenance(config, run.regions, run.metrics, attributions)
+    jobs = read_jobs(run.directory, config)
+    log.info("%d outputs by %d methods; records of %d jobs", len(run.outputs), len(run.methods), len(jobs))
+    provenance = collect_provenance(config, run.regions, run.metrics, attributions, jobs=jobs, workflow=workflow)
     write_provenance(run.directory / "provenance.json", provenance)
     settings = config.get("report") or {}
     page = render_page(

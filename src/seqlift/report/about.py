@@ -1,8 +1,6 @@
-"""The sections on files, settings and time taken."""
+"""The sections on files and settings."""
 
 from pathlib import Path
-
-import pandas as pd
 
 from seqlift.report.files_of_run import relative_link
 from seqlift.report.run import METHOD_NAMES, MUTAGENESIS, Run
@@ -71,7 +69,9 @@ def file_list(run: Run, folder: Path) -> list[dict]:
             files.append(entry(path, f"{output}, {METHOD_NAMES[MUTAGENESIS]}: effects of changed bases (HDF5)"))
     for name, what in OF_RUN.items():
         files += [entry(path, what) for path in sorted(run.directory.glob(name)) if path.exists()]
-    files.append(entry(run.directory / "provenance.json", "versions, settings, checksums"))
+    # Its size depends on how long the jobs took
+    provenance = entry(run.directory / "provenance.json", "versions, settings, checksums, seeds, time and memory")
+    files.append(provenance | {"size": ""})
     return files
 
 
@@ -115,20 +115,3 @@ def _text(value: object) -> str:
             else ", ".join(map(_text, value))
         )
     return str(value)
-
-
-def timings(run: Run) -> list[tuple[str, float]]:
-    """(job, seconds) from Snakemake's benchmark files, where the run was made by the workflow; else training's own."""
-    folder = run.directory / "benchmarks"
-    timings = []
-    for path in sorted(folder.rglob("*.tsv")) if folder.is_dir() else []:
-        try:
-            seconds = float(pd.read_csv(path, sep="\t")["s"].iloc[0])
-        except (KeyError, ValueError, IndexError, OSError):  # not Snakemake's, or still being written
-            continue
-        name = path.relative_to(folder).with_suffix("").as_posix()
-        if name != "write_report":  # the one that is running is of an earlier time
-            timings.append((name, seconds))
-    if not timings:
-        timings.append(("training", float(sum(history["seconds"].sum() for history in run.histories()))))
-    return timings

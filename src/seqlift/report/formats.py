@@ -51,6 +51,13 @@ def duration(seconds: float | None) -> str:
     return f"{minutes} min {rest} s" if minutes < 60 else f"{minutes // 60} h {minutes % 60} min"
 
 
+def megabytes(size: float | None) -> str:
+    """Memory of so many MB as `350 MB` or `12.3 GB`."""
+    if size is None:
+        return "–"
+    return f"{size:.0f} MB" if size < 1000 else f"{size / 1024:.1f} GB"
+
+
 def value(found: Value | None) -> Markup:
     """A number with its interval in small below it."""
     if found is None or found.value is None:

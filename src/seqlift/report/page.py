@@ -15,7 +15,7 @@ from markupsafe import Markup
 
 from seqlift.motifs import logos
 from seqlift.report import formats, performance
-from seqlift.report.about import file_list, settings_list, timings
+from seqlift.report.about import file_list, settings_list
 from seqlift.report.entries import entries_of, key_of
 from seqlift.report.evidence import faithfulness_section, grammar_section, hit_rows, site_figures
 from seqlift.report.explanations import draw_examples, examples_in_turn, explain
@@ -32,7 +32,7 @@ SIZE = 24_000_000  # characters of the page: regions take what all else leaves o
 UNITS = {"classes": "logit", "counts": "log count", "profile": "output"}
 SCRIPTS = ("tables.js", "region_data.js", "region_rows.js", "region_view.js", "regions.js", "search.js", "views.js")
 STYLES = ("report.css", "views.css")
-FILTERS = ("number", "count", "percent", "scientific", "signed", "duration", "value")
+FILTERS = ("number", "count", "percent", "scientific", "signed", "duration", "megabytes", "value")
 
 
 def render_page(run: Run, provenance: dict, *, examples: int, folder: Path, genes: Path | None = None) -> str:
@@ -124,7 +124,6 @@ def _content(run: Run, provenance: dict, explanations: list[dict], entries: list
         "provenance": provenance,
         "files": file_list(run, folder),
         "settings": settings_list(config),
-        "timings": timings(run),
     }
 
 

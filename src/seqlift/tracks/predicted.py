@@ -7,6 +7,7 @@ their mean, the one that the scores explain; of a region that some of them were 
 """
 
 import contextlib
+import logging
 import os
 from collections.abc import Iterator, Sequence
 
@@ -15,7 +16,7 @@ import pandas as pd
 
 from seqlift.attribution.regions import joint_fingerprint
 from seqlift.dataset import load_codes
-from seqlift.devices import choose_device
+from seqlift.devices import choose_device, describe_device
 from seqlift.errors import SeqliftError
 from seqlift.genome import Genome
 from seqlift.models.ensemble import Ensemble
@@ -26,6 +27,8 @@ from seqlift.region_table import read_regions
 from seqlift.tracks.sizes import read_sizes
 from seqlift.tracks.source import Source, scratch
 from seqlift.tracks.writing import TrackSummary, write_source
+
+log = logging.getLogger(__name__)
 
 
 def write_predicted(
@@ -124,6 +127,7 @@ def _expected_signal(
     models, shape = [each.model for each in trained], trained[0].shape
     model = models[0] if len(models) == 1 else Ensemble(models)
     where, index = choose_device(device), trained[0].targets.index(target)
+    log.info("device: %s", describe_device(where))
     for first in range(0, len(table), BATCH):
         rows = slice(first, min(first + BATCH, len(table)))
         codes = load_codes(table.iloc[rows], genome, seed=0)  # peaks: nothing is shuffled

@@ -1,0 +1,140 @@
+"""Each job has a log that a person can read and a record of what it cost; of a job that fails the screen says why."""
+
+import json
+import re
+
+import pytest
+import yaml
+from user import ROOT, SMALL, Checkout, changed
+
+from seqlift.config import resolve_config
+from seqlift.costs import REPORT, is_asked_for, names_of_jobs, read_jobs, split_name
+
+RUN = "results/small/200bp"
+LONG = {
+    *("train_model", "evaluate_model", "attribute_bases", "mutate_bases", "judge_explanations", "find_motifs"),
+    *("download_file", "download_file_elsewhere"),
+}
+SMALL_LOG = 10_000  # characters; what a failed job has said is shown as a whole
+
+
+def commands() -> dict[str, str]:
+    """Rule -> its part of the file that it stands in."""
+    found = {}
+    for path in sorted((ROOT / "workflow" / "rules").glob("*.smk")):
+        for name, text in re.findall(r"^ *rule (\w+):\n(.*?)(?=^\S|^    rule |\Z)", path.read_text(), re.S | re.M):
+            found[name] = text
+    return found
+
+
+def test_all_that_a_job_says_goes_into_its_log():
+    """The long stages show it on the screen as well."""
+    rules = commands()
+    assert len(rules) > 20
+    for name, text in rules.items():
+        way = "2>&1 | tee -i {log:q}" if name in LONG else "> {log:q} 2>&1"
+        assert text.rstrip().rstrip("\"'").endswith(way), f"{name} does not end with {way}"
+        assert "    log:\n" in text, name
+
+
+def test_log_and_benchmark_have_one_name():
+    """`seqlift report` finds the log of a job by the name of its benchmark file."""
+    for name, text in commands().items():
+        if name in ("write_config", "write_targets"):  # which only write down what is known when Snakemake starts
+            continue
+        log = re.search(r"    log:\n\s+f\"(.*)\.log\"", text)
+        benchmark = re.search(r"    benchmark:\n\s+f\"(.*)\.tsv\"", text)
+        assert log and benchmark, name
+        assert log[1].replace("/logs/", "/benchmarks/") == benchmark[1], name
+
+
+def planned_jobs(checkout: Checkout, config: dict) -> set[str]:
+    """Names of the logs of all jobs that a config asks for, from their commands."""
+    checkout.write(config)
+    run = checkout.snakemake("-n", "-p")
+    assert run.status == 0, run.screen
+    names = re.findall(r"results/small/(?:200bp/)?logs/(\S+)\.log", run.screen)
+    assert len(names) == sum(run.jobs.values())
+    return set(names) - {"write_config", "write_targets", REPORT}
+
+
+# Everything that a config can ask for, and less of each
+MANY = changed(
+    SMALL,
+    targets=[{"name": name, "peaks": f"{name}.bed"} for name in ("GATA1", "TAL1")],
+    attribution={"each_fold": True, "mutagenesis": {"max_regions": 6}},
+    tracks={"difference": True},
+    aggregate={"sites": {"both": "both.bed"}},
+)
+MANY["regions"] = {"folds": 3}
+FEW = changed(
+    SMALL,
+    attribution={"methods": ["deeplift"], "mutagenesis": {"max_regions": 0}},
+    faithfulness={"max_regions": 0},
+)
+
+
+def test_the_report_counts_the_jobs_that_snakemake_plans(checkout):
+    """Those of the config are counted, those that only another config asks for are not."""
+    schema = yaml.safe_load((ROOT / "workflow/schemas/config.schema.yaml").read_text())
+    many, few = planned_jobs(checkout, MANY), planned_jobs(checkout, FEW)
+    assert {split_name(name)[0] for name in many} > {"aggregate_sites", "write_difference_track"}
+    for config, planned in ((MANY, many), (FEW, few)):
+        resolved = resolve_config(config, schema, directory=checkout.folder)
+        names = names_of_jobs(resolved)
+        assert {name for name in many | few if is_asked_for(*split_name(name), resolved, names)} == planned
+
+
+@pytest.mark.slow
+def test_logs_and_records_of_the_finished_run(finished_once):
+    folder = finished_once[0].folder
+    results = folder / "results/small"
+    logs = {path.relative_to(results).as_posix(): path.read_text() for path in results.rglob("*.log")}
+    assert len(logs) == 25  # one a job
+    for name, text in logs.items():
+        assert text.strip() and text.endswith("\n") and len(text) < SMALL_LOG, name
+        assert not re.search(r"[^\n\t\x20-\x7e\xa0-\uffff]", text), f"{name} has control characters"
+        assert "Traceback" not in text and "site-packages" not in text, name
+    # What was read, done and written, with counts
+    assert "200 peaks of TAL1: my data/TAL1.bed" in logs["200bp/logs/make_regions.log"]
+    assert "100 regions of TAL1 explained: results/small" in logs["200bp/logs/attribute_bases/TAL1.deeplift.log"]
+    assert f"wrote {RUN}/report.html" in logs["200bp/logs/write_report.log"]
+    # Every job but the report's own, which had not ended
+    written = json.loads((folder / RUN / "provenance.json").read_text())
+    records = {path.relative_to(results).with_suffix("") for path in results.rglob("benchmarks/**/*.tsv")}
+    names = {re.sub(r"^(200bp/)?benchmarks/", "", path.as_posix()) for path in records} - {REPORT}
+    assert {"/".join(filter(None, [job["rule"], job.get("about")])) for job in written["jobs"]} == names
+    assert len(names) == 22 and all(job["seconds"] > 0 for job in written["jobs"])
+    assert {rule["rule"]: rule["jobs"] for rule in written["rules"]}["attribute_bases"] == 2
+    with_network = {"train_model", "evaluate_model", "attribute_bases", "mutate_bases", "judge_explanations"}
+    assert set(written["devices"]) == with_network
+    assert written["workflow"]["source"] == str(folder / "workflow" / "Snakefile")
+
+
+@pytest.mark.slow
+def test_what_an_earlier_config_left_is_not_counted(finished_once):
+    """After a method is gone, its jobs are none of this run, though their records are still there."""
+    folder = finished_once[0].folder
+    config = yaml.safe_load((folder / "results/small/config.yaml").read_text())
+    before = read_jobs(folder / RUN, config)
+    config["attribution"]["methods"] = ["deeplift"]
+    left = read_jobs(folder / RUN, config)
+    assert left == [job for job in before if "interior_gradients" not in job.about] and len(left) < len(before)
+
+
+@pytest.mark.slow
+def test_the_reason_of_a_failure_is_on_the_screen(finished):
+    """A score file that was cut short: two rules that leave the screen to Snakemake and one that shows its progress."""
+    scores = finished.folder / RUN / "scores" / "TAL1.deeplift.h5"
+    scores.write_bytes(scores.read_bytes()[:-5000])
+    run = finished.snakemake("--cores", "2", "--keep-going", "--until", "write_track", "find_motifs")
+    assert run.status != 0
+    reason = f"{RUN}/scores/TAL1.deeplift.h5: not an HDF5 file"
+    assert run.screen.count(f"seqlift tracks: error: {reason}") == 1
+    assert run.screen.count(f"seqlift motifs: error: {reason}") == 2  # at once, and in its log
+    assert "make it again with `seqlift attribute`" in run.screen
+    assert "Traceback" not in run.screen
+    # The end of the log stands behind what Snakemake says of the job
+    _, _, after = run.screen.partition("Error in rule write_track:")
+    assert f"Logfile {RUN}/logs/write_track/TAL1.deeplift.log:" in after
+    assert f"seqlift tracks: error: {reason}" in after
