@@ -22,10 +22,12 @@ HEADER = "s\th:m:s\tmax_rss\tmax_vms\tmax_uss\tmax_pss\tio_in\tio_out\tmean_load
 CONFIG: dict = {
     "name": "mine",
     "data_dir": "my data",
-    "genome": {"fasta": "genome.fa", "download": {"url": "https://example.org/genome.fa"}},
+    "genome": {"fasta": "genome.fa"},
+    "downloads": {"genome.fa": {"url": "https://example.org/genome.fa"}},
     "targets": [{"name": "A", "peaks": "A.bed"}, {"name": "B", "peaks": "B.bed", "unlabelled": "low.bed"}],
     "regions": {"folds": 3},
     "model": {"type": "basset", "head": "classes"},
+    "training": {"seed": 1},
     "attribution": {
         "methods": ["deeplift", "interior_gradients"],
         "max_regions": 1000,
@@ -130,6 +132,9 @@ WITHOUT_SIMULATION = {key: value for key, value in CONFIG.items() if key != "sim
         ("fold2/train_model", changed(regions={"folds": 2})),
         ("fold0/train_model", changed(regions={"folds": 0})),
         ("train_model", CONFIG),
+        ("fold1/seed2/train_model", CONFIG),
+        ("fold1/seed3/train_model", changed(training={"seed": [1, 2]})),
+        ("fold1/train_model", changed(training={"seed": [1, 2]})),
         ("draw_logos/fold1/A.deeplift", changed(attribution={"each_fold": False})),
         ("mutate_bases/A", changed(attribution={"mutagenesis": {"max_regions": 0}})),
         ("judge_explanations", changed(faithfulness={"max_regions": 0})),
@@ -158,6 +163,9 @@ def test_jobs_of_an_earlier_config_are_not_counted(run, name, config):
     [
         ("train_model", changed(regions={"folds": 0})),
         ("fold2/train_model", changed(attribution={"each_fold": False})),
+        ("fold2/train_model", changed(training={"seed": [7]})),
+        ("fold2/seed7/train_model", changed(training={"seed": [7, 8]})),
+        ("seed7/train_model", changed(training={"seed": [7, 8]}, regions={"folds": 0})),
         ("draw_logos/fold1/A.deeplift", CONFIG),
         ("mutate_bases/B", CONFIG),
         ("write_difference_track/A", CONFIG),

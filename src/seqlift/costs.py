@@ -14,7 +14,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from seqlift.config import downloads, model_outputs
+from seqlift.config import downloads, model_outputs, seed_list, shard_count
 
 REPORT = "write_report"  # runs while the table is made: what is there of it is of an earlier time
 DEVICE = re.compile(r"^device: (.+)$", re.MULTILINE)  # what a stage says in its log
@@ -79,27 +79,32 @@ def read_jobs(directory: str | os.PathLike, config: dict) -> list[Job]:
 
 def split_name(name: str) -> tuple[str, str]:
     """Rule and what the job is about: fold1/train_model, attribute_bases/fold1/TAL1.deeplift -> fold1, the rest."""
-    fold, _, rest = name.partition("/") if re.match(r"fold\d+/", name) else ("", "", name)
-    rule, _, about = rest.partition("/")
-    return rule, "/".join(part for part in (fold, about) if part)
+    model = re.match(r"(fold\d+/)?(seed\d+/)?", name)
+    before = model[0] if model else ""
+    rule, _, about = name.removeprefix(before).partition("/")
+    return rule, (before + about).rstrip("/")
 
 
 def is_asked_for(rule: str, about: str, config: dict, names: frozenset[str]) -> bool:
     """Whether a run with this config has such a job; `names` are those of `names_of_jobs`."""
     folds = (config.get("regions") or {}).get("folds") or 0
-    fold, name = "", about
+    if rule == "train_model":
+        seeds = seed_list(config)
+        return about in {
+            "/".join(part for part in (fold, seed) if part)
+            for fold in [f"fold{i}" for i in range(folds)] or [""]
+            for seed in ([f"seed{seed}" for seed in seeds] if len(seeds) > 1 else [""])
+        }
+    name = about
     if re.match(r"fold\d+(/|$)", about):
         fold, _, name = about.partition("/")
-        each_fold = rule == "train_model" or (config.get("attribution") or {}).get("each_fold")
-        if int(fold.removeprefix("fold")) >= folds or not each_fold:
+        if int(fold.removeprefix("fold")) >= folds or not (config.get("attribution") or {}).get("each_fold"):
             return False
-    if rule == "train_model" and bool(fold) != bool(folds):
-        return False
     if rule.startswith("download"):
         return any(file == name or file.endswith(f"/{name}") for file in downloads(config))
     if rule == "attribute_bases":
         shard = re.search(r"\.\d+of(\d+)$", name)
-        if int(shard[1] if shard else 1) != _shards(config):
+        if int(shard[1] if shard else 1) != shard_count(config):
             return False
         name = name[: shard.start()] if shard else name
     return name in names and _is_switched_on(rule, name, config)
@@ -115,13 +120,6 @@ def names_of_jobs(config: dict) -> frozenset[str]:
     return frozenset(["", *outputs, *targets, *of_methods, *of_sites])
 
 
-def _shards(config: dict) -> int:
-    """Jobs that share the regions of one score file."""
-    attribution = config["attribution"]
-    size = attribution.get("shard_size")
-    return math.ceil(attribution["max_regions"] / size) if size else 1
-
-
 def _is_switched_on(rule: str, name: str, config: dict) -> bool:
     """Whether the config asks for the results of a rule at all."""
     attribution = config.get("attribution") or {}
@@ -132,7 +130,7 @@ def _is_switched_on(rule: str, name: str, config: dict) -> bool:
     if rule in ("simulate_data", "compare_with_truth"):
         return "simulate" in config
     if rule == "gather_scores":
-        return _shards(config) > 1
+        return shard_count(config) > 1
     if rule == "mutate_bases":
         return some_regions(attribution.get("mutagenesis"))
     if rule == "judge_explanations":

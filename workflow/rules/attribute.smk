@@ -1,9 +1,7 @@
 # Scores of all bases, by every method.
 
 # Jobs that share the regions of one score file; more than one write shards of it, which are gathered
-SHARDS = math.ceil(
-    config["attribution"]["max_regions"] / config["attribution"]["shard_size"]
-)
+SHARDS = shard_count(config)
 EXPLAINED = "{part}{target}.{method}" + (".{shard}" if SHARDS > 1 else "")
 SHARD_FILE = f"{RUN}/scores/shards/{EXPLAINED}.h5"
 

@@ -18,6 +18,7 @@ from seqlift.config import (
     model_outputs,
     resolve_config,
     seed_list,
+    shard_count,
     target_list,
 )
 from seqlift.errors import SeqliftError

@@ -5,6 +5,7 @@ and their defaults. A mistyped key that is ignored in silence costs a training r
 reports all mistakes together, each with the key's path, the value, the rule and the remedy.
 """
 
+import math
 import os
 from collections.abc import Mapping
 from pathlib import Path
@@ -44,6 +45,7 @@ __all__ = [
     "model_outputs",
     "resolve_config",
     "seed_list",
+    "shard_count",
     "target_list",
 ]
 
@@ -172,6 +174,12 @@ def target_list(config: Mapping) -> list[Target]:
         )
         for target in config["targets"]
     ]
+
+
+def shard_count(config: Mapping) -> int:
+    """How many jobs share the regions of one score file."""
+    most = config["attribution"]["max_regions"]
+    return math.ceil(most / config["attribution"].get("shard_size", most))  # older runs had no shards
 
 
 def model_outputs(config: Mapping) -> list[str]:

@@ -171,8 +171,6 @@ def _quiet_lightning() -> Iterator[None]:
             warnings.filterwarnings("ignore", message=r"The `srun` command is available on your system")
             # Lightning 2.6 with torch 2.13: its own use of torch's trees
             warnings.filterwarnings("ignore", message=r"`isinstance\(treespec, LeafSpec\)` is deprecated")
-            # On a machine with Slurm: that one device needs no srun is what LightningEnvironment says
-            warnings.filterwarnings("ignore", message=r"The `srun` command is available")
             # 16-mixed: the first steps find a scale and may be left out, and the schedule with them
             warnings.filterwarnings("ignore", message=r"Detected call of `lr_scheduler.step\(\)` before")
             yield
