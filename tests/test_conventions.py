@@ -9,6 +9,7 @@ from test_config import schema_keys
 
 WORKFLOW = Path(__file__).parents[1] / "workflow"
 RULES = sorted((WORKFLOW / "rules").glob("*.smk"))
+HELPERS = ("common.smk", "resources.smk")
 
 
 def code(path: Path) -> str:
@@ -23,7 +24,7 @@ def test_rules_name_their_files_and_helpers(path):
         assert not re.search(word, text, flags=re.MULTILINE), word
 
 
-@pytest.mark.parametrize("path", [path for path in RULES if path.name != "common.smk"], ids=lambda path: path.name)
+@pytest.mark.parametrize("path", [path for path in RULES if path.name not in HELPERS], ids=lambda path: path.name)
 def test_every_rule_says_where_its_log_is_and_what_it_does(path):
     parts = re.split(r"^ *rule (\w+):\n", code(path), flags=re.MULTILINE)[1:]
     assert parts
@@ -32,8 +33,8 @@ def test_every_rule_says_where_its_log_is_and_what_it_does(path):
             assert re.search(rf"^ +{directive}:", rule, flags=re.MULTILINE), (name, directive)
 
 
-def test_helpers_stand_in_one_file():
-    assert [path.name for path in RULES if re.search(r"^def ", code(path), flags=re.MULTILINE)] == ["common.smk"]
+def test_helpers_stand_apart_from_rules():
+    assert [path.name for path in RULES if re.search(r"^def ", code(path), flags=re.MULTILINE)] == [*HELPERS]
     assert 'min_version("' in (WORKFLOW / "Snakefile").read_text()
 
 
