@@ -183,19 +183,40 @@ def input_folder(wildcards, input):
     return input.genome.removesuffix(GENOME) or "."
 
 
-def regions_flags(wildcards, input):
-    """Settings of the regions, with the user's files where they lie, and how the signal is read where there is any."""
+# The settings that name files
+REGION_FILES = ("exclude_regions", "include_regions", "negatives_file")
+
+
+def region_file_flags(wildcards, input):
+    """The user's files, where they lie. Apart from the other settings: Snakemake holds no parameter that is made from
+    the input against that of the last run (these files are input themselves)."""
 
     def place(path):
         return os.path.normpath(
             os.path.join(input_folder(wildcards, input), data_path(config, path))
         )
 
-    settings = dict(config["regions"])
-    for key in ("exclude_regions", "include_regions"):
-        settings[key] = [place(path) for path in settings[key]]
-    if "negatives_file" in settings:
-        settings["negatives_file"] = place(settings["negatives_file"])
+    files = {key: config["regions"].get(key) for key in REGION_FILES}
+    return as_flags(
+        {
+            key: (
+                [place(path) for path in value]
+                if isinstance(value, list)
+                else place(value)
+            )
+            for key, value in files.items()
+            if value
+        }
+    )
+
+
+def regions_flags():
+    """Settings of the regions without those that name files, and how the signal is read where there is any."""
+    settings = {
+        key: value
+        for key, value in config["regions"].items()
+        if key not in REGION_FILES
+    }
     if any(target["signal"] for target in TARGETS):
         signal = dict(config["signal"])
         settings |= {"signal_window": signal.pop("window"), **signal}

@@ -40,11 +40,12 @@ rule make_regions:
         runtime=growing(START_MINUTES, 0.02),
     params:
         folder=input_folder,
-        settings=regions_flags,
+        files=region_file_flags,
+        settings=regions_flags(),
         version=RESULTS_VERSION["regions"],
     message:
         "Making windows of {wildcards.length} bp around the peaks, and negatives"
     shell:
         "seqlift regions --genome {input.genome:q} --targets {input.targets:q} --data-dir {params.folder:q}"
-        " --length {wildcards.length} {params.settings:q}"
+        " --length {wildcards.length} {params.settings:q} {params.files:q}"
         " --output {output.table:q} --summary {output.summary:q} > {log:q} 2>&1"
