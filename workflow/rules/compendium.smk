@@ -34,7 +34,7 @@ rule build_compendium:
     # 546 MB and 37 s for 40 folders of 13 patterns and 190,000 hits each (benchmarks/results/output.md)
     resources:
         mem_mb=growing(1000, 2, "hits"),
-        runtime=growing_with_pairs(START_MINUTES, 10, "motifs"),
+        runtime=growing_with_pairs(START_MINUTES, 10, "motifs", len(MOTIF_NAMES)),
     params:
         motifs=motif_folders,
         folder=subpath(output.table, parent=True),

@@ -70,11 +70,14 @@ def growing(start, each, *names):
     return needed
 
 
-def growing_with_pairs(start, each, name):
-    """The same where each input file with this name is held against each other: `each` is for 100 times 100 files."""
+def growing_with_pairs(start, each, name, files):
+    """The same where folders are held against each other, with so many `files` each among the input with this name:
+    `each` is for 100 times 100 folders.
+    """
 
     def needed(wildcards, input, attempt):
-        return math.ceil(attempt * (start + each * (len(input[name]) / 100) ** 2))
+        folders = len(input[name]) / files
+        return math.ceil(attempt * (start + each * (folders / 100) ** 2))
 
     return needed
 
