@@ -188,7 +188,7 @@ def test_other_settings_of_the_methods(finished):
         "deeplift": {"n_references": "auto", "error_share": 0.3, "max_references": 30, "rule": "genomics"},
         "interior_gradients": {
             **{"references": "fasta:my references.fa", "n_references": 4, "center_first_layer": True},
-            **{"steps": "auto", "step_tolerance": 0.05, "max_steps": 64, "tolerance": 1.0},
+            **{"steps": "auto", "step_tolerance": 0.05, "max_steps": 64, "tolerance": 2.0},
         },
         "mutagenesis": {"max_regions": 0},
     }

@@ -27,7 +27,7 @@ SMALL = {
     "attribution": {
         "max_regions": 100,
         "deeplift": {"n_references": 4},
-        "interior_gradients": {"steps": 8, "tolerance": 1.0},
+        "interior_gradients": {"steps": 8, "tolerance": 2.0},
         "mutagenesis": {"max_regions": 6},
     },
     "motifs": {"max_seqlets": 200},

@@ -119,7 +119,7 @@ SIMULATED = "simulate" in config
 RESULTS_VERSION = {
     "simulate": 1,
     "regions": 2,
-    "train": 2,
+    "train": 3,
     "evaluate": 1,
     "attribute": 3,
     "mutagenesis": 2,
