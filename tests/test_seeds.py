@@ -204,4 +204,4 @@ def test_a_single_model_is_shown_as_before(tmp_path):
     run, config = build_run(tmp_path)
     assert load_run(run).seeds == [] and load_run(run).model_folders() == [run / "model"]
     page = write_report(run, config, run / "report.html").read_text()
-    assert "Each model" not in page and "seeds" not in page
+    assert "Each model" not in page and "different seeds" not in page

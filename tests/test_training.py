@@ -18,6 +18,7 @@ import seqlift.training
 from seqlift.cli import main
 from seqlift.dataset import load_codes
 from seqlift.errors import SeqliftError
+from seqlift.files import temporary_prefix
 from seqlift.fitting import RESUME_NAME
 from seqlift.fitting.learner import Learner, rate_factor
 from seqlift.fitting.loop import _quiet_lightning
@@ -204,7 +205,8 @@ def test_a_stopped_run_with_other_settings_starts_afresh(data, tmp_path, monkeyp
 
 def test_a_damaged_state_is_not_used(data, undisturbed, tmp_path, caplog):
     (tmp_path / RESUME_NAME).write_bytes(b"not a checkpoint")
-    (tmp_path / f".{RESUME_NAME}.half.ckpt").write_bytes(b"killed while it was saved")
+    half = temporary_prefix(tmp_path / RESUME_NAME).replace(f"-{os.getpid()}.", "-999999999.half")
+    (tmp_path / half).write_bytes(b"killed while it was saved")
     train_model(*data, **SETTINGS, output_dir=tmp_path)
     assert "cannot be read" in caplog.text
     assert set(os.listdir(tmp_path)) == OUTPUTS
