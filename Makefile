@@ -23,9 +23,10 @@ yeast: $(INSTALLED)
 	snakemake --configfile configs/yeast.yaml --cores $(CORES) --quiet host reason
 	@seqlift summary --run-dir results/yeast/300bp
 
-# A process for each core; the tests of one file stay together, as they share what they have prepared
+# A process for each core; the tests of one file stay together, as they share what they have prepared. Files with whole
+# workflows come first (tests/conftest.py), so that no process is left alone with the last of them.
 test: lint
-	OMP_NUM_THREADS=1 pytest --numprocesses auto --dist loadfile
+	OMP_NUM_THREADS=1 pytest --numprocesses auto --dist loadfile --no-loadscope-reorder
 
 lint: $(INSTALLED)
 	ruff check .

@@ -40,3 +40,9 @@ def server(monkeypatch):
     running.shutdown()
     thread.join()
     running.server_close()
+
+
+def pytest_collection_modifyitems(items):
+    """Files with tests of whole workflows, which take minutes, before all others."""
+    slow = {item.path for item in items if item.get_closest_marker("slow")}
+    items.sort(key=lambda item: item.path not in slow)
