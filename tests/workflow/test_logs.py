@@ -22,7 +22,9 @@ def commands() -> dict[str, str]:
     """Rule -> its part of the file that it stands in."""
     found = {}
     for path in sorted((ROOT / "workflow" / "rules").glob("*.smk")):
-        for name, text in re.findall(r"^ *rule (\w+):\n(.*?)(?=^\S|^    rule |\Z)", path.read_text(), re.S | re.M):
+        for name, text in re.findall(
+            r"^ *rule (\w+):\n(.*?)(?=^\S|^    (?:#.*\n    )?use |^    rule |\Z)", path.read_text(), re.S | re.M
+        ):
             found[name] = text
     return found
 
