@@ -34,7 +34,7 @@ def test_names_are_matched_by_what_they_mean(found, known, mapping):
 
 
 def test_the_mapping_is_written_as_a_config_has_it():
-    assert mapping_text({"1": "chr1", "MT": "chrM"}) == "rename_chromosomes: {1: chr1, MT: chrM}"
+    assert mapping_text({"1": "chr1", "MT": "chrM"}) == 'rename_chromosomes: {"1": chr1, MT: chrM}'
 
 
 @pytest.mark.parametrize(
@@ -66,6 +66,6 @@ def test_many_scaffolds_do_not_fill_the_screen():
 
 def test_names_that_fit_none_are_told_apart():
     advice = naming_advice(["1", "scaffold7"], ["1", "scaffold7"], ["chr1"])
-    assert "rename_chromosomes: {1: chr1}" in advice
+    assert 'rename_chromosomes: {"1": chr1}' in advice
     assert "scaffold7 fit no chromosome" in advice
     assert "Use the FASTA file of the assembly" in naming_advice(["scaffold7"], ["scaffold7"], ["chr1"])

@@ -269,7 +269,7 @@ def test_targets_must_have_strands_alike():
         ),
         (
             {"1": 30_000, "2": 500},
-            r"in another way .*: 1, 2 for chr1, chr2\. .*rename_chromosomes: \{1: chr1, 2: chr2\}",
+            r"in another way .*: 1, 2 for chr1, chr2\. .*rename_chromosomes: \{.1.: chr1, .2.: chr2\}",
         ),
         ({"chrI": 30_000, "chrII": 500}, r"rename_chromosomes: \{chrI: chr1, chrII: chr2\}"),
         ({"1": 30_000, "2": 501}, r"of another genome .* differ in length: 2 501 bp, there 500; use the"),

@@ -4,6 +4,7 @@ Files of one assembly often differ in nothing but these names. Here the names of
 mean, so that an error can print the mapping from one to the other.
 """
 
+import json
 import re
 from collections import Counter
 from collections.abc import Iterable, Mapping
@@ -43,9 +44,14 @@ def name_mapping(found: Iterable[str], known: Iterable[str]) -> dict[str, str]:
     return {old: new for old, new in mapping.items() if taken[new] == 1}
 
 
+def _as_yaml(name: str) -> str:
+    """A name in quotes, where YAML would take it for a number or another sign."""
+    return name if re.fullmatch(r"[A-Za-z]\w*", name) else json.dumps(name)
+
+
 def mapping_text(mapping: Mapping[str, str]) -> str:
-    """A mapping as a config writes it, `rename_chromosomes: {1: chr1, MT: chrM}`; the first hundred of a longer one."""
-    pairs = [f"{old}: {new}" for old, new in mapping.items()]
+    """A mapping as a config writes it, `rename_chromosomes: {"1": chr1, M: chrM}`; a hundred names of a longer one."""
+    pairs = [f"{_as_yaml(old)}: {_as_yaml(new)}" for old, new in mapping.items()]
     more = [f"... ({len(pairs)} in all)"] if len(pairs) > _SHOWN else []
     return f"rename_chromosomes: {{{', '.join([*pairs[:_SHOWN], *more])}}}"
 
