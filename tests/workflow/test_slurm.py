@@ -20,6 +20,8 @@ from user import ROOT, SMALL, Checkout, Run, changed, environment, new_checkout,
 
 if os.environ.get("SEQLIFT_TEST_SLURM") != "1":
     pytest.skip("a Slurm to send jobs to: set SEQLIFT_TEST_SLURM=1 where one runs", allow_module_level=True)
+if " " in sys.executable:  # Snakemake does not quote it
+    pytest.skip("jobs on other machines need a Python in a path without spaces", allow_module_level=True)
 if importlib.util.find_spec("snakemake_executor_plugin_slurm") is None:
     pytest.skip("snakemake-executor-plugin-slurm: pip install 'seqlift[slurm]'", allow_module_level=True)
 
