@@ -126,7 +126,7 @@ def with_signal(checkout, sizes: dict[str, int], middles: range, **model) -> dic
     ("sizes", "middles", "messages"),
     [
         ({**GENOME, "chr2": 3001}, range(500, 2000, 10), ["signal.bw", "another genome", "chr2 3,001 bp, there 3,000"]),
-        ({"1": 3000, "2": 3000}, range(500, 2000, 10), ["signal.bw", "names chromosomes in another way", "1: chr1"]),
+        ({"1": 3000, "2": 3000}, range(500, 2000, 10), ["signal.bw", "names chromosomes in another way", '"1": chr1']),
         (GENOME, range(2500, 2600), ["signal.bw", "has no data in 36 of its 36 peak regions"]),
     ],
     ids=["another genome", "chromosome names", "no data"],
