@@ -52,7 +52,7 @@ $(INSTALLED): pyproject.toml constraints.txt
 	@$(PYTHON) -c 'import ensurepip, venv' 2>/dev/null || { echo "Python has no venv module; on Debian or Ubuntu: sudo apt install python3-venv" >&2; exit 1; }
 	$(PYTHON) -m venv .venv
 	python -m pip install --disable-pip-version-check --constraint constraints.txt --editable '.[test,docs]'
-	@echo "Compiling TF-MoDISco and TOMTOM, a minute or two"
+	@echo "Compiling TF-MoDISco and TOMTOM, a minute"
 	@python -m seqlift.motifs.warmup
 	@touch $@
 

@@ -39,7 +39,7 @@ def test_constraints_pin_everything_once_and_within_bounds():
     versions = {canonicalize_name(pin.name): next(iter(pin.specifier)).version for pin in pins}
     assert len(versions) == len(lines)
     optional = PROJECT["optional-dependencies"]
-    for text in [*PROJECT["dependencies"], *optional["test"], *optional["docs"], *optional["slurm"]]:
+    for text in [*PROJECT["dependencies"], *(text for extra in optional.values() for text in extra)]:
         requirement = Requirement(text)
         assert requirement.specifier.contains(versions[canonicalize_name(requirement.name)]), text
 

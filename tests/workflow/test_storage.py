@@ -1,6 +1,6 @@
 """Inputs and results in an object store: Snakemake's plugin for S3 against one that moto simulates on this machine.
 
-Skipped where these are not installed: pip install 'moto[server]' snakemake-storage-plugin-s3
+Skipped where these are not installed: pip install snakemake-storage-plugin-s3 'moto[s3]' flask flask-cors
 """
 
 import json
@@ -15,7 +15,7 @@ import pytest
 from user import SMALL, Checkout, Run, changed, new_checkout
 
 pytest.importorskip("snakemake_storage_plugin_s3", reason="pip install snakemake-storage-plugin-s3")
-pytest.importorskip("moto", reason="pip install 'moto[server]'")
+pytest.importorskip("moto", reason="pip install 'moto[s3]' flask flask-cors")
 
 import boto3
 

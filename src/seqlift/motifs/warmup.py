@@ -1,9 +1,11 @@
 """Compile TF-MoDISco and TOMTOM once, when seqlift is installed: `python -m seqlift.motifs.warmup`.
 
-Both are Python that numba turns into machine code at first use, more than a minute's work on one core, and keep the
+Both are Python that numba turns into machine code at first use, about a minute's work for a core each, and keep the
 result beside the installed package (or in numba's cache folder, where that is read-only). Without this the first motif
 jobs of the first run do it, each for itself. It changes no result.
 """
+
+import multiprocessing
 
 import numpy as np
 
@@ -14,8 +16,8 @@ from seqlift.motifs.seqlets import choose_seqlets
 from seqlift.motifs.settings import ModiscoSettings
 
 
-def compile_kernels() -> int:
-    """Run motif discovery and naming on a made-up example; returns the number of patterns found (at least 1)."""
+def compile_discovery() -> int:
+    """Run motif discovery on a made-up example; returns the number of patterns found (at least 1)."""
     rng = np.random.default_rng(0)
     n, length, width = 240, 80, 10
     codes = rng.integers(0, 4, (n, length))
@@ -27,12 +29,20 @@ def compile_kernels() -> int:
     sequences = (codes[:, None, :] == np.arange(4)[None, :, None]).astype(np.int8)
     settings = ModiscoSettings()
     seqlets = choose_seqlets([(sequences, hypothetical)], n, settings=settings, max_seqlets=1000, seed=0)
-    patterns = find_patterns(seqlets, settings=settings).patterns
+    return len(find_patterns(seqlets, settings=settings).patterns)
+
+
+def compile_naming() -> int:
+    """Name one of some made-up motifs after itself; returns the number of names given (1)."""
+    rng = np.random.default_rng(0)
     ids = tuple(str(i) for i in range(40))
     known = Database("", "", ids, ids, tuple(rng.dirichlet([0.3] * 4, 8).T for _ in ids))
-    name_patterns([pattern.shown("pfm") for pattern in patterns], known, shuffles=50)
-    return len(patterns)
+    return len(name_patterns([known.matrices[0]], known, shuffles=50))
 
 
 if __name__ == "__main__":
-    compile_kernels()
+    naming = multiprocessing.get_context("spawn").Process(target=compile_naming)
+    naming.start()
+    compile_discovery()
+    naming.join()
+    raise SystemExit(naming.exitcode)
