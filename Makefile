@@ -11,21 +11,22 @@ CORES = all
 # Relative names only, and PATH by the environment: the checkout may lie in a path with spaces
 export PATH := $(CURDIR)/.venv/bin:$(PATH)
 INSTALLED = .venv/.installed
+COMPILED = .venv/.compiled
 
 .PHONY: demo yeast test lint docs clean install browser
 .DELETE_ON_ERROR:
 
-demo: $(INSTALLED)
+demo: $(COMPILED)
 	snakemake --configfile configs/demo.yaml --cores $(CORES) --quiet host reason
 	@seqlift summary --run-dir results/demo/200bp
 
-yeast: $(INSTALLED)
+yeast: $(COMPILED)
 	snakemake --configfile configs/yeast.yaml --cores $(CORES) --quiet host reason
 	@seqlift summary --run-dir results/yeast/300bp
 
 # A process for each core; the tests of one file stay together, as they share what they have prepared. Files with whole
 # workflows come first (tests/conftest.py), so that no process is left alone with the last of them.
-test: lint
+test: $(COMPILED) lint
 	OMP_NUM_THREADS=1 pytest --numprocesses auto --dist loadfile --no-loadscope-reorder
 
 lint: $(INSTALLED)
@@ -40,7 +41,7 @@ docs: $(INSTALLED)
 	mkdocs build --strict
 	@echo "The documentation begins in build/site/index.html"
 
-install: $(INSTALLED)
+install: $(COMPILED)
 
 # The genome browser, which `seqlift browse` shows the tracks in; nothing else needs it
 browser: $(INSTALLED)
@@ -52,6 +53,9 @@ $(INSTALLED): pyproject.toml constraints.txt
 	@$(PYTHON) -c 'import ensurepip, venv' 2>/dev/null || { echo "Python has no venv module; on Debian or Ubuntu: sudo apt install python3-venv" >&2; exit 1; }
 	$(PYTHON) -m venv .venv
 	python -m pip install --disable-pip-version-check --constraint constraints.txt --editable '.[test,docs]'
+	@touch $@
+
+$(COMPILED): $(INSTALLED)
 	@echo "Compiling TF-MoDISco and TOMTOM, a minute"
 	@python -m seqlift.motifs.warmup
 	@touch $@

@@ -43,6 +43,16 @@ def server(monkeypatch):
 
 
 def pytest_collection_modifyitems(items):
-    """Files with tests of whole workflows, which take minutes, before all others."""
-    slow = {item.path for item in items if item.get_closest_marker("slow")}
-    items.sort(key=lambda item: item.path not in slow)
+    """Files with tests of whole workflows, which take minutes, before all others. First one that makes the small run,
+    then those that need it not, so that few processes wait for it.
+    """
+    slow = dict.fromkeys(item.path for item in items if item.get_closest_marker("slow"))
+    needing = {item.path for item in items if "finished_once" in getattr(item, "fixturenames", ())}
+    first = next((path for path in slow if path in needing), None)
+
+    def rank(item: pytest.Item) -> int:
+        if item.path not in slow:
+            return 3
+        return 0 if item.path == first else 1 + (item.path in needing)
+
+    items.sort(key=rank)
