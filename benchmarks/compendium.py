@@ -21,7 +21,7 @@ from seqlift.motifs.compendium_merging import Found, cluster
 from seqlift.motifs.database import Database, load_database
 from seqlift.motifs.folder import StoredPattern
 from seqlift.motifs.grammar_pairs import MotifSites, examine
-from seqlift.motifs.logos import information_content
+from seqlift.motifs.information import information_content
 
 THRESHOLD, SIMILARITY = 0.01, 0.9  # the defaults
 SITES, NOISE = 100, 0.1

@@ -21,7 +21,7 @@ import torch
 from printing import machine, table, versions
 
 from seqlift.motifs.database import Database, load_database
-from seqlift.motifs.logos import information_content
+from seqlift.motifs.information import information_content
 from seqlift.motifs.naming import FLAT_SHARE, SHUFFLES, Match, _compare, calibrated_p, name_patterns
 
 THRESHOLD, E_VALUE = 0.01, 0.05

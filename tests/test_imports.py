@@ -1,6 +1,8 @@
 """Imports run one way, in the order of the stages, so that each stage can be read without the later ones."""
 
 import ast
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -82,3 +84,23 @@ def test_commands_stay_short():
     """A command parses and delegates; what it does lies in functions that can be called without it."""
     lengths = {path.name: len(path.read_text().splitlines()) for path in (SOURCE / "cli").glob("*.py")}
     assert {name: lines for name, lines in lengths.items() if lines > 120} == {}
+
+
+@pytest.mark.parametrize(
+    ("code", "unneeded"),
+    [
+        ("import seqlift.cli", ["numpy", "torch", "pandas", "matplotlib"]),
+        ("import seqlift.motifs.discovery, seqlift.motifs.compendium_tables", ["torch", "matplotlib", "scipy.stats"]),
+        (
+            "import torch, seqlift\nseqlift.deeplift(torch.nn.Sequential(torch.nn.Flatten(), torch.nn.Linear(40, 1)),"
+            " torch.eye(4).repeat(1, 1, 3)[:, :, :10])",
+            ["torch._dynamo", "matplotlib", "scipy.stats"],
+        ),
+    ],
+    ids=["commands", "motifs", "explaining"],
+)
+def test_what_takes_seconds_to_import_is_imported_where_it_is_needed(code, unneeded):
+    """Of a workflow of small jobs, starting them is most of the time."""
+    check = f"{code}\nimport sys\nprint(*({{*{unneeded}}} & sys.modules.keys()))"
+    done = subprocess.run([sys.executable, "-c", check], capture_output=True, text=True)
+    assert (done.returncode, done.stdout.split()) == (0, []), done.stderr

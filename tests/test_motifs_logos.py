@@ -20,6 +20,7 @@ from seqlift.motifs.alignment import lay_known
 from seqlift.motifs.database import Database
 from seqlift.motifs.drawing import KnownMotif, Shown, draw_logos, find_motifs, match_figure, overview_figure
 from seqlift.motifs.folder import read_motifs
+from seqlift.motifs.information import information_content, informative_range
 from seqlift.motifs.logos import (
     COLOUR_BLIND,
     COLOURS,
@@ -30,8 +31,6 @@ from seqlift.motifs.logos import (
     choose_palette,
     common_limits,
     draw_logo,
-    information_content,
-    informative_range,
     pattern_figure,
     save_figure,
     save_logos,

@@ -16,8 +16,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
+import pandas as pd
 import torch
-from scipy.stats import rankdata
 
 from seqlift.dataset import one_hot
 from seqlift.motifs.database import Database
@@ -146,7 +146,7 @@ def choose_motif(scores: np.ndarray, values: np.ndarray, database: Database, *, 
         return None
     if labels:
         positive = values > 0
-        ranks = rankdata(scores, axis=0)[positive].sum(axis=0)
+        ranks = pd.DataFrame(scores).rank().to_numpy()[positive].sum(axis=0)
         n = positive.sum()
         criterion = (ranks - n * (n + 1) / 2) / (n * (len(values) - n))
     else:

@@ -28,9 +28,9 @@ from dataclasses import dataclass
 from typing import Any, NamedTuple
 
 import numpy as np
+import pandas as pd
 import torch
 import torch.nn.functional as F
-from scipy.stats import rankdata
 from torch import Tensor, nn
 
 from seqlift.dataset import Batch
@@ -372,7 +372,7 @@ def _better(gain: Tensor, ranked: float) -> bool:
 
 def _rank_score(predicted: Tensor, truth: Tensor) -> float:
     """Spearman's correlation in units of its standard error without association, 1 / sqrt(N - 1); 0 if none varies."""
-    ranks = [rankdata(values.numpy()) for values in (predicted, truth)]
+    ranks = [pd.Series(values.numpy()).rank().to_numpy() for values in (predicted, truth)]
     if len(predicted) < 2 or any(np.ptp(rank) == 0 for rank in ranks):
         return 0.0
     return float(np.corrcoef(*ranks)[0, 1] * math.sqrt(len(predicted) - 1))

@@ -142,6 +142,7 @@ def test_folds_of_a_model_of_ones_own(finished):
     with open_scores(folder / "scores" / "TAL1.deeplift.h5") as scores:
         assert scores.model_spread[:].max() > 0
     assert "TAL1" in json.loads((folder / "model" / "metrics.json").read_text())["targets"]
+    assert "gainst mutagenesis" not in (folder / "report.html").read_text()  # there is none here
 
     for fold in range(3):
         with open_scores(folder / "scores" / f"fold{fold}" / "TAL1.deeplift.h5") as scores:

@@ -181,7 +181,7 @@ def test_a_change_reruns_only_what_it_must(finished, changes, rerun):
 
 @pytest.mark.slow
 def test_other_settings_of_the_methods(finished):
-    """Each kind of setting reaches its method, and the report says what came of it."""
+    """Each kind of setting reaches its method."""
     references = finished.folder / "my references.fa"
     references.write_text("".join(f">{base}\n{base * 200}\n" for base in "ACGT"))
     settings = {
@@ -193,16 +193,16 @@ def test_other_settings_of_the_methods(finished):
         "mutagenesis": {"max_regions": 0},
     }
     finished.write(changed(SMALL, attribution=settings))
-    run = finished.snakemake("--cores", "2")
+    assert "mutate_bases" not in finished.snakemake("-n").jobs
+    run = finished.snakemake("--cores", "2", "--until", "attribute_bases")
     assert run.status == 0, run.screen
-    assert run.jobs["attribute_bases"] == 2 and "mutate_bases" not in run.jobs
+    assert run.jobs == {"attribute_bases": 2}
     with open_scores(finished.folder / RUN / "scores" / "TAL1.deeplift.h5") as scores:
         assert scores.attributes["rule"] == "genomics" and scores.attributes["n_references"] == "auto"
         assert 10 <= scores.n_references[:].min() <= scores.n_references[:].max() <= 30
     with open_scores(finished.folder / RUN / "scores" / "TAL1.interior_gradients.h5") as scores:
         assert scores.attributes["references"] == "fasta:my references.fa" and scores.attributes["center_first_layer"]
         assert scores.delta.shape[1] == 4 and 16 <= scores.interior["steps"][:].max() <= 64
-    assert "gainst mutagenesis" not in (finished.folder / RUN / "report.html").read_text()
 
     # The user's own references are an input
     references.write_text(references.read_text().lower())

@@ -24,6 +24,11 @@ class _LargestActivation(TorchDispatchMode):
         super().__init__()
         self.bytes = 0
 
+    @classmethod
+    def _should_skip_dynamo(cls) -> bool:
+        """PyTorch asks this of each such class; for one that says yes, it imports its whole compiler, 1.7 s."""
+        return False
+
     def __torch_dispatch__(self, function: Callable, types: Any, args: tuple = (), kwargs: dict | None = None) -> Any:
         result = function(*args, **(kwargs or {}))
         given = {tensor.untyped_storage().data_ptr() for tensor in tensors_in((args, kwargs))}

@@ -16,9 +16,14 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(arguments: argparse.Namespace) -> None:
     """Draw them."""
-    from seqlift.motifs.compendium_drawing import draw_compendium
-    from seqlift.motifs.drawing import draw_logos
+    settings = {"database": arguments.database, "colours": arguments.colours}
+    if arguments.motifs:
+        from seqlift.motifs.drawing import draw_logos
 
-    folder, draw = (arguments.motifs, draw_logos) if arguments.motifs else (arguments.compendium, draw_compendium)
-    drawn = draw(folder, arguments.output_dir, database=arguments.database, colours=arguments.colours)
+        drawn = draw_logos(arguments.motifs, arguments.output_dir, **settings)
+    else:
+        from seqlift.motifs.compendium_drawing import draw_compendium
+
+        drawn = draw_compendium(arguments.compendium, arguments.output_dir, **settings)
+    folder = arguments.motifs or arguments.compendium
     print(f"{len(drawn['patterns'])} motifs of {folder} drawn: {arguments.output_dir}")

@@ -8,8 +8,8 @@ many that hardly matter and whose order is mostly noise; Pearson's is decided by
 from itertools import combinations
 
 import numpy as np
+import pandas as pd
 import torch
-from scipy.stats import rankdata
 from torch import Tensor
 
 from seqlift.attribution.heads import Explainable
@@ -38,7 +38,8 @@ def correlations(first: np.ndarray, second: np.ndarray, known: np.ndarray) -> tu
 
 
 def _both(a: np.ndarray, b: np.ndarray) -> tuple[float, float]:
-    return _pearson(rankdata(a), rankdata(b)), _pearson(a.astype(float), b.astype(float))
+    ranks = (pd.Series(values).rank().to_numpy() for values in (a, b))
+    return _pearson(*ranks), _pearson(a.astype(float), b.astype(float))
 
 
 def _pearson(a: np.ndarray, b: np.ndarray) -> float:

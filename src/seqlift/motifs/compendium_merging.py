@@ -29,7 +29,7 @@ from scipy.spatial.distance import squareform
 from seqlift.motifs.alignment import align
 from seqlift.motifs.database import Database
 from seqlift.motifs.folder import Source, StoredPattern
-from seqlift.motifs.logos import informative_range
+from seqlift.motifs.information import informative_range
 from seqlift.motifs.naming import Match, name_patterns, tomtom
 
 _LEAST_COVERED = 0.5  # share of the seqlets that stand on a column of the consensus

@@ -8,7 +8,7 @@ import pandas as pd
 
 from seqlift.motifs.compendium_merging import Motif
 from seqlift.motifs.folder import Source
-from seqlift.motifs.logos import information_content
+from seqlift.motifs.information import information_content
 from seqlift.motifs.output import consensus
 
 BIN = 10  # bp, of positions.tsv

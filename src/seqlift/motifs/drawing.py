@@ -33,13 +33,13 @@ from seqlift.files import replacing
 from seqlift.motifs.alignment import lay_known
 from seqlift.motifs.database import Database, load_database
 from seqlift.motifs.folder import read_motifs
+from seqlift.motifs.information import information_content
 from seqlift.motifs.logos import (
     FORMATS,
     KINDS,
     choose_palette,
     common_limits,
     draw_logo,
-    information_content,
     letter_heights,
     plain_text,
     save_figure,

@@ -28,7 +28,7 @@ import numpy as np
 from scipy import stats
 
 from seqlift.motifs.grammar_copies import count_different, turn, windows_around
-from seqlift.motifs.logos import FLANK
+from seqlift.motifs.information import FLANK
 
 ORIENTATIONS = ("> >", "> <", "< >")
 LEAST_REGIONS = 20  # with each of two motifs, below which a pair is not looked at

@@ -29,6 +29,7 @@ from matplotlib.path import Path as GlyphPath
 
 from seqlift.errors import SeqliftError
 from seqlift.files import replacing
+from seqlift.motifs.information import information_content
 
 BASES = "ACGT"
 COLOURS = {"A": "#109648", "C": "#255c99", "G": "#f7b32b", "T": "#d62839"}  # the usual hues, of even weight on white
@@ -40,7 +41,6 @@ FORMATS = ("svg", "png", "pdf")  # of logos that are written for publication
 KINDS = {"cwm": "contribution", "hcwm": "hypothetical", "pfm": "bits"}  # and what their heights mean
 FONT = "DejaVu Sans"  # comes with matplotlib: the same letters on every machine
 INVISIBLE = 0.004  # letters lower than this share of the tallest column are thinner than a pixel: they only swell files
-FLANK = 2  # bp kept on either side of the informative part of a pattern
 _DECIMALS = re.compile(r"-?\d+\.\d{3,}")
 plain_text = matplotlib.rc_context({"text.parse_math": False})  # around what writes names: a `$` in one is a `$`
 
@@ -71,52 +71,6 @@ def common_limits(kind: str, matrices: Iterable[np.ndarray]) -> tuple[float, flo
     low = min((np.minimum(matrix, 0).sum(axis=0).min() for matrix in matrices), default=0.0)
     room = 0.03 * (high - low)
     return (float(low - room if low < 0 else 0), float(high + room if high > 0 else 0)) if high > low else (0.0, 1.0)
-
-
-def information_content(frequencies: np.ndarray) -> np.ndarray:
-    """Letter heights in bits, against a background of 1/4 for each base (Schneider & Stephens 1990).
-
-    Parameters
-    ----------
-    frequencies : numpy.ndarray, shape (4, L)
-        Base frequencies; each column sums to 1 (a column of zeros, as at N, gets height 0).
-
-    Returns
-    -------
-    numpy.ndarray, shape (4, L)
-        frequency × (2 − entropy of the column); the columns sum to at most 2 bits. Without the small-sample
-        correction, since patterns stand on at least 20 seqlets.
-    """
-    frequencies = np.asarray(frequencies, dtype=float)
-    logarithm = np.log2(frequencies, out=np.zeros_like(frequencies), where=frequencies > 0)
-    column = frequencies.sum(axis=0) * 2 + (frequencies * logarithm).sum(axis=0)
-    return frequencies * np.maximum(column, 0)
-
-
-def informative_range(weights: np.ndarray, share: float = 0.3, flank: int = FLANK) -> tuple[int, int]:
-    """The part of a pattern worth drawing and naming.
-
-    From the first to the last position whose total |weight| over the four bases reaches `share` of the largest such
-    total (TF-MoDISco's rule, with its default of 0.3), and `flank` positions on either side: weak preferences beside
-    the core tell factors of one family apart.
-
-    Parameters
-    ----------
-    weights : numpy.ndarray, shape (4, L)
-        A CWM (or information content).
-    share : float
-        Between 0 and 1.
-    flank : int, bp
-
-    Returns
-    -------
-    (start, end) : int, positions, 0-based, end exclusive. The whole pattern when all weights are zero.
-    """
-    total = np.abs(weights).sum(axis=0)
-    if not total.any():
-        return 0, len(total)
-    kept = np.flatnonzero(total >= share * total.max())
-    return max(0, int(kept[0]) - flank), min(len(total), int(kept[-1]) + 1 + flank)
 
 
 @functools.cache

@@ -21,7 +21,7 @@ import numpy as np
 from numba.core.dispatcher import Dispatcher
 
 from seqlift.motifs.folder import StoredPattern, base_frequencies
-from seqlift.motifs.logos import informative_range
+from seqlift.motifs.information import informative_range
 from seqlift.motifs.seqlets import Seqlets
 from seqlift.motifs.settings import ModiscoSettings
 

@@ -22,7 +22,6 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
-from scipy import stats
 
 from seqlift.motifs.database import Database
 
@@ -116,7 +115,9 @@ def name_patterns(
         best = int(np.lexsort((-score[0], p_tomtom[0]))[0])
         found.append((best, float(p_tomtom[0, best]), bool(reverse[0, best])))
         p_values[i] = calibrated_p(pattern, float(p_tomtom[0, best]), database, seed=seed, shuffles=shuffles)
-    q_values = stats.false_discovery_control(p_values)
+    from scipy.stats import false_discovery_control  # a second to import, for many who only read this module's names
+
+    q_values = false_discovery_control(p_values)
     return [
         Match(
             index=best,
@@ -160,8 +161,10 @@ def calibrated_p(
             null = np.concatenate([null, -np.log10(np.maximum(smallest, _SMALLEST))])
         if np.ptp(null) < 1e-9:
             return 1.0
-        location, scale = stats.gumbel_r.fit(null)
-        p = max(_SMALLEST, float(stats.gumbel_r.sf(-np.log10(max(best_p, _SMALLEST)), location, scale)))
+        from scipy.stats import gumbel_r
+
+        location, scale = gumbel_r.fit(null)
+        p = max(_SMALLEST, float(gumbel_r.sf(-np.log10(max(best_p, _SMALLEST)), location, scale)))
         if p > HOPELESS:
             break
     return p

@@ -23,7 +23,7 @@ import pandas as pd
 
 from seqlift.files import gzip_text, replacing
 from seqlift.motifs.folder import StoredPattern
-from seqlift.motifs.logos import information_content
+from seqlift.motifs.information import information_content
 from seqlift.motifs.naming import Match
 
 # Columns of patterns.tsv. `name` and `match_id` are empty unless q is at most the threshold; `closest` always says

@@ -401,9 +401,7 @@ def _row_correlation(x: np.ndarray, y: np.ndarray) -> np.ndarray:
 
 
 def _rank_correlation(x: np.ndarray, y: np.ndarray) -> np.ndarray:
-    from scipy.stats import rankdata
-
-    return _row_correlation(rankdata(x, axis=1), rankdata(y, axis=1))
+    return _row_correlation(*(pd.DataFrame(values).rank(axis=1).to_numpy() for values in (x, y)))
 
 
 def _splits(coords: pd.DataFrame, split_of: pd.Series, path: Path) -> pd.Series:

@@ -11,7 +11,8 @@ from typing import Any
 import numpy as np
 from matplotlib.path import Path
 
-from seqlift.motifs.logos import BASES, COLOURS, information_content, outline
+from seqlift.motifs.information import information_content
+from seqlift.motifs.logos import BASES, COLOURS, outline
 from seqlift.report.canvas import Image, address
 
 COLUMN = 13  # CSS pixels that a letter is wide
