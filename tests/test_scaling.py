@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pytest
 import torch
+import yaml
 from torch import nn
 
 ROOT = Path(__file__).resolve().parents[1]
@@ -30,6 +31,15 @@ def reckon():
         return scaling.Model(scaling.Case(**case), RATES | {"cpu": RATES["cpu"] | changed}, "512 filters")
 
     return make
+
+
+def test_defaults_are_those_of_the_config():
+    import scaling
+
+    schema = yaml.safe_load((ROOT / "workflow" / "schemas" / "config.schema.yaml").read_text())
+    attribution = schema["properties"]["attribution"]["properties"]
+    assert attribution["shard_size"]["default"] == scaling.SHARD_SIZE
+    assert attribution["interior_gradients"]["properties"]["steps"]["default"] == scaling.PATH_STEPS
 
 
 def measured_on_a_card() -> dict:
