@@ -34,6 +34,19 @@ def test_another_machine_reruns_nothing(finished):
 
 
 @pytest.mark.parametrize(
+    ("name", "rule"),
+    [("model/model.ckpt", "train_model"), ("regions.tsv.gz", "make_regions")],
+    ids=["model", "regions"],
+)
+def test_what_a_run_is_for_is_made_again_where_it_is_missing(finished, name, rule):
+    """A job that failed when it was done again has lost what it had made before."""
+    (finished.folder / RUN / name).unlink()
+    run = finished.snakemake("-n")
+    assert run.status == 0 and run.jobs[rule] == 1, run.screen
+    assert "write_config" not in run.jobs and "simulate_data" not in run.jobs
+
+
+@pytest.mark.parametrize(
     ("changes", "rerun"),
     [
         ({"aggregate": {"sites": {"peaks": "TAL1.bed"}}}, {"aggregate_sites": 2, **TOLD}),

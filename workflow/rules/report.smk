@@ -3,6 +3,8 @@ TRUTH = [f"{RUN}/truth.json"] if SIMULATED else []
 # What a run is for. Snakemake makes a missing file anew only if it is asked for by name.
 RESULTS = [
     f"{RUN}/report.html",
+    f"{RUN}/regions.tsv.gz",
+    *MODELS,
     f"{RUN}/model/metrics.json",
     *SCORES,
     *MUTATED,
