@@ -101,7 +101,7 @@ def test_every_rule_states_what_it_needs():
 def test_those_that_can_use_a_gpu_ask_for_it_and_no_others(capsys):
     users = set()
     for name, text in RULES.items():
-        command = re.search(r'"seqlift ([a-z]+(?: (?:write|predicted|session))?)', text)
+        command = re.search(r'" ?seqlift ([a-z]+(?: (?:write|predicted|session))?)', text)
         if command:
             with pytest.raises(SystemExit):
                 main([*command[1].split(), "--help"])

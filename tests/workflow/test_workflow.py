@@ -94,6 +94,16 @@ def test_nothing_to_be_done_the_second_time(finished):
 
 
 @pytest.mark.slow
+def test_on_one_core_the_network_is_the_same(finished):
+    """All other stages have one thread anyway."""
+    names = [f"{RUN}/model/{name}" for name in ("model.ckpt", "metrics.json", "predictions.tsv.gz")]
+    before = [(finished.folder / name).read_bytes() for name in names]
+    run = finished.snakemake("--cores", "1", "--forcerun", "train_model", "--until", "evaluate_model")
+    assert run.status == 0 and run.jobs == {"train_model": 1, "evaluate_model": 1}, run.screen
+    assert [(finished.folder / name).read_bytes() for name in names] == before
+
+
+@pytest.mark.slow
 def test_snakemakes_own_report_holds_the_figures(finished):
     run = finished.snakemake("--report", "all figures.zip")
     assert run.status == 0, run.screen

@@ -49,6 +49,13 @@ os.environ.update(
 # Threads that wait busily make small networks several times slower where jobs share the cores
 os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
 
+# The number of threads decides in which order sums are taken, and so the last digits. A network is trained and measured
+# by two also where Snakemake gives a job one core: they take turns, no slower than one, and it is the same network.
+TWO_THREADS = " ".join(
+    f"{library}_THREADS=$(({{threads}} < 2 ? 2 : {{threads}}))"
+    for library in ("OMP_NUM", "OPENBLAS_NUM", "MKL_NUM", "VECLIB_MAXIMUM")
+)
+
 # glibc gives large arrays back at once and asks for them again a moment later, whose pages the system then clears
 # anew, which takes long where networks are small. With both limits they are kept until the job ends.
 os.environ.setdefault("MALLOC_MMAP_THRESHOLD_", str(2**30))
