@@ -10,6 +10,7 @@ import pytest
 import torch
 
 from report_fixture import build_run
+from seqlift import provenance
 from seqlift.costs import Job, as_json, costs_of_rules, is_asked_for, names_of_jobs, read_jobs, split_name
 from seqlift.devices import describe_device
 from seqlift.genome import known_checksum, sha256_of
@@ -313,8 +314,10 @@ def test_a_file_of_several_roles_is_read_once(tmp_path, monkeypatch):
 
 
 def test_versions_name_cuda_and_cudnn_of_a_torch_for_gpus(monkeypatch):
-    monkeypatch.setattr(torch.version, "cuda", None)
+    assert provenance._torch_has_cuda() == (torch.version.cuda is not None)
+    monkeypatch.setattr(provenance, "_torch_has_cuda", lambda: False)
     assert not {"cuda", "cudnn"} & set(package_versions())
+    monkeypatch.setattr(provenance, "_torch_has_cuda", lambda: True)
     monkeypatch.setattr(torch.version, "cuda", "12.8")
     monkeypatch.setattr(torch.backends.cudnn, "version", lambda: 91002)
     assert (package_versions()["cuda"], package_versions()["cudnn"]) == ("12.8", "91002")

@@ -91,13 +91,14 @@ def test_commands_stay_short():
     [
         ("import seqlift.cli", ["numpy", "torch", "pandas", "matplotlib"]),
         ("import seqlift.motifs.discovery, seqlift.motifs.compendium_tables", ["torch", "matplotlib", "scipy.stats"]),
+        ("import seqlift.report", ["torch", "scipy.cluster", "scipy.stats"]),
         (
             "import torch, seqlift\nseqlift.deeplift(torch.nn.Sequential(torch.nn.Flatten(), torch.nn.Linear(40, 1)),"
             " torch.eye(4).repeat(1, 1, 3)[:, :, :10])",
             ["torch._dynamo", "matplotlib", "scipy.stats"],
         ),
     ],
-    ids=["commands", "motifs", "explaining"],
+    ids=["commands", "motifs", "report", "explaining"],
 )
 def test_what_takes_seconds_to_import_is_imported_where_it_is_needed(code, unneeded):
     """Of a workflow of small jobs, starting them is most of the time."""

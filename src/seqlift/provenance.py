@@ -2,8 +2,8 @@
 
 A number that nobody can trace back is worth little a year later. `provenance.json` is the one file of results that is
 there for the time and the machine, and it has all of both. What else differs when the same run is repeated on the same
-machine, with the same number of cores: the table of times in `report.html` (the element with the id `costs`, and
-nothing outside it), the column `seconds` of `history.tsv`, and the folders `logs` and `benchmarks`.
+machine: the table of times in `report.html` (the element with the id `costs`, and nothing outside it), the column
+`seconds` of `history.tsv`, and the folders `logs` and `benchmarks`.
 
 Checksums are taken when the report is written, in one pass through each file that holds a piece of it in memory, and
 kept in the cache beside those of genomes for as long as the file's size, dates and inode stay. So a bigWig of
@@ -14,10 +14,12 @@ use it again.
 import contextlib
 import datetime
 import importlib.metadata
+import importlib.util
 import json
 import logging
 import os
 import platform
+import runpy
 import subprocess
 from collections.abc import Iterator, Sequence
 from pathlib import Path
@@ -120,11 +122,19 @@ def package_versions() -> dict[str, str]:
 
 def _cuda_versions() -> dict[str, str]:
     """CUDA and cuDNN that torch was built with; nothing for one that knows only the CPU."""
+    if not _torch_has_cuda():
+        return {}
     import torch  # takes a second or two, which only this needs
 
-    if torch.version.cuda is None:
-        return {}
-    return {"cuda": torch.version.cuda, "cudnn": str(torch.backends.cudnn.version())}
+    return {"cuda": str(torch.version.cuda), "cudnn": str(torch.backends.cudnn.version())}
+
+
+def _torch_has_cuda() -> bool:
+    """Whether torch is there and built with CUDA, by the note it holds of its own build: all of it is not imported."""
+    installed = importlib.util.find_spec("torch")
+    if installed is None or installed.origin is None:
+        return False
+    return runpy.run_path(str(Path(installed.origin).with_name("version.py")))["cuda"] is not None
 
 
 def commit_of(file: Path) -> str | None:

@@ -23,8 +23,6 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
-from scipy.cluster.hierarchy import fcluster, linkage
-from scipy.spatial.distance import squareform
 
 from seqlift.motifs.alignment import align
 from seqlift.motifs.database import Database
@@ -203,6 +201,10 @@ def cluster(patterns: Sequence[Found], database: Database, threshold: float, sim
     """Patterns of one sign, in the order of their keys, that are the same motif; parameters as of `merge`."""
     if len(patterns) < 2:
         return [[one] for one in patterns]
+    # Take half a second, which those who only read need not wait
+    from scipy.cluster.hierarchy import fcluster, linkage
+    from scipy.spatial.distance import squareform
+
     pfms, cwms = ([one.pattern.shown(kind) for one in patterns] for kind in ("pfm", "cwm"))
     p_values = _p_values(pfms, pfms, database)
     cosines = np.stack([align(one, cwms)[0] for one in cwms])
