@@ -101,7 +101,7 @@ class FastaRegions:
         return self.encoding[np.frombuffer(self.opened[chrom][start:end].encode(), np.uint8)].T
 
 
-def windows_of(folder: Path, cores: int, n_rounds: int, genome_size: int) -> None:
+def windows_of(folder: Path, cores: int, n_rounds: int, genome_size: int, *lengths: int) -> None:
     """Print one row of the table for each length, timed in this process."""
     os.sched_setaffinity(0, sorted(os.sched_getaffinity(0))[:cores])
     import torch
@@ -114,7 +114,7 @@ def windows_of(folder: Path, cores: int, n_rounds: int, genome_size: int) -> Non
     torch.set_num_threads(cores)
     fasta = folder / "genome.fa"
     with Genome(fasta, cache_dir=folder / CACHE) as genome:
-        for length in LENGTHS:
+        for length in lengths:
             table = random_regions(WINDOWS, genome_size, length)
             regions = TrainingRegions(
                 table, genome, np.zeros((WINDOWS, 1)), jitter=JITTER, reverse_complement=True, seed=0
@@ -157,7 +157,8 @@ def windows_section(folder: Path, options: argparse.Namespace) -> str:
     rows = []
     for cores in (1, 2):
         environment = os.environ | {name: str(cores) for name in ("OMP_NUM_THREADS", "NUMBA_NUM_THREADS")}
-        out = child(["windows", str(folder), str(cores), str(options.rounds), str(size)], environment)
+        numbers = map(str, (cores, options.rounds, size, *options.lengths))
+        out = child(["windows", str(folder), *numbers], environment)
         rows += [line.split("\t") for line in out.splitlines()]
     header = ["bp", "cores", "seqlift", "tangermeme", "pyfaidx", "over tangermeme", "over pyfaidx"]
     return (
@@ -399,6 +400,7 @@ def main() -> None:
     parser.add_argument("--genome-size", type=int, default=3_100_000_000, metavar="BP")
     parser.add_argument("--regions", type=int, default=1_000_000)
     parser.add_argument("--rounds", type=int, default=11, help="of windows a second")
+    parser.add_argument("--lengths", nargs="+", type=int, default=LENGTHS, metavar="BP", help="of windows")
     parser.add_argument("--seconds", type=float, default=60, help="of steps, for each network")
     parser.add_argument("--networks", nargs="+", help="some of the networks of networks.py")
     parser.add_argument("--device", default="cpu", choices=["cpu", "cuda"])

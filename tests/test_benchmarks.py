@@ -70,10 +70,10 @@ def test_memory(tmp_path, monkeypatch):
 
 
 def test_input(tmp_path):
-    sizes = ["--genome-size", "2000000", "--regions", "3000", "--folder", str(tmp_path)]
+    sizes = ["--genome-size", "2000000", "--regions", "3000", "--lengths", "200", "--folder", str(tmp_path)]
     page = run("input.py", *sizes, "--rounds", "2", "--seconds", "0.3", "--networks", "paper, 200 bp")
     windows = rows(page, "Windows a second")[2:]
-    assert [row[:2] for row in windows] == [[length, cores] for length in ("200", "1,000", "2,114") for cores in "12"]
+    assert [row[:2] for row in windows] == [["200", "1"], ["200", "2"]]
     for _, _, *cells in windows:
         ours, tangermeme, loader = (float(cell.replace(",", "")) for cell in cells[:3])
         # Two rounds: a median of ratios is near the ratio of medians
@@ -120,7 +120,7 @@ def test_scripts_can_be_imported():
 
 
 def test_seqlet_choice():
-    page = run("seqlet_choice.py", "--regions", "4000", "--seqlets", "300", "--seeds", "1")
+    page = run("seqlet_choice.py", "--regions", "2000", "--seqlets", "150", "--seeds", "1")
     for heading in ("All motifs equally frequent", "EWSR1-FLI1 rare"):
         found = {name: int(several.split()[0]) for name, several, *_ in rows(page, heading)[2:]}
         assert len(found) == 4 and all(1 <= number <= 12 for number in found.values())
