@@ -5,6 +5,8 @@ import hashlib
 import os
 import random
 import signal
+import subprocess
+from pathlib import Path
 
 import pytest
 from user import SMALL, changed
@@ -142,14 +144,20 @@ def test_a_wrong_checksum_is_an_error_and_costs_nothing_else(checkout, config, d
     assert now.items() >= there.items()
 
 
-@pytest.mark.slow
-def test_after_a_kill_in_the_middle_a_download_goes_on_where_it_was(checkout, config, data, server):
-    """As when the machine goes down: snakemake and all that it started are killed."""
+def stalled_download(checkout, server) -> tuple[subprocess.Popen, Path]:
+    """A run in whose download no more comes, and the file it fetches."""
     server.faults = {"/genome.fa": [("stall", 30_000)]}
     genome = checkout.folder / "my data" / "genome.fa"
     part = genome.with_name(".genome.fa.part")
     process = checkout.start("--cores", "1", "my data/genome.fa")
     wait_until(lambda: process.poll() is not None or (part.exists() and part.stat().st_size == 30_000), 120)
+    return process, genome
+
+
+@pytest.mark.slow
+def test_after_a_kill_in_the_middle_a_download_goes_on_where_it_was(checkout, config, data, server):
+    """As when the machine goes down: snakemake and all that it started are killed."""
+    process, genome = stalled_download(checkout, server)
     os.killpg(process.pid, signal.SIGKILL)
     process.communicate(timeout=60)
     assert not genome.exists()
@@ -163,11 +171,7 @@ def test_after_a_kill_in_the_middle_a_download_goes_on_where_it_was(checkout, co
 @pytest.mark.slow
 def test_a_download_that_outlives_a_killed_snakemake_is_waited_for(checkout, config, data, server):
     """SIGKILL to snakemake alone leaves the download running: two never write one file."""
-    server.faults = {"/genome.fa": [("stall", 30_000)]}
-    genome = checkout.folder / "my data" / "genome.fa"
-    part = genome.with_name(".genome.fa.part")
-    process = checkout.start("--cores", "1", "my data/genome.fa")
-    wait_until(lambda: process.poll() is not None or (part.exists() and part.stat().st_size == 30_000), 120)
+    process, genome = stalled_download(checkout, server)
     os.kill(process.pid, signal.SIGKILL)
     process.wait(60)
     assert checkout.snakemake("--unlock").status == 0
