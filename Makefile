@@ -52,6 +52,7 @@ $(INSTALLED): pyproject.toml constraints.txt
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "seqlift needs Python 3.11 or newer, found " + sys.version.split()[0] + "; name one: make PYTHON=python3.12")'
 	@$(PYTHON) -c 'import ensurepip, venv' 2>/dev/null || { echo "Python has no venv module; on Debian or Ubuntu: sudo apt install python3-venv" >&2; exit 1; }
 	$(PYTHON) -m venv .venv
+	python -m pip install --disable-pip-version-check --quiet --upgrade pip # a new one installs in less time
 	python -m pip install --disable-pip-version-check --constraint constraints.txt --editable '.[test,docs]'
 	@touch $@
 
