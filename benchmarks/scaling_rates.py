@@ -89,8 +89,7 @@ class Clock:
     def of_one(self, run: Callable[[int], object]) -> float:
         """Seconds of one more of what `run(n)` does n times: 2 n against n, with n large enough to be measured.
 
-        The first calls choose kernels and are given memory by the system, which the later ones find there, so they do
-        not count.
+        The first call does not count: it chooses kernels, and the system gives it memory that later ones find there.
         """
         n = 2  # a single sequence is looked at in other ways than several
         while True:

@@ -314,11 +314,10 @@ def test_a_file_of_several_roles_is_read_once(tmp_path, monkeypatch):
 
 
 def test_versions_name_cuda_and_cudnn_of_a_torch_for_gpus(monkeypatch):
-    assert provenance._torch_has_cuda() == (torch.version.cuda is not None)
-    monkeypatch.setattr(provenance, "_torch_has_cuda", lambda: False)
+    assert provenance._cuda_of_torch() == torch.version.cuda
+    monkeypatch.setattr(provenance, "_cuda_of_torch", lambda: None)
     assert not {"cuda", "cudnn"} & set(package_versions())
-    monkeypatch.setattr(provenance, "_torch_has_cuda", lambda: True)
-    monkeypatch.setattr(torch.version, "cuda", "12.8")
+    monkeypatch.setattr(provenance, "_cuda_of_torch", lambda: "12.8")
     monkeypatch.setattr(torch.backends.cudnn, "version", lambda: 91002)
     assert (package_versions()["cuda"], package_versions()["cudnn"]) == ("12.8", "91002")
 

@@ -122,19 +122,21 @@ def package_versions() -> dict[str, str]:
 
 def _cuda_versions() -> dict[str, str]:
     """CUDA and cuDNN that torch was built with; nothing for one that knows only the CPU."""
-    if not _torch_has_cuda():
+    cuda = _cuda_of_torch()
+    if cuda is None:
         return {}
     import torch  # takes a second or two, which only this needs
 
-    return {"cuda": str(torch.version.cuda), "cudnn": str(torch.backends.cudnn.version())}
+    return {"cuda": cuda, "cudnn": str(torch.backends.cudnn.version())}
 
 
-def _torch_has_cuda() -> bool:
-    """Whether torch is there and built with CUDA, by the note it holds of its own build: all of it is not imported."""
+def _cuda_of_torch() -> str | None:
+    """The CUDA that torch was built with, as it notes beside its code: reading that does not import all of it."""
     installed = importlib.util.find_spec("torch")
     if installed is None or installed.origin is None:
-        return False
-    return runpy.run_path(str(Path(installed.origin).with_name("version.py")))["cuda"] is not None
+        return None
+    cuda: str | None = runpy.run_path(str(Path(installed.origin).with_name("version.py")))["cuda"]
+    return cuda
 
 
 def commit_of(file: Path) -> str | None:

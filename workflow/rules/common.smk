@@ -51,7 +51,7 @@ os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
 
 # The number of threads decides in which order sums are taken, and so the last digits. A network is trained and measured
 # by two also where Snakemake gives a job one core: they take turns, no slower than one, and it is the same network.
-TWO_THREADS = " ".join(
+AT_LEAST_TWO_THREADS = " ".join(
     f"{library}_THREADS=$(({{threads}} < 2 ? 2 : {{threads}}))"
     for library in ("OMP_NUM", "OPENBLAS_NUM", "MKL_NUM", "VECLIB_MAXIMUM")
 )

@@ -29,7 +29,7 @@ rule train_model:
         "Training {output.model}"
     # More than one GPU is a matter of the machine, not of the config: --set-resources train_model:gpu=2
     shell:
-        TWO_THREADS
+        AT_LEAST_TWO_THREADS
         + " seqlift train --regions {input.regions:q} --summary {input.summary:q} --genome {input.genome:q}"
         " --architecture {params.architecture:q} {params.settings:q} {params.fold:q}"
         " --device gpu={resources.gpu} --output-dir {params.folder:q} 2>&1 | tee -i {log:q}"
@@ -69,7 +69,7 @@ rule evaluate_model:
     message:
         "Measuring the model on what it never saw"
     shell:
-        TWO_THREADS
+        AT_LEAST_TWO_THREADS
         + " seqlift evaluate --model {input.models:q} --regions {input.regions:q} --summary {input.summary:q}"
         " --genome {input.genome:q} --database {params.database:q} --device gpu={resources.gpu}"
         " --output-dir {params.folder:q} 2>&1 | tee -i {log:q}"

@@ -201,7 +201,7 @@ def cluster(patterns: Sequence[Found], database: Database, threshold: float, sim
     """Patterns of one sign, in the order of their keys, that are the same motif; parameters as of `merge`."""
     if len(patterns) < 2:
         return [[one] for one in patterns]
-    # Take half a second, which those who only read need not wait
+    # Half a second to import, which only this needs
     from scipy.cluster.hierarchy import fcluster, linkage
     from scipy.spatial.distance import squareform
 
