@@ -70,6 +70,33 @@ def test_mistakes_are_named_before_snakemake_is_started(become, capsys, given, w
     assert not become
 
 
+@pytest.mark.parametrize(
+    ("text", "words"),
+    [
+        ("name: x\ntargets: [a\ngenome: 3\n", ["my.yaml, line 3, column 7: not YAML", "bracket"]),
+        ("name: x\n\tgenome: 3\n", ["my.yaml, line 2, column 1: not YAML", r"'\t'"]),
+        ("name: x\nmodel:\n  type: basset\nname: y\n", ["my.yaml, line 4: the key 'name' stands in line 1, too"]),
+        ("targets:\n  - name: a\n    peaks: a\n    name: b\n", ["my.yaml, line 4: the key 'name' stands in line 2"]),
+        (b"name: \xff\n", ["my.yaml: cannot be read"]),
+    ],
+    ids=["bracket", "tab", "twice", "twice in a list", "not text"],
+)
+def test_text_that_is_wrong_is_named_with_its_line(become, capsys, text, words):
+    Path("my.yaml").write_bytes(text if isinstance(text, bytes) else text.encode())
+    assert main(["run", "--configfile", "my.yaml"]) == 1
+    said = capsys.readouterr().err
+    assert said.startswith("seqlift run: error: ") and said.count("\n") == 1
+    assert all(word in said for word in words), said
+    assert not become
+
+
+def test_json_and_equal_keys_of_different_mappings_are_right(become):
+    Path("my.json").write_text('{\n\t"name": "x"}')
+    Path("my.yaml").write_text("a: {name: x}\nb: &b {name: x}\nc: {<<: *b, name: y}\ntargets:\n- name: a\n- name: b\n")
+    assert main(["run", "--configfile", "my.json", "my.yaml"]) == 0
+    assert become
+
+
 def test_as_many_gpu_jobs_at_a_time_as_there_are_gpus(become, monkeypatch):
     """The user's own number comes later, which Snakemake takes; with a profile it is the profile's."""
     Path("my.yaml").touch()

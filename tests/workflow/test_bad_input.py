@@ -60,6 +60,16 @@ def test_wrong_config(checkout, config, messages):
     assert checkout.files() == before
 
 
+def test_a_key_that_stands_there_twice(checkout):
+    """YAML would take the last of them in silence."""
+    checkout.write(SMALL)
+    with (checkout.folder / "my config.yaml").open("a") as file:
+        file.write("name: another\n")
+    run = checkout.snakemake("-n")
+    assert run.status != 0 and "Traceback" not in run.screen
+    assert "the key 'name' stands in line 1, too" in run.screen and "my config.yaml, line " in run.screen
+
+
 def genome_and_peaks(checkout, peaks: str) -> dict:
     data = checkout.folder / "my data"
     data.mkdir()

@@ -6,6 +6,7 @@ import math
 import os
 import re
 import sys
+from pathlib import Path
 
 import yaml
 
@@ -21,12 +22,17 @@ from seqlift.config import (
     shard_count,
     target_list,
 )
+from seqlift.config.text import check_text
 from seqlift.errors import SeqliftError
 from seqlift.gpus import visible_gpus
 from seqlift.targets import targets_text
 
 with open(workflow.source_path("../schemas/config.schema.yaml")) as schema:
     try:
+        # Of two equal keys Snakemake takes the last. Where this is a module, the files are those of the other workflow.
+        if workflow.modifier.parent_modifier is None:
+            for file in workflow.configfiles:
+                check_text(Path(file))
         # Where this is a module, rules of the other workflow may make files that the config names; and they may lie in
         # an object store. Then Snakemake looks for them.
         config = resolve_config(

@@ -6,6 +6,7 @@ import os
 import sys
 from pathlib import Path
 
+from seqlift.config.text import check_text
 from seqlift.errors import SeqliftError
 from seqlift.gpus import visible_gpus
 from seqlift.packaged import workflow_root
@@ -53,6 +54,7 @@ def snakemake_flags(arguments: argparse.Namespace) -> list[str]:
             raise SeqliftError(
                 f"--configfile {path}: no such file in {Path.cwd()}; `seqlift template > {path}` makes one to fill in"
             )
+        check_text(Path(path))  # Snakemake would not say where it is wrong
     first = arguments.snakemake[0] if arguments.snakemake else ""
     if first.endswith((".yaml", ".yml")) and not arguments.configfile:
         # Snakemake would take it for a file to make, say that it is there, and be done
