@@ -1,5 +1,6 @@
 """The report in a real browser: does it fit a phone, does its script run, does it ask for anything from outside?"""
 
+import itertools
 import os
 import re
 
@@ -179,6 +180,26 @@ def test_a_motif_opens_and_the_back_button_leads_back(report, visit):
     assert not page.is_visible("[id='motif/m_1']")
     page.go_forward()
     page.wait_for_selector("[id='motif/m_1']:visible")
+
+
+def test_names_of_curves_stand_apart(report, visit):
+    page = visit(report, 1280)
+    page.click("#region-table tbody a >> nth=0")
+    written = page.locator("#region-path text")
+    for _ in range(20):  # to a region of both targets
+        page.wait_for_selector("#region-plot .bars")
+        if written.count() > 6:
+            break
+        title = page.inner_text("#region-title")
+        page.click("#region-next")
+        page.locator("#region-title", has_not_text=re.compile(f"^{re.escape(title)}$")).wait_for()
+    assert written.count() == 8  # two names beside the numbers and the title of the axis
+    boxes = [written.nth(i).bounding_box() for i in range(8)]
+    assert all(name["y"] > boxes[5]["y"] for name in boxes[6:])  # below the title of the axis, where no curve runs
+    for one, other in itertools.combinations(boxes, 2):
+        below = abs(one["y"] - other["y"]) > 0.8 * max(one["height"], other["height"])
+        beside = one["x"] + one["width"] <= other["x"] or other["x"] + other["width"] <= one["x"]
+        assert below or beside, (one, other)
 
 
 @pytest.mark.parametrize("width", [400, 1280])

@@ -212,23 +212,27 @@ function drawPath(region) {
   const lines = region.tracks.filter((track) => track.path && shownOutputs(region).includes(track.output));
   holder.replaceChildren();
   if (!lines.length) return;
-  const [width, height, left, bottom] = [320, 190, 44, 34];
+  const named = lines.length > 1; // below the axis, a row for each, where no curve can run through the names
+  const [width, height, left, floor] = [320, 190 + (named ? 14 * lines.length : 0), 44, 156];
   const every = lines.flatMap((track) => [...track.path, track.reference, track.prediction]).filter((value) => Number.isFinite(value));
   const [low, high] = [Math.min(...every), Math.max(...every)];
   const x = (alpha) => left + alpha * (width - left - 10);
-  const y = (value) => 8 + (high - value) * (height - bottom - 8) / (high - low || 1);
+  const y = (value) => 8 + (high - value) * (floor - 8) / (high - low || 1);
   const root = svg("svg", { width, height, viewBox: `0 0 ${width} ${height}`, role: "img", "font-size": 11, fill: "#64707d",
     "aria-label": `Output along the path from the reference to the sequence: ${lines.map((track) => `${INDEX.outputs[track.output]} from ${fixed(track.reference)} to ${fixed(track.prediction)}`).join("; ")}.` });
-  root.append(svg("path", { d: `M${left} 8V${height - bottom}H${width - 10}`, fill: "none", stroke: "#8b97a3", "stroke-width": 0.7 }));
-  for (const alpha of [0, 0.5, 1]) root.append(svg("text", { x: x(alpha), y: height - bottom + 14, "text-anchor": "middle" }, alpha));
+  root.append(svg("path", { d: `M${left} 8V${floor}H${width - 10}`, fill: "none", stroke: "#8b97a3", "stroke-width": 0.7 }));
+  for (const alpha of [0, 0.5, 1]) root.append(svg("text", { x: x(alpha), y: floor + 14, "text-anchor": "middle" }, alpha));
   for (const value of [low, high]) root.append(svg("text", { x: left - 5, y: y(value) + 4, "text-anchor": "end" }, fixed(value, 1)));
-  root.append(svg("text", { x: x(0.5), y: height - 4, "text-anchor": "middle" }, "α, from reference to sequence"));
+  root.append(svg("text", { x: x(0.5), y: floor + 30, "text-anchor": "middle" }, "α, from reference to sequence"));
   lines.forEach((track, n) => {
     const alphas = INDEX.alphas[INDEX.outputs[track.output]];
     const points = [[0, track.reference], ...track.path.map((value, i) => [alphas[i], value]), [1, track.prediction]].filter(([, value]) => Number.isFinite(value));
-    root.append(svg("path", { fill: "none", stroke: METHOD[track.method].colour, "stroke-width": 1.8, "stroke-dasharray": n ? `${8 - 2 * (n % 3)} ${3}` : "none",
+    const line = { fill: "none", stroke: METHOD[track.method].colour, "stroke-width": 1.8, "stroke-dasharray": n ? `${8 - 2 * (n % 3)} ${3}` : "none" };
+    root.append(svg("path", { ...line,
       d: points.map(([alpha, value], i) => `${i ? "L" : "M"}${x(alpha).toFixed(1)} ${y(value).toFixed(1)}`).join("") }));
-    if (lines.length > 1) root.append(svg("text", { x: width - 12, y: Math.max(18, y(track.prediction) - 4) + (y(track.prediction) < 22 ? 12 : 0), "text-anchor": "end" }, INDEX.outputs[track.output]));
+    if (!named) return;
+    const row = floor + 45 + 14 * n;
+    root.append(svg("path", { ...line, d: `M${left} ${row - 4}h30` }), svg("text", { x: left + 36, y: row }, INDEX.outputs[track.output]));
   });
   const title = document.createElement("h3");
   title.textContent = "Along the path";
