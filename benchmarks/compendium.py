@@ -17,10 +17,10 @@ from naming import random_patterns, shuffled_patterns
 from printing import machine, table, versions
 
 from seqlift.motifs.alignment import align
-from seqlift.motifs.compendium_merging import Found, cluster
+from seqlift.motifs.compendium.merging import Found, cluster
 from seqlift.motifs.database import Database, load_database
 from seqlift.motifs.folder import StoredPattern
-from seqlift.motifs.grammar_pairs import MotifSites, examine
+from seqlift.motifs.grammar.pairs import MotifSites, examine
 from seqlift.motifs.information import information_content
 
 THRESHOLD, SIMILARITY = 0.01, 0.9  # the defaults

@@ -24,10 +24,10 @@ from torch import Tensor, nn
 
 import seqlift
 from seqlift.attribution.rules import RULES
-from seqlift.dataset import one_hot
+from seqlift.data.simulate import TARGETS
 from seqlift.motifs.logos import draw_logo
-from seqlift.report.canvas import STYLE
-from seqlift.simulate import TARGETS
+from seqlift.report.figures.canvas import STYLE
+from seqlift.training.dataset import one_hot
 
 IMAGES = Path(__file__).parents[1] / "docs" / "images"
 WIDTH = 7.6  # inches; 1216 pixels, sharp at the width of a page

@@ -24,7 +24,7 @@ from torch import Tensor
 import seqlift
 from seqlift.attribution.interior_gradients import FIRST_STEPS, InteriorGradients
 from seqlift.motifs.logos import draw_logo
-from seqlift.report.canvas import INK, SOFT, STYLE
+from seqlift.report.figures.canvas import INK, SOFT, STYLE
 
 TARGET = "GATA1"
 N_REGIONS, N_REFERENCES = 40, 10

@@ -21,10 +21,10 @@ import pandas as pd
 import torch
 from printing import machine, table, versions
 
+from seqlift.data.simulate import Simulation, read_simulation
 from seqlift.motifs.folder import MotifFolder, StoredPattern, read_motifs
-from seqlift.motifs.hit_fit import OVERLAP, fit_hits, stand_apart
-from seqlift.scores import open_scores
-from seqlift.simulate import Simulation, read_simulation
+from seqlift.motifs.hits.fit import OVERLAP, fit_hits, stand_apart
+from seqlift.scores.file import open_scores
 from seqlift.truth.hits import judge, meant_motifs, on_genome, scan, sites_within
 from seqlift.truth.sites import motifs_of
 

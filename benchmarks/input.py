@@ -108,8 +108,8 @@ def windows_of(folder: Path, cores: int, n_rounds: int, genome_size: int, *lengt
     from tangermeme.io import extract_loci
     from torch.utils.data import DataLoader
 
-    from seqlift.dataset import EpochOrder, TrainingRegions, one_hot
-    from seqlift.genome import Genome
+    from seqlift.data.genome import Genome
+    from seqlift.training.dataset import EpochOrder, TrainingRegions, one_hot
 
     torch.set_num_threads(cores)
     fasta = folder / "genome.fa"
@@ -181,8 +181,8 @@ def step_section(folder: Path, options: argparse.Namespace) -> str:
     from networks import NETWORKS, make
     from printing import table
 
-    from seqlift.dataset import EpochOrder, TrainingRegions, one_hot
-    from seqlift.genome import Genome
+    from seqlift.data.genome import Genome
+    from seqlift.training.dataset import EpochOrder, TrainingRegions, one_hot
 
     device = torch.device(options.device)
     size = min(options.genome_size, GENOME_OF_WINDOWS)
@@ -264,7 +264,7 @@ def alternate(batches, order, step, one_hot, device, seconds: float) -> tuple[li
 
 def made_up_signal(folder: Path, n: int, window: int):
     """Counts of two strands in a mapped file, as `load_signal` makes them."""
-    from seqlift.signal import Signal
+    from seqlift.data.signal import Signal
 
     shape = (n, 1, 2, window + 2 * JITTER)
     values = np.lib.format.open_memmap(folder / f"signal{window}.npy", "w+", np.float32, shape)
@@ -284,10 +284,10 @@ def start(folder: Path) -> None:
         phases[name] = {"seconds": time.perf_counter() - since, "anonymous": memory("RssAnon")}
 
     begin = time.perf_counter()
-    import seqlift.training  # noqa: F401 - with all that training needs
-    from seqlift.dataset import EpochOrder, TrainingRegions
-    from seqlift.genome import Genome
-    from seqlift.regions import labels_of, read_regions
+    import seqlift.training.train  # noqa: F401 - with all that training needs
+    from seqlift.data.genome import Genome
+    from seqlift.regions.make import labels_of, read_regions
+    from seqlift.training.dataset import EpochOrder, TrainingRegions
 
     done("imports", begin)
     begin = time.perf_counter()
@@ -335,7 +335,7 @@ def watched_start(folder: Path) -> dict:
 def start_section(folder: Path, options: argparse.Namespace) -> str:
     from printing import table
 
-    from seqlift.regions import Regions, write_regions
+    from seqlift.regions.make import Regions, write_regions
 
     write_genome(folder / "genome.fa", options.genome_size)
     regions = random_regions(options.regions, options.genome_size, LENGTHS[-1])

@@ -96,7 +96,7 @@ def write_genome(path: Path, table: pd.DataFrame) -> dict[str, int]:
 
 def write_scores(path: Path, coords: pd.DataFrame, length: int) -> None:
     """The score file whose arrays all others link to."""
-    from seqlift.scores import create_scores
+    from seqlift.scores.file import create_scores
 
     random = np.random.default_rng(3)
     motifs = known_motifs(12).matrices
@@ -168,11 +168,11 @@ def make_run(run: Path, table: pd.DataFrame, targets: list[str], genome: Path) -
     """Everything that stands before the scores: regions, an untrained model, its history and its metrics."""
     import torch
 
+    from seqlift.data.genome import Genome
     from seqlift.evaluation.evaluate import evaluate_models
-    from seqlift.genome import Genome
     from seqlift.models import Shape, build_model
     from seqlift.models.checkpoint import save_checkpoint
-    from seqlift.regions import Regions, write_regions
+    from seqlift.regions.make import Regions, write_regions
 
     length = int(table["end"].iloc[0] - table["start"].iloc[0])
     torch.manual_seed(0)

@@ -31,13 +31,13 @@ from torch import Tensor
 import seqlift
 from seqlift.attribution.references import KINDS, background
 from seqlift.attribution.rules import RULES
-from seqlift.dataset import load_codes, one_hot
-from seqlift.genome import Genome
-from seqlift.metrics import auroc_auprc
+from seqlift.core.metrics import auroc_auprc
+from seqlift.data.genome import Genome
+from seqlift.data.simulate import CLASSES, TARGETS, Simulation, read_simulation, simulate
 from seqlift.models.checkpoint import load_model
 from seqlift.models.predicting import predict
-from seqlift.simulate import CLASSES, TARGETS, Simulation, read_simulation, simulate
-from seqlift.training import train_model
+from seqlift.training.dataset import load_codes, one_hot
+from seqlift.training.train import train_model
 from seqlift.truth import likelihood_ratios
 
 TARGET = "both"

@@ -16,8 +16,8 @@ import pandas as pd
 import torch
 from printing import table
 
-from seqlift.attribution.regions import attribute_regions
-from seqlift.genome import Genome
+from seqlift.attribution.attribute import attribute_regions
+from seqlift.data.genome import Genome
 from seqlift.models import Shape, build_model
 from seqlift.models.checkpoint import save_checkpoint
 

@@ -25,15 +25,15 @@ from torch import Tensor, nn
 
 import seqlift
 from seqlift.attribution.references import reference_kind
-from seqlift.dataset import load_one_hot
-from seqlift.genome import Genome
-from seqlift.intervals import read_peaks
-from seqlift.metrics import auroc_auprc
+from seqlift.core.metrics import auroc_auprc
+from seqlift.data.genome import Genome
+from seqlift.data.intervals import read_peaks
+from seqlift.data.simulate import BACKGROUND, TARGETS, simulate
+from seqlift.data.targets import Target
 from seqlift.models.checkpoint import load_model
-from seqlift.regions import make_regions, read_regions, write_regions
-from seqlift.simulate import BACKGROUND, TARGETS, simulate
-from seqlift.targets import Target
-from seqlift.training import train_model
+from seqlift.regions.make import make_regions, read_regions, write_regions
+from seqlift.training.dataset import load_one_hot
+from seqlift.training.train import train_model
 
 LENGTH, TARGET = 200, "GATA1"
 MANY = 1000  # references that stand for all

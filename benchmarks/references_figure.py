@@ -12,8 +12,8 @@ from references import FIXED, LENGTH, SHARES, TARGET, Accuracy, Data, KindResult
 
 import seqlift
 from seqlift.attribution.references import reference_kind
+from seqlift.data.simulate import TARGETS
 from seqlift.motifs.logos import draw_logo
-from seqlift.simulate import TARGETS
 
 BLUE, ORANGE, GREY = "#0072B2", "#D55E00", "#666666"  # after Okabe & Ito: told apart by all
 

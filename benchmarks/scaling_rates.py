@@ -29,8 +29,8 @@ from seqlift.attribution.references import dinucleotide_shuffles
 from seqlift.models import Shape, build_model
 from seqlift.models.checkpoint import save_checkpoint
 from seqlift.models.outputs import Output
-from seqlift.objectives import multinomial_loss
-from seqlift.scores import create_scores, open_scores
+from seqlift.scores.file import create_scores, open_scores
+from seqlift.training.objectives import multinomial_loss
 
 LENGTH, WINDOW = 2114, 1000  # bp: of the sequences and of the signal in their middle
 N_REFERENCES, STEPS, FOLDS = 7, 4, 5  # timed: enough to be cut into batches as more would be

@@ -59,7 +59,7 @@ def arrangements(sequence: str) -> tuple[str, ...]:
     import torch
     from tangermeme.ersatz import dinucleotide_shuffle
 
-    from seqlift.shuffle import dinucleotide_shuffle as shuffle
+    from seqlift.data.shuffle import dinucleotide_shuffle as shuffle
 
     def extend(path: str, left: Counter):
         if len(path) == len(sequence):

@@ -23,7 +23,7 @@ import pyBigWig
 import torch
 from printing import machine, table, versions
 
-from seqlift.scores import create_scores
+from seqlift.scores.file import create_scores
 from seqlift.tracks import verify_track, write_track
 from seqlift.tracks.source import open_source
 from seqlift.tracks.verifying import compare

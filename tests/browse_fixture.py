@@ -7,7 +7,7 @@ import numpy as np
 import pandas as pd
 
 from motif_fixture import one_hot, write_scores
-from seqlift.region_table import COLUMNS
+from seqlift.regions.table import COLUMNS
 from seqlift.tracks import write_track
 
 LENGTH = 60

@@ -4,11 +4,11 @@ import numpy as np
 import pandas as pd
 import torch
 
-from seqlift.attribution.regions import attribute_regions
-from seqlift.genome import Genome
+from seqlift.attribution.attribute import attribute_regions
+from seqlift.data.genome import Genome
 from seqlift.models import Shape, build_model
 from seqlift.models.checkpoint import save_checkpoint
-from seqlift.region_table import COLUMNS
+from seqlift.regions.table import COLUMNS
 
 LENGTH, N, MOTIF, OFFSET = 60, 40, "GATAAG", 27
 SETTINGS = {

@@ -7,7 +7,7 @@ import numpy as np
 
 from seqlift.motifs.folder import FORMAT, TEXT
 from seqlift.motifs.output import PATTERN_COLUMNS
-from seqlift.scores import open_scores
+from seqlift.scores.file import open_scores
 
 
 def write_folder(folder, score_path, patterns, *, offset=0, message="", **summary):

@@ -3,7 +3,7 @@
 import numpy as np
 import pandas as pd
 
-from seqlift.scores import create_scores
+from seqlift.scores.file import create_scores
 
 # Frequencies of made-up factors, A C G T down, positions across: none is self-complementary or like the other.
 FIRST = "TGACCGTTA"

@@ -7,7 +7,7 @@ import pandas as pd
 from matplotlib.figure import Figure
 
 from seqlift.motifs.folder import read_motifs
-from seqlift.report.findings import (
+from seqlift.report.read.findings import (
     FAITHFULNESS_COLUMNS,
     GRAMMAR_COLUMNS,
     MEMBER_COLUMNS,

@@ -14,12 +14,12 @@ import pandas as pd
 import pyBigWig
 import yaml
 
+from seqlift.core.metrics import jensen_shannon
 from seqlift.evaluation.numbers import target_numbers
-from seqlift.metrics import jensen_shannon
 from seqlift.models.outputs import outputs_of
 from seqlift.motifs.folder import FORMAT as MOTIFS_FORMAT
 from seqlift.motifs.information import informative_range
-from seqlift.scores import create_scores, open_scores
+from seqlift.scores.file import create_scores, open_scores
 
 MOTIFS = {"GATA1": ("AGATAA", "MA0035.3"), "TAL1": ("ACCATCTG", "MA0091.1"), "": ("TGACTCA", "MA0099.3")}
 METHODS = ("deeplift", "interior_gradients")

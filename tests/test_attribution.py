@@ -11,7 +11,7 @@ from torch import nn
 
 from seqlift import SeqliftError, deeplift, interior_gradients
 from seqlift.attribution.references import uniform, zeros
-from seqlift.devices import choose_device
+from seqlift.core.devices import choose_device
 
 LENGTH = 30
 

@@ -8,16 +8,16 @@ import pytest
 import torch
 
 from seqlift import SeqliftError, deeplift
+from seqlift.attribution.attribute import attribute_regions, broken_completeness, choose_regions, choose_sample
 from seqlift.attribution.deeplift import DeepLift
 from seqlift.attribution.mutagenesis import mutagenesis
 from seqlift.attribution.references import genomic_windows
-from seqlift.attribution.regions import attribute_regions, broken_completeness, choose_regions, choose_sample
 from seqlift.cli import main
-from seqlift.dataset import load_one_hot
-from seqlift.genome import Genome
+from seqlift.data.genome import Genome
 from seqlift.models import Shape, build_model
 from seqlift.models.checkpoint import load_model, save_checkpoint
-from seqlift.scores import choose_examples, open_scores
+from seqlift.scores.file import choose_examples, open_scores
+from seqlift.training.dataset import load_one_hot
 
 LENGTH, N = 60, 20
 
@@ -126,7 +126,7 @@ def test_steps_that_are_added_until_the_path_is_resolved(run):
 
 def test_references_that_are_added_until_the_scores_are_sure(run, monkeypatch):
     folder, table = run
-    monkeypatch.setattr("seqlift.attribution.regions._BLOCK_NUMBERS", 3 * 64 * LENGTH)  # blocks of other widths
+    monkeypatch.setattr("seqlift.attribution.attribute._BLOCK_NUMBERS", 3 * 64 * LENGTH)  # blocks of other widths
     model, (_, sequences) = load_model(folder / "model.ckpt").model, positives(folder, table)
     first = deeplift(model, sequences, n_references=10, target=1)
     shares = first.standard_error.amax(1) / first.contributions.abs().amax((1, 2))
@@ -320,7 +320,7 @@ def test_models_of_different_targets_are_not_averaged(run):
 def test_blocks_change_nothing(run, monkeypatch):
     folder, table = run
     attribute(folder, table, name="whole.h5")
-    monkeypatch.setattr("seqlift.attribution.regions._BLOCK_NUMBERS", 3 * 64 * LENGTH)
+    monkeypatch.setattr("seqlift.attribution.attribute._BLOCK_NUMBERS", 3 * 64 * LENGTH)
     attribute(folder, table, name="blocks.h5")
     with open_scores(folder / "whole.h5") as whole, open_scores(folder / "blocks.h5") as blocks:
         np.testing.assert_allclose(blocks.hypothetical[:], whole.hypothetical[:], rtol=1e-4, atol=1e-6)

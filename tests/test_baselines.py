@@ -9,7 +9,7 @@ from scipy.stats import pearsonr
 from sklearn.metrics import roc_auc_score
 
 from motif_fixture import FIRST, SECOND, frequencies
-from seqlift.baselines import (
+from seqlift.evaluation.baselines import (
     FLAT_SHARE,
     PENALTIES,
     base_composition,
@@ -68,7 +68,7 @@ def test_motif_scores_are_those_of_a_plain_loop():
 def test_scores_do_not_depend_on_how_many_are_scored_at_once(monkeypatch):
     codes, _ = planted(50)
     whole = motif_scores(codes, database().matrices, BACKGROUND)
-    monkeypatch.setattr("seqlift.baselines._NUMBERS_AT_ONCE", 1)
+    monkeypatch.setattr("seqlift.evaluation.baselines._NUMBERS_AT_ONCE", 1)
     np.testing.assert_allclose(motif_scores(codes, database().matrices, BACKGROUND), whole, atol=1e-5)
     assert np.isneginf(whole[:, 3]).all()  # longer than the sequences
 
@@ -138,7 +138,7 @@ def test_kmers_learn_what_is_planted(labels):
     losses = {}
     for penalty in PENALTIES:
         with pytest.MonkeyPatch.context() as patch:
-            patch.setattr("seqlift.baselines.PENALTIES", (penalty,))
+            patch.setattr("seqlift.evaluation.baselines.PENALTIES", (penalty,))
             found = kmer_scores(fit_kmers(*parts[:2], labels=labels), parts[1][0])
         truth = parts[1][1]
         loss = np.logaddexp(0, -found * (2 * truth - 1)) if labels else (found - truth) ** 2

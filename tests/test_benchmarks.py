@@ -7,8 +7,8 @@ from pathlib import Path
 
 import numpy as np
 
-from seqlift.genome import Genome
-from seqlift.scores import open_scores
+from seqlift.data.genome import Genome
+from seqlift.scores.file import open_scores
 
 BENCHMARKS = Path(__file__).resolve().parents[1] / "benchmarks"
 

@@ -19,8 +19,8 @@ from seqlift.browse import open_server, read_shown
 from seqlift.browse.names import Names, Place
 from seqlift.browse.page import find_igv
 from seqlift.cli import main
+from seqlift.data.genome import Genome
 from seqlift.errors import SeqliftError
-from seqlift.genome import Genome
 
 
 @pytest.fixture(scope="module")

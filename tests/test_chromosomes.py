@@ -4,7 +4,7 @@ import subprocess
 
 import pytest
 
-from seqlift.chromosomes import mapping_text, name_mapping, naming_advice, sed_command
+from seqlift.data.chromosomes import mapping_text, name_mapping, naming_advice, sed_command
 
 ROMAN = ["I", "II", "III", "IV", "V", "VI", "VII", "VIII", "IX", "X", "XI", "XII", "XIII", "XIV", "XV", "XVI"]
 

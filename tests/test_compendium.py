@@ -11,10 +11,10 @@ from compendium_fixture import database, pattern, word, write_folder, write_hits
 from seqlift.cli import main
 from seqlift.errors import SeqliftError
 from seqlift.motifs.alignment import align
-from seqlift.motifs.compendium import CompendiumSettings, build_compendium, read_compendium
-from seqlift.motifs.compendium_drawing import draw_compendium
-from seqlift.motifs.compendium_merging import Found, cluster
-from seqlift.motifs.compendium_sites import Placement, motif_sites
+from seqlift.motifs.compendium.build import CompendiumSettings, build_compendium, read_compendium
+from seqlift.motifs.compendium.drawing import draw_compendium
+from seqlift.motifs.compendium.merging import Found, cluster
+from seqlift.motifs.compendium.sites import Placement, motif_sites
 from seqlift.motifs.database import read_meme
 from seqlift.motifs.folder import StoredPattern
 

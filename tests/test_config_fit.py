@@ -8,11 +8,11 @@ import pytest
 
 from seqlift.config import resolve_config
 from seqlift.config.fit import SIMULATED_CHROMOSOMES
+from seqlift.data.simulate import simulate
 from seqlift.errors import SeqliftError
 from seqlift.models import build_model
 from seqlift.models.shape import Shape
 from seqlift.motifs.settings import ModiscoSettings
-from seqlift.simulate import simulate
 from test_config import SCHEMA, config, mistakes, put  # noqa: F401  `config` is a fixture
 
 

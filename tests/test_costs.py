@@ -10,14 +10,22 @@ import pytest
 import torch
 
 from report_fixture import build_run
-from seqlift import provenance
-from seqlift.costs import Job, as_json, costs_of_rules, is_asked_for, names_of_jobs, read_jobs, split_name
-from seqlift.devices import describe_device
-from seqlift.genome import known_checksum, sha256_of
-from seqlift.inputs import input_files
-from seqlift.progress import seconds_between_lines
-from seqlift.provenance import collect_provenance, commit_of, package_versions
+from seqlift.core.devices import describe_device
+from seqlift.core.progress import seconds_between_lines
+from seqlift.data.genome import known_checksum, sha256_of
 from seqlift.report import write_report
+from seqlift.report.provenance import collect as provenance
+from seqlift.report.provenance.collect import collect_provenance, commit_of, package_versions
+from seqlift.report.provenance.costs import (
+    Job,
+    as_json,
+    costs_of_rules,
+    is_asked_for,
+    names_of_jobs,
+    read_jobs,
+    split_name,
+)
+from seqlift.report.provenance.inputs import input_files
 
 HEADER = "s\th:m:s\tmax_rss\tmax_vms\tmax_uss\tmax_pss\tio_in\tio_out\tmean_load\tcpu_time\n"
 CONFIG: dict = {
@@ -286,8 +294,8 @@ def test_every_file_of_the_user_is_named_with_its_role(tmp_path, monkeypatch):
 def test_a_checksum_is_taken_once_and_again_when_the_file_has_changed(tmp_path, monkeypatch):
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
     read = []
-    monkeypatch.setattr("seqlift.genome.sha256_of", lambda path: read.append(path) or sha256_of(path))
-    monkeypatch.setattr("seqlift.genome._SETTLED", -1.0)  # the file has just been written
+    monkeypatch.setattr("seqlift.data.genome.sha256_of", lambda path: read.append(path) or sha256_of(path))
+    monkeypatch.setattr("seqlift.data.genome._SETTLED", -1.0)  # the file has just been written
     path = tmp_path / "signal.bw"
     path.write_bytes(b"signal")
     first = known_checksum(path)
@@ -298,7 +306,9 @@ def test_a_checksum_is_taken_once_and_again_when_the_file_has_changed(tmp_path, 
 
 def test_a_file_of_several_roles_is_read_once(tmp_path, monkeypatch):
     read = []
-    monkeypatch.setattr("seqlift.provenance.known_checksum", lambda path: read.append(path) or sha256_of(path))
+    monkeypatch.setattr(
+        "seqlift.report.provenance.collect.known_checksum", lambda path: read.append(path) or sha256_of(path)
+    )
     control = tmp_path / "input.bw"
     control.write_bytes(b"control")
     regions = {

@@ -10,11 +10,11 @@ import pytest
 import torch
 from torch.utils.data import DataLoader
 
-from seqlift.dataset import EpochOrder, FixedRegions, TrainingRegions, load_codes, load_one_hot, one_hot
+from seqlift.data.genome import Genome, one_hot_batch
+from seqlift.data.shuffle import dinucleotide_shuffle
+from seqlift.data.signal import Signal
 from seqlift.errors import SeqliftError
-from seqlift.genome import Genome, one_hot_batch
-from seqlift.shuffle import dinucleotide_shuffle
-from seqlift.signal import Signal
+from seqlift.training.dataset import EpochOrder, FixedRegions, TrainingRegions, load_codes, load_one_hot, one_hot
 
 LENGTH = 12
 

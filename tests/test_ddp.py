@@ -13,8 +13,8 @@ import pytest
 import torch
 
 from seqlift.errors import SeqliftError
-from seqlift.fitting import RESUME_NAME, in_processes
 from seqlift.models.checkpoint import load_model
+from seqlift.training import RESUME_NAME, in_processes
 from training_fixture import flags, make_data
 
 # Without batch normalisation and dropout a step on the halves of a batch is the step on the batch

@@ -14,13 +14,13 @@ import pytest
 import torch
 
 import seqlift.cli.train
-import seqlift.devices
-import seqlift.gpus
+import seqlift.core.devices
+import seqlift.core.gpus
 from fake_gpus import listing, write_nvidia_smi
 from seqlift.cli import main
-from seqlift.devices import take_device
+from seqlift.core.devices import take_device
+from seqlift.core.gpus import Gpu, visible_gpus
 from seqlift.errors import SeqliftError
-from seqlift.gpus import Gpu, visible_gpus
 
 PARTS = """\
 GPU 0: NVIDIA A100-SXM4-40GB (UUID: GPU-5d5ba0d6)
@@ -32,7 +32,7 @@ GPU 1: NVIDIA A100-SXM4-40GB (UUID: GPU-77f2c1aa)
 # A job: takes N GPUs, starts a program that outlives it, says what it got, and waits to be ended
 JOB = """\
 import logging, os, subprocess, sys
-from seqlift.gpus import claim_gpus, visible_gpus
+from seqlift.core.gpus import claim_gpus, visible_gpus
 logging.basicConfig(level=logging.INFO, format="%(message)s", stream=sys.stdout)
 claim_gpus(int(sys.argv[2]), visible_gpus())
 none = subprocess.DEVNULL
@@ -47,7 +47,7 @@ def machine(tmp_path, monkeypatch):
     """Call it with what nvidia-smi says; before that, and without it, there is none."""
     monkeypatch.delenv("CUDA_VISIBLE_DEVICES", raising=False)
     monkeypatch.setenv("PATH", "/usr/bin:/bin")
-    if seqlift.gpus.shutil.which("nvidia-smi"):
+    if seqlift.core.gpus.shutil.which("nvidia-smi"):
         pytest.skip("this machine has an nvidia-smi beside the system's programs")
 
     def make(says: str, status: int = 0) -> None:
@@ -64,7 +64,7 @@ def two(machine):
     machine(listing(uuids))
     yield uuids
     for name in uuids:
-        (seqlift.gpus.LOCK_FOLDER / name).unlink(missing_ok=True)
+        (seqlift.core.gpus.LOCK_FOLDER / name).unlink(missing_ok=True)
 
 
 class Job:
@@ -219,9 +219,9 @@ def test_a_folder_of_somebody_else_is_refused(two, tmp_path, monkeypatch, kind):
     else:
         folder.mkdir()
         folder.chmod(0o777)
-    monkeypatch.setattr(seqlift.gpus, "LOCK_FOLDER", folder)
+    monkeypatch.setattr(seqlift.core.gpus, "LOCK_FOLDER", folder)
     with pytest.raises(SeqliftError, match="only you can open"):
-        seqlift.gpus.claim_gpus(1, visible_gpus())
+        seqlift.core.gpus.claim_gpus(1, visible_gpus())
     assert not list(elsewhere.iterdir())
 
 
@@ -235,7 +235,7 @@ def cuda(monkeypatch):
     monkeypatch.setattr(torch.backends.cuda, "is_built", lambda: True)
     monkeypatch.setattr(torch.cuda, "is_available", lambda: calls.append("CUDA starts") or True)
     monkeypatch.setattr(torch.cuda, "device_count", lambda: os.environ["CUDA_VISIBLE_DEVICES"].count(",") + 1)
-    monkeypatch.setattr(seqlift.devices, "claim_gpus", lambda n, gpus: calls.append(f"claim {n} of {len(gpus)}"))
+    monkeypatch.setattr(seqlift.core.devices, "claim_gpus", lambda n, gpus: calls.append(f"claim {n} of {len(gpus)}"))
     return calls
 
 
@@ -316,7 +316,7 @@ def test_every_stage_looks_for_its_gpu_before_its_data(stage, device, tmp_path, 
 def trained(monkeypatch):
     """Arguments that `seqlift train` runs with; there are as many GPUs as are asked for."""
     seen = []
-    monkeypatch.setattr(seqlift.devices, "_take_gpus", lambda n: None)
+    monkeypatch.setattr(seqlift.core.devices, "_take_gpus", lambda n: None)
     monkeypatch.setattr(seqlift.cli.train, "run", seen.append)
     return seen
 

@@ -4,9 +4,9 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from seqlift import duplicates
-from seqlift.duplicates import repeated_in_another_split, sequence_digests
-from seqlift.genome import Genome
+from seqlift.data.genome import Genome
+from seqlift.regions import duplicates
+from seqlift.regions.duplicates import repeated_in_another_split, sequence_digests
 
 COMPLEMENT = str.maketrans("ACGTN", "TGCAN")
 

@@ -12,14 +12,14 @@ from sklearn.metrics import average_precision_score, roc_auc_score
 
 import evaluation_fixture as fixture
 from seqlift.cli import main
-from seqlift.dataset import load_codes
+from seqlift.data.genome import Genome
+from seqlift.data.signal import Signal
 from seqlift.errors import SeqliftError
 from seqlift.evaluation.comparison import comparison, profile_comparison
 from seqlift.evaluation.evaluate import evaluate_models
-from seqlift.genome import Genome
 from seqlift.models.checkpoint import load_model
 from seqlift.models.predicting import predict, predict_profiles
-from seqlift.signal import Signal
+from seqlift.training.dataset import load_codes
 
 TARGETS = fixture.TARGETS
 
@@ -200,7 +200,7 @@ def profiles(tmp_path, monkeypatch):
         control = np.ones((len(rows), 2, 40), np.float32)
         return Signal(values=values, control=control, known=known, window=40, margin=0)
 
-    monkeypatch.setattr("seqlift.signal.load_signal", load_signal)
+    monkeypatch.setattr("seqlift.data.signal.load_signal", load_signal)
     return genome, table, summary, files, place
 
 
@@ -258,7 +258,7 @@ def test_yardsticks_of_profiles_are_what_they_say(tmp_path, profiles, monkeypatc
 
     def jensen_shannon(first, second):
         seen.setdefault(len(seen) % 4, []).append((first, second))
-        from seqlift.metrics import jensen_shannon as real
+        from seqlift.core.metrics import jensen_shannon as real
 
         return real(first, second)
 

@@ -10,7 +10,7 @@ import pytest
 from faithfulness_fixture import LENGTH, MOTIF, OFFSET, N, attribute, make_run, save
 from seqlift.cli import main
 from seqlift.faithfulness.curves import SHARES
-from seqlift.scores import open_scores
+from seqlift.scores.file import open_scores
 
 FILES = {"faithfulness.tsv", "curves.tsv", "faithfulness.json", "faithfulness.svg", "faithfulness.png"}
 METHODS = ("deeplift", "interior_gradients")

@@ -12,9 +12,9 @@ import pytest
 
 from download_server import wait_until
 from full_disk import disk_of
+from seqlift.data.fetch import _Download, fetch
+from seqlift.data.intervals import read_peaks
 from seqlift.errors import SeqliftError
-from seqlift.fetch import _Download, fetch
-from seqlift.intervals import read_peaks
 
 CONTENT = bytes(range(256)) * 2000  # 512,000 bytes
 SHA256 = hashlib.sha256(CONTENT).hexdigest()

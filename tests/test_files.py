@@ -10,13 +10,13 @@ from pathlib import Path
 
 import pytest
 
-from seqlift.files import replacing
+from seqlift.core.files import replacing
 
 # Writes half of a file that is to replace another one, says so, and waits
 WRITER = """
 import sys, time
 from seqlift.cli import main
-from seqlift.files import replacing
+from seqlift.core.files import replacing
 
 def run(arguments):
     with replacing(sys.argv[1]) as temporary, open(temporary, "w") as file:

@@ -13,17 +13,17 @@ import pytest
 import torch
 from scipy.stats import pearsonr
 
-import seqlift.fitting.record
-from seqlift.dataset import load_codes
+import seqlift.training.record
+from seqlift.data.genome import Genome
 from seqlift.errors import SeqliftError
-from seqlift.fitting import RESUME_NAME
-from seqlift.fitting.learner import Learner, plateau_factor
-from seqlift.genome import Genome
 from seqlift.models.checkpoint import load_model
 from seqlift.models.ensemble import Ensemble
 from seqlift.models.predicting import predict_profiles
-from seqlift.region_table import assign_fold, read_regions
-from seqlift.training import SIGNAL_NAME, attempt_seed, train_model
+from seqlift.regions.table import assign_fold, read_regions
+from seqlift.training import RESUME_NAME
+from seqlift.training.dataset import load_codes
+from seqlift.training.learner import Learner, plateau_factor
+from seqlift.training.train import SIGNAL_NAME, attempt_seed, train_model
 from training_fixture import LENGTH, MOTIFS, SETTINGS, WINDOW, flags, make_data, make_signal_data, read_start
 
 SHORT = SETTINGS | {"epochs": 3, "restarts": 0}
@@ -101,7 +101,7 @@ def test_plateaus_are_those_of_torch(wait):
 
 
 def test_plateau_schedule_goes_on_to_the_same_model(data, tmp_path, monkeypatch):
-    monkeypatch.setattr(seqlift.fitting.loop, "MIN_PATIENCE_STEPS", 1)
+    monkeypatch.setattr(seqlift.training.loop, "MIN_PATIENCE_STEPS", 1)
     settings = SHORT | {"schedule": "plateau", "patience": 4, "learning_rate": 0.1, "epochs": 9}
     train_model(*data, **settings, output_dir=tmp_path / "whole")
     history = history_of(tmp_path / "whole")
@@ -254,7 +254,7 @@ def test_settings_out_of_range_are_refused(data, tmp_path, change, message):
 def test_tensorboard_goes_on_without_a_step_twice(data, tmp_path, monkeypatch):
     event_accumulator = pytest.importorskip("tensorboard.backend.event_processing.event_accumulator")
     settings = SHORT | {"tensorboard": True, "epochs": 4}
-    original = seqlift.fitting.record.Events.add
+    original = seqlift.training.record.Events.add
 
     def killed(self, row):
         original(self, row)
@@ -262,7 +262,7 @@ def test_tensorboard_goes_on_without_a_step_twice(data, tmp_path, monkeypatch):
             raise KeyboardInterrupt
 
     with monkeypatch.context() as patch, pytest.raises(KeyboardInterrupt):
-        patch.setattr(seqlift.fitting.record.Events, "add", killed)
+        patch.setattr(seqlift.training.record.Events, "add", killed)
         train_model(*data, **settings, output_dir=tmp_path)
     train_model(*data, **settings, output_dir=tmp_path)
     assert set(os.listdir(tmp_path)) == {"history.tsv", "model.ckpt", "tensorboard"}
@@ -277,7 +277,7 @@ def test_tensorboard_goes_on_without_a_step_twice(data, tmp_path, monkeypatch):
 
 def test_tensorboard_that_is_not_installed_is_said_so(data, tmp_path, monkeypatch):
     monkeypatch.setitem(sys.modules, "tensorboard", None)
-    monkeypatch.setattr(seqlift.fitting.record.importlib.util, "find_spec", lambda name: None)
+    monkeypatch.setattr(seqlift.training.record.importlib.util, "find_spec", lambda name: None)
     with pytest.raises(SeqliftError, match=r"pip install 'seqlift\[tensorboard\]'"):
         train_model(*data, **SHORT | {"tensorboard": True}, output_dir=tmp_path / "model")
     assert not (tmp_path / "model").exists()
@@ -457,7 +457,7 @@ def test_a_loss_of_a_profile_that_is_not_finite_is_named(signal_data, tmp_path):
 
 
 def test_the_step_of_a_loss_that_is_not_finite_is_named(data, tmp_path, monkeypatch):
-    from seqlift.objectives import ClassesObjective
+    from seqlift.training.objectives import ClassesObjective
 
     original, steps = ClassesObjective.mean, []
 

@@ -8,11 +8,11 @@ import pytest
 import torch
 
 from seqlift import SeqliftError
-from seqlift.attribution import regions
-from seqlift.attribution.regions import shard_rows
+from seqlift.attribution import attribute as regions
+from seqlift.attribution.attribute import shard_rows
 from seqlift.cli import main
-from seqlift.gather import gather_scores
-from seqlift.scores import open_scores
+from seqlift.scores.file import open_scores
+from seqlift.scores.gather import gather_scores
 from test_attribution_regions import attribute, run, save  # noqa: F401
 
 

@@ -10,9 +10,9 @@ import zlib
 import numpy as np
 import pytest
 
-from seqlift import genome as genome_module
+from seqlift.data import genome as genome_module
+from seqlift.data.genome import Genome, codes, one_hot, one_hot_batch
 from seqlift.errors import SeqliftError
-from seqlift.genome import Genome, codes, one_hot, one_hot_batch
 
 CHROMOSOMES = {"chrI": "ACGTNacgtnRYKM" * 13, "chr_2": "GATTACA", "chrEmptyish": "N" * 25}
 

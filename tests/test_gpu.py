@@ -11,11 +11,11 @@ import torch.nn.functional as F
 
 from seqlift import deeplift, interior_gradients, mutagenesis
 from seqlift.attribution.rules import RULES
-from seqlift.dataset import FixedRegions, TrainingRegions, one_hot
-from seqlift.devices import describe_device
-from seqlift.genome import Genome
+from seqlift.core.devices import describe_device
+from seqlift.data.genome import Genome
+from seqlift.data.signal import Signal
 from seqlift.models import Shape, build_model
-from seqlift.signal import Signal
+from seqlift.training.dataset import FixedRegions, TrainingRegions, one_hot
 
 pytestmark = pytest.mark.skipif(not torch.cuda.is_available(), reason="needs a CUDA GPU")
 
@@ -147,7 +147,7 @@ def test_a_genome_too_large_for_the_card_stays_on_the_cpu(genome, monkeypatch):
 def test_a_job_that_was_given_a_gpu_sees_that_one_only():
     """In a process of its own, as CUDA has started in this one."""
     job = (
-        "import torch; from seqlift.devices import take_device; print(take_device('gpu=1')); "
+        "import torch; from seqlift.core.devices import take_device; print(take_device('gpu=1')); "
         "print(torch.cuda.device_count(), float(torch.ones(5, device='cuda').sum()))"
     )
     done = subprocess.run([sys.executable, "-c", job], capture_output=True, text=True, timeout=300)

@@ -13,10 +13,10 @@ from compendium_fixture import database, pattern, word, write_folder, write_hits
 from motif_fixture import one_hot, place, write_scores
 from seqlift.cli import main
 from seqlift.errors import SeqliftError
-from seqlift.motifs.compendium import build_compendium
-from seqlift.motifs.grammar import COLUMNS, find_grammar
-from seqlift.motifs.grammar_copies import count_different, turn, windows_around
-from seqlift.motifs.grammar_pairs import (
+from seqlift.motifs.compendium.build import build_compendium
+from seqlift.motifs.grammar.copies import count_different, turn, windows_around
+from seqlift.motifs.grammar.find import COLUMNS, find_grammar
+from seqlift.motifs.grammar.pairs import (
     LEAST_PAIRS,
     ORIENTATIONS,
     MotifSites,

@@ -13,9 +13,9 @@ from hits_fixture import write_folder
 from motif_fixture import FIRST, SECOND, frequencies, one_hot, place, planted, reverse_complement, write_scores
 from seqlift.cli import main
 from seqlift.errors import SeqliftError
-from seqlift.motifs import hits as stage
-from seqlift.motifs.hit_fit import OVERLAP, _fit, fit_hits, stand_apart
-from seqlift.motifs.hits import COLUMNS, PLACES, call_hits, read_hits
+from seqlift.motifs.hits import call as stage
+from seqlift.motifs.hits.call import COLUMNS, PLACES, call_hits, read_hits
+from seqlift.motifs.hits.fit import OVERLAP, _fit, fit_hits, stand_apart
 
 N, LENGTH = 60, 120
 

@@ -13,13 +13,13 @@ import pytest
 from full_disk import disk_of
 from motif_fixture import one_hot, write_scores
 from seqlift.cli import main
+from seqlift.convert import Source, convert
+from seqlift.convert.rows import BLOCK
+from seqlift.data.genome import Genome
 from seqlift.errors import SeqliftError
-from seqlift.genome import Genome
-from seqlift.interchange import Source, convert
-from seqlift.interchange.rows import BLOCK
 from seqlift.motifs.database import Database
 from seqlift.motifs.discovery import discover
-from seqlift.scores import open_scores
+from seqlift.scores.file import open_scores
 from seqlift.tracks import verify_track, write_track
 
 LENGTH = 60
@@ -480,7 +480,7 @@ def test_the_command_says_what_it_wrote(data, capsys, monkeypatch):
 
 def test_memory_holds_blocks_not_files(tmp_path, monkeypatch):
     """Far less memory than the scores would take."""
-    monkeypatch.setattr("seqlift.interchange.npz.BLOCK", 16)
+    monkeypatch.setattr("seqlift.convert.npz.BLOCK", 16)
     assert BLOCK > 16
     n, length = 400, 800
     sequences = one_hot(np.random.default_rng(0).integers(0, 4, (n, length)))

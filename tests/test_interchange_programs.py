@@ -11,7 +11,7 @@ import pandas as pd
 import pytest
 
 from motif_fixture import FIRST, place, planted, write_scores
-from seqlift.interchange import Source, convert
+from seqlift.convert import Source, convert
 
 pytest.importorskip("modiscolite")
 pytest.importorskip("finemo")

@@ -6,8 +6,8 @@ import pytest
 
 from report_fixture import build_run
 from seqlift.cli import main
-from seqlift.interchange import Source, convert
-from seqlift.scores import open_scores
+from seqlift.convert import Source, convert
+from seqlift.scores.file import open_scores
 
 
 def carry(path, folder):

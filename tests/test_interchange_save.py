@@ -7,7 +7,7 @@ import torch
 
 import seqlift
 from motif_fixture import one_hot, place
-from seqlift.scores import open_scores
+from seqlift.scores.file import open_scores
 
 LENGTH = 30
 
@@ -35,7 +35,7 @@ METHODS = {
 
 @pytest.mark.parametrize("method", METHODS)
 def test_every_result_is_kept_as_it_is(tmp_path, method, monkeypatch):
-    monkeypatch.setattr("seqlift.save._BLOCK", 2)  # the last block is shorter
+    monkeypatch.setattr("seqlift.attribution.save._BLOCK", 2)  # the last block is shorter
     x = sequences()
     result = METHODS[method](x)
     path = seqlift.save_scores(tmp_path / "x.h5", result, x, place(5, LENGTH), target="factor")

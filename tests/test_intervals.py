@@ -7,8 +7,8 @@ import numpy as np
 import pandas as pd
 import pytest
 
+from seqlift.data.intervals import complement, merge_intervals, overlapping, read_intervals, read_peaks
 from seqlift.errors import SeqliftError
-from seqlift.intervals import complement, merge_intervals, overlapping, read_intervals, read_peaks
 
 
 def write(path, text, packed=False):

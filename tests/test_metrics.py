@@ -7,7 +7,7 @@ from scipy.stats import pearsonr, spearmanr
 from sklearn.calibration import calibration_curve
 from sklearn.metrics import average_precision_score, brier_score_loss, roc_auc_score
 
-from seqlift.metrics import auroc_auprc, correlation, discrimination, jensen_shannon, median, reliability
+from seqlift.core.metrics import auroc_auprc, correlation, discrimination, jensen_shannon, median, reliability
 
 
 def some_scores(n, *, decimals, seed=0):

@@ -4,8 +4,9 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from seqlift.genome import Genome
-from seqlift.negatives import (
+from seqlift.data.genome import Genome
+from seqlift.regions.splits import Splits
+from seqlift.regions.windows import (
     _nearest_free,
     candidate_windows,
     draw_any,
@@ -14,7 +15,6 @@ from seqlift.negatives import (
     share_out,
     window_content,
 )
-from seqlift.splits import Splits
 
 LENGTH = 50
 SPLITS = Splits(
@@ -178,7 +178,7 @@ def test_intervals_inside_others_and_before_the_start_are_kept_away_from(genome)
 
 @pytest.mark.parametrize("bases_at_once", [2**23, 2 * LENGTH, 1])
 def test_windows_are_measured_as_a_loop_would(genome, monkeypatch, bases_at_once):
-    monkeypatch.setattr("seqlift.negatives._BASES_AT_ONCE", bases_at_once)
+    monkeypatch.setattr("seqlift.regions.windows._BASES_AT_ONCE", bases_at_once)
     coded = genome.codes("c1")
     starts = np.array([480, 19_990, 20_000, 39_950, 0])
     text = ["".join("ACGTN"[code] for code in coded[start : start + LENGTH]) for start in starts]

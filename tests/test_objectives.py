@@ -10,8 +10,8 @@ from sklearn.metrics import log_loss
 from sklearn.utils.class_weight import compute_class_weight
 from torch.distributions import Multinomial
 
-from seqlift.dataset import Batch
-from seqlift.objectives import (
+from seqlift.training.dataset import Batch
+from seqlift.training.objectives import (
     ClassesObjective,
     CountsObjective,
     ProfileObjective,

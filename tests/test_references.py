@@ -21,9 +21,9 @@ from seqlift.attribution.references import (
     uniform,
     zeros,
 )
+from seqlift.data.genome import Genome, one_hot_batch
+from seqlift.data.shuffle import klet_shuffle
 from seqlift.errors import SeqliftError
-from seqlift.genome import Genome, one_hot_batch
-from seqlift.shuffle import klet_shuffle
 
 LENGTH = 50
 

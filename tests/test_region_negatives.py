@@ -7,12 +7,12 @@ import pandas as pd
 import pyBigWig
 import pytest
 
+from seqlift.data.genome import Genome
+from seqlift.data.targets import Target
 from seqlift.errors import SeqliftError
-from seqlift.genome import Genome
-from seqlift.negatives import gc_distance
-from seqlift.regions import assign_fold, labels_of, make_regions, read_regions, write_regions
-from seqlift.splits import check_apart
-from seqlift.targets import Target
+from seqlift.regions.make import assign_fold, labels_of, make_regions, read_regions, write_regions
+from seqlift.regions.splits import check_apart
+from seqlift.regions.windows import gc_distance
 
 SIZES = {f"chr{number}": 40_000 for number in range(1, 7)}
 SETTINGS = {"length": 100, "valid": ["chr5"], "test": ["chr6"], "min_distance": 50, "jitter_margin": 10, "seed": 1}

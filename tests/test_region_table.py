@@ -7,9 +7,9 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from seqlift import region_table
 from seqlift.errors import SeqliftError
-from seqlift.region_table import (
+from seqlift.regions import table as region_table
+from seqlift.regions.table import (
     COLUMNS,
     KINDS,
     Regions,

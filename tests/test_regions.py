@@ -13,9 +13,9 @@ import pandas as pd
 import pytest
 
 from seqlift.cli import regions as regions_command
+from seqlift.data.targets import Target
 from seqlift.errors import SeqliftError
-from seqlift.region_settings import RegionSettings
-from seqlift.regions import (
+from seqlift.regions.make import (
     COLUMNS,
     DROPPED,
     make_regions,
@@ -23,7 +23,7 @@ from seqlift.regions import (
     target_names,
     write_regions,
 )
-from seqlift.targets import Target
+from seqlift.regions.settings import RegionSettings
 
 SIZES = {"chr2": 30_000, "chr1": 40_000, "chr3": 30_000, "chrM": 3_000}
 SETTINGS = {"length": 100, "valid": ["chr2"], "test": ["chr3"], "min_distance": 100, "seed": 1}
@@ -49,8 +49,8 @@ def cache(tmp_path_factory, monkeypatch):
 @pytest.fixture(autouse=True)
 def few_peaks(monkeypatch):
     """Examples that one can count through need fewer peaks than a model does."""
-    monkeypatch.setattr("seqlift.peaks.MIN_PEAKS", 1)
-    monkeypatch.setattr("seqlift.regions.MIN_PEAKS", 1)
+    monkeypatch.setattr("seqlift.regions.peaks.MIN_PEAKS", 1)
+    monkeypatch.setattr("seqlift.regions.make.MIN_PEAKS", 1)
 
 
 def bed(path, rows):

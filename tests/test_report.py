@@ -20,10 +20,13 @@ from scipy.stats import binomtest
 from report_fixture import METHODS, build_run, write_scores
 from seqlift.cli import main
 from seqlift.errors import SeqliftError
-from seqlift.provenance import collect_provenance, sha256
-from seqlift.report import analysis, canvas, figures, formats, load_run, write_report
+from seqlift.report import formats, load_run, write_report
+from seqlift.report.figures import canvas
+from seqlift.report.figures import explanations as figures
+from seqlift.report.provenance.collect import collect_provenance, sha256
+from seqlift.report.read import analysis
 from seqlift.report.summary import print_summary
-from seqlift.scores import choose_examples
+from seqlift.scores.file import choose_examples
 
 TAG = "<img src=x onerror=alert(1)>"
 TRUTH = {
@@ -569,7 +572,7 @@ def test_examples_show_the_same_region_of_both_files(two_score_files):
 def test_completeness_counts_by_the_rule_of_attribution(tmp_path, monkeypatch):
     import torch
 
-    from seqlift.attribution.regions import broken_completeness
+    from seqlift.attribution.attribute import broken_completeness
 
     monkeypatch.setattr(analysis, "BLOCK", 3)
     rng = np.random.default_rng(2)

@@ -236,7 +236,7 @@ def test_a_region_zooms_to_letters(report, visit, width):
 
 
 def test_what_is_drawn_is_what_the_score_file_holds(report, visit):
-    from seqlift.scores import open_scores
+    from seqlift.scores.file import open_scores
 
     with open_scores(report.parent / "scores" / "GATA1.deeplift.h5") as scores:
         name, values = scores.coords["name"][0], scores.contributions[0].sum(axis=0)

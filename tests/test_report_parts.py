@@ -22,30 +22,24 @@ from report_fixture import METHODS, build_run, write_scores
 from seqlift.errors import SeqliftError
 from seqlift.motifs.alignment import lay_known
 from seqlift.motifs.folder import StoredPattern
-from seqlift.report import (
-    evidence,
-    explanations,
-    load_run,
-    motif_pages,
-    page,
-    pattern_tables,
-    performance,
-    region_choice,
-    write_report,
-)
-from seqlift.report.entries import Member, entries_of, key_of
-from seqlift.report.figures import DOTS, yardstick
-from seqlift.report.genes import neighbours, read_genes
-from seqlift.report.letters import logo_image, outlines
-from seqlift.report.motif_pages import Hit, add_examples
-from seqlift.report.predicted_signal import add_predicted, predicted_tracks
-from seqlift.report.region_choice import PER_BASE, PER_TRACK, choose_regions
-from seqlift.report.region_data import collect_regions, pack, quantise, row_blocks
-from seqlift.report.region_marks import overlaps
-from seqlift.report.region_page import region_page, script_json
-from seqlift.report.seqlet_windows import FLANK, read_windows
+from seqlift.report import load_run, page, write_report
+from seqlift.report.figures.explanations import DOTS, yardstick
+from seqlift.report.figures.letters import logo_image, outlines
+from seqlift.report.motifs import pages as motif_pages
+from seqlift.report.motifs import tables as pattern_tables
+from seqlift.report.motifs.pages import Hit, add_examples
+from seqlift.report.motifs.seqlet_windows import FLANK, read_windows
+from seqlift.report.read.entries import Member, entries_of, key_of
+from seqlift.report.read.genes import neighbours, read_genes
+from seqlift.report.regions import choice as region_choice
+from seqlift.report.regions.choice import PER_BASE, PER_TRACK, choose_regions
+from seqlift.report.regions.data import collect_regions, pack, quantise, row_blocks
+from seqlift.report.regions.marks import overlaps
+from seqlift.report.regions.page import region_page, script_json
+from seqlift.report.regions.predicted_signal import add_predicted, predicted_tracks
+from seqlift.report.sections import evidence, explanations, performance
 from seqlift.report.summary import print_summary
-from seqlift.scores import open_scores
+from seqlift.scores.file import open_scores
 
 OUTPUTS = ("GATA1", "TAL1")
 

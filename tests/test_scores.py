@@ -7,7 +7,7 @@ import pytest
 
 from full_disk import disk_of
 from seqlift.errors import SeqliftError
-from seqlift.scores import create_scores, open_scores
+from seqlift.scores.file import create_scores, open_scores
 
 ATTRIBUTES = {"method": "interior_gradients", "target": "GATA1", "seed": 3}
 

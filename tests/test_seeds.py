@@ -10,15 +10,15 @@ import yaml
 
 import evaluation_fixture as fixture
 from report_fixture import build_run
-from seqlift.attribution.regions import attribute_regions
+from seqlift.attribution.attribute import attribute_regions
 from seqlift.config import resolve_config, seed_list
+from seqlift.data.genome import Genome
 from seqlift.errors import SeqliftError
 from seqlift.evaluation.evaluate import evaluate_models
-from seqlift.genome import Genome
 from seqlift.report import write_report
-from seqlift.report.run import load_run
-from seqlift.scores import open_scores
-from seqlift.training import attempt_seed
+from seqlift.report.read.run import load_run
+from seqlift.scores.file import open_scores
+from seqlift.training.train import attempt_seed
 
 SCHEMA = yaml.safe_load((Path(__file__).parents[1] / "workflow/schemas/config.schema.yaml").read_text())
 SEEDS = (2, 7)

@@ -17,8 +17,8 @@ from scipy.stats import chi2_contingency, chisquare
 from tangermeme.ersatz import dinucleotide_shuffle as shuffle_of_tangermeme
 
 import seqlift
+from seqlift.data.shuffle import dinucleotide_shuffle, klet_shuffle
 from seqlift.errors import SeqliftError
-from seqlift.shuffle import dinucleotide_shuffle, klet_shuffle
 
 
 def codes(text):
@@ -196,7 +196,7 @@ def test_does_not_depend_on_batch_order_n_or_start():
 def test_threads_change_nothing(monkeypatch):
     sequences = np.random.default_rng(2).integers(0, 4, (9, 50)).astype(np.uint8)
     alone = dinucleotide_shuffle(sequences, 40, seed=5)
-    monkeypatch.setattr(seqlift.shuffle, "_BASES_WORTH_A_THREAD", 1000)
+    monkeypatch.setattr(seqlift.data.shuffle, "_BASES_WORTH_A_THREAD", 1000)
     monkeypatch.setattr(numba.config, "NUMBA_NUM_THREADS", 4)
     np.testing.assert_array_equal(dinucleotide_shuffle(sequences, 40, seed=5), alone)
 
@@ -280,7 +280,7 @@ def test_works_where_no_cache_can_be_written(tmp_path):
     # A file where numba would make its folder keeps even root from writing there.
     (copy / "__pycache__").write_text("")
     code = (
-        "import numpy as np, seqlift.shuffle as s\n"
+        "import numpy as np, seqlift.data.shuffle as s\n"
         "assert s._mix.__class__.__name__ == 'CPUDispatcher'\n"
         "print(s.dinucleotide_shuffle(np.array([[0, 1, 0, 2, 0]]), 1, seed=0).shape)\n"
     )

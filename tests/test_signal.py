@@ -9,12 +9,12 @@ import pandas as pd
 import pyBigWig
 import pytest
 
-from seqlift import signal as signal_module
-from seqlift.dataset import TrainingRegions
+from seqlift.data import signal as signal_module
+from seqlift.data.genome import Genome
+from seqlift.data.signal import check_bigwigs, load_signal, signal_totals, strands_of
+from seqlift.data.targets import Target
 from seqlift.errors import SeqliftError
-from seqlift.genome import Genome
-from seqlift.signal import check_bigwigs, load_signal, signal_totals, strands_of
-from seqlift.targets import Target
+from seqlift.training.dataset import TrainingRegions
 
 SIZES = {"chr1": 30_000, "chr2": 500, "chr3": 90}
 LENGTH, WINDOW = 60, 21

@@ -10,10 +10,10 @@ from Bio import motifs as bio_motifs
 from scipy.stats import binomtest, chisquare
 
 from seqlift.cli import main
+from seqlift.data.genome import Genome
+from seqlift.data.intervals import read_peaks
+from seqlift.data.simulate import BACKGROUND, CLASSES, Motif, _plant, read_simulation, simulate
 from seqlift.errors import SeqliftError
-from seqlift.genome import Genome
-from seqlift.intervals import read_peaks
-from seqlift.simulate import BACKGROUND, CLASSES, Motif, _plant, read_simulation, simulate
 
 FILES = {"genome.fa", "both.bed", "GATA1.bed", "TAL1.bed", "truth.bed", "motifs.meme", "simulation.json"}
 

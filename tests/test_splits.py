@@ -5,7 +5,7 @@ import pandas as pd
 import pytest
 
 from seqlift.errors import SeqliftError
-from seqlift.splits import Splits, check_apart, interval_example, split_by_folds, split_by_place
+from seqlift.regions.splits import Splits, check_apart, interval_example, split_by_folds, split_by_place
 
 SIZES = {"chr1": 1_000, "chr2": 500, "chr10": 300, "HLA:1-2": 100, "chrM": 50}
 

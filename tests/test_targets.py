@@ -2,8 +2,8 @@
 
 import pytest
 
+from seqlift.data.targets import Target, check_names, check_target, read_targets, write_targets
 from seqlift.errors import SeqliftError
-from seqlift.targets import Target, check_names, check_target, read_targets, write_targets
 
 
 def table(tmp_path, text):

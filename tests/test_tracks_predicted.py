@@ -9,10 +9,10 @@ import torch
 
 from evaluation_fixture import LENGTH, TARGETS, build_regions, write_model, write_regions
 from seqlift.cli import main
-from seqlift.dataset import load_one_hot
-from seqlift.genome import Genome
+from seqlift.data.genome import Genome
 from seqlift.models import Shape, build_model
 from seqlift.models.checkpoint import load_model, save_checkpoint
+from seqlift.training.dataset import load_one_hot
 
 WINDOW = 40
 

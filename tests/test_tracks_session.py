@@ -11,7 +11,7 @@ import pytest
 
 from motif_fixture import one_hot, place, write_scores
 from seqlift.cli import main
-from seqlift.genome import Genome
+from seqlift.data.genome import Genome
 from seqlift.tracks import write_track
 from seqlift.tracks.appearance import appearances, first_locus
 from seqlift.tracks.two_bit import write_two_bit

@@ -13,20 +13,20 @@ import torch
 from rich.console import Console
 from sklearn.metrics import log_loss, roc_auc_score
 
-import seqlift.fitting.loop
-import seqlift.training
+import seqlift.training.loop
+import seqlift.training.train
 from seqlift.cli import main
-from seqlift.dataset import load_codes
+from seqlift.core.files import temporary_prefix
+from seqlift.core.progress import TrainingProgress
+from seqlift.data.genome import Genome
 from seqlift.errors import SeqliftError
-from seqlift.files import temporary_prefix
-from seqlift.fitting import RESUME_NAME
-from seqlift.fitting.learner import Learner, rate_factor
-from seqlift.fitting.loop import _quiet_lightning
-from seqlift.genome import Genome
 from seqlift.models.checkpoint import load_model
 from seqlift.models.predicting import predict
-from seqlift.progress import TrainingProgress
-from seqlift.training import train_model
+from seqlift.training import RESUME_NAME
+from seqlift.training.dataset import load_codes
+from seqlift.training.learner import Learner, rate_factor
+from seqlift.training.loop import _quiet_lightning
+from seqlift.training.train import train_model
 from training_fixture import LENGTH, MOTIFS, SETTINGS, flags, make_data
 
 OUTPUTS = {"history.tsv", "model.ckpt"}
@@ -157,18 +157,18 @@ def test_a_run_stopped_while_writing_goes_on(data, undisturbed, tmp_path, monkey
         raise KeyboardInterrupt
 
     with monkeypatch.context() as patch, pytest.raises(KeyboardInterrupt):
-        patch.setattr(seqlift.training, "save_checkpoint", stopped)
+        patch.setattr(seqlift.training.train, "save_checkpoint", stopped)
         train_model(*data, **SETTINGS, output_dir=tmp_path)
     assert_goes_on(data, undisturbed, tmp_path, caplog, done=8)
 
 
 def test_a_run_that_had_stopped_early_is_not_trained_further(data, tmp_path, monkeypatch):
     settings = SETTINGS | {"patience": 1, "epochs": 40, "learning_rate": 0.05}
-    monkeypatch.setattr(seqlift.fitting.loop, "MIN_PATIENCE_STEPS", 1)
+    monkeypatch.setattr(seqlift.training.loop, "MIN_PATIENCE_STEPS", 1)
     metrics = train_model(*data, **settings, output_dir=tmp_path / "whole")
     assert metrics["epochs_run"] == metrics["best_epoch"] + 1 < 40
     with monkeypatch.context() as patch, pytest.raises(KeyboardInterrupt):
-        patch.setattr(seqlift.training, "_best_model", lambda *_, **__: signal.raise_signal(signal.SIGINT))
+        patch.setattr(seqlift.training.train, "_best_model", lambda *_, **__: signal.raise_signal(signal.SIGINT))
         train_model(*data, **settings, output_dir=tmp_path / "stopped")
     again = train_model(*data, **settings, output_dir=tmp_path / "stopped")
     assert again["epochs_run"] == metrics["epochs_run"] and again["valid_loss"] == metrics["valid_loss"]
@@ -176,7 +176,7 @@ def test_a_run_that_had_stopped_early_is_not_trained_further(data, tmp_path, mon
 
 def test_patience_is_at_least_some_steps(data, tmp_path, monkeypatch):
     # 360 regions in batches of 16 are 22 steps: 88 steps are 4 epochs
-    monkeypatch.setattr(seqlift.fitting.loop, "MIN_PATIENCE_STEPS", 88)
+    monkeypatch.setattr(seqlift.training.loop, "MIN_PATIENCE_STEPS", 88)
     settings = SETTINGS | {"patience": 1, "epochs": 60, "learning_rate": 0.05}
     metrics = train_model(*data, **settings, output_dir=tmp_path)
     assert metrics["epochs_run"] == metrics["best_epoch"] + 4 < 60
@@ -372,7 +372,7 @@ HISTORY = [{"epoch": i + 1, "valid_loss": loss} for i, loss in enumerate((0.7, 0
 
 def test_log_file_gets_a_line_now_and_then(caplog, monkeypatch):
     clock = iter([100.0, 100.0, 110.0, 112.0, 130.0])  # made, started, epochs 1 to 3
-    monkeypatch.setattr("seqlift.progress.time.monotonic", lambda: next(clock))
+    monkeypatch.setattr("seqlift.core.progress.time.monotonic", lambda: next(clock))
     caplog.set_level(logging.INFO, "seqlift")
     with open(os.devnull, "w") as log_file:
         progress = TrainingProgress(epochs=10, regions=5000, console=Console(file=log_file))

@@ -14,13 +14,13 @@ from sklearn.metrics import average_precision_score, roc_auc_score
 import motif_fixture
 from hits_fixture import write_folder
 from seqlift.cli import main
+from seqlift.data.genome import Genome
+from seqlift.data.simulate import BACKGROUND, CLASSES, TARGETS, Motif, Simulation, simulate
 from seqlift.errors import SeqliftError
-from seqlift.genome import Genome
 from seqlift.motifs.folder import MotifFolder, read_motifs
-from seqlift.motifs.hits import COLUMNS as HIT_COLUMNS
-from seqlift.motifs.hits import call_hits, read_hits
-from seqlift.scores import create_scores, open_scores
-from seqlift.simulate import BACKGROUND, CLASSES, TARGETS, Motif, Simulation, simulate
+from seqlift.motifs.hits.call import COLUMNS as HIT_COLUMNS
+from seqlift.motifs.hits.call import call_hits, read_hits
+from seqlift.scores.file import create_scores, open_scores
 from seqlift.truth import (
     compare_contributions,
     compare_hits,

@@ -6,7 +6,7 @@ import numpy as np
 import pandas as pd
 import pyBigWig
 
-from seqlift.region_table import COLUMNS
+from seqlift.regions.table import COLUMNS
 
 LENGTH = 40
 WINDOW = 20

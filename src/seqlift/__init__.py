@@ -17,7 +17,7 @@ _PUBLIC = {
     "InteriorGradients": "seqlift.attribution.interior_gradients",
     "mutagenesis": "seqlift.attribution.mutagenesis",
     "Mutagenesis": "seqlift.attribution.mutagenesis",
-    "save_scores": "seqlift.save",
+    "save_scores": "seqlift.attribution.save",
     "write_track": "seqlift.tracks",
     "find_motifs": "seqlift.motifs.drawing",
     "SeqliftError": "seqlift.errors",
@@ -31,9 +31,9 @@ if TYPE_CHECKING:  # the same for type checkers, which run nothing
     from seqlift.attribution.interior_gradients import interior_gradients as interior_gradients
     from seqlift.attribution.mutagenesis import Mutagenesis as Mutagenesis
     from seqlift.attribution.mutagenesis import mutagenesis as mutagenesis
+    from seqlift.attribution.save import save_scores as save_scores
     from seqlift.errors import SeqliftError as SeqliftError
     from seqlift.motifs.drawing import find_motifs as find_motifs
-    from seqlift.save import save_scores as save_scores
     from seqlift.tracks import write_track as write_track
 else:
 

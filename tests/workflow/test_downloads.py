@@ -12,7 +12,7 @@ import pytest
 from user import SMALL, changed
 
 from download_server import wait_until
-from seqlift.provenance import sha256
+from seqlift.report.provenance.collect import sha256
 
 SIZES = {"chr1": 40_000, "chr2": 20_000, "chr3": 20_000}
 REGIONS = "results/fetched/200bp/regions.tsv.gz"

@@ -13,7 +13,7 @@ import torch
 from user import Checkout, Run
 
 from fake_gpus import listing, write_nvidia_smi
-from seqlift.gpus import LOCK_FOLDER
+from seqlift.core.gpus import LOCK_FOLDER
 
 RUN = "results/small/200bp"
 MODEL = [f"{RUN}/model/model.ckpt", f"{RUN}/model/history.tsv"]

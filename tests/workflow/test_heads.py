@@ -11,7 +11,7 @@ import pytest
 from user import ROOT, SMALL, Checkout, changed
 
 from seqlift.models.checkpoint import load_model
-from seqlift.scores import open_scores
+from seqlift.scores.file import open_scores
 
 NAME = "signal"
 RUN = f"results/{NAME}/200bp"

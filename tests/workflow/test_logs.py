@@ -8,7 +8,7 @@ import yaml
 from user import ROOT, SMALL, Checkout, changed
 
 from seqlift.config import resolve_config
-from seqlift.costs import REPORT, is_asked_for, names_of_jobs, read_jobs, split_name
+from seqlift.report.provenance.costs import REPORT, is_asked_for, names_of_jobs, read_jobs, split_name
 
 RUN = "results/small/200bp"
 LONG = {

@@ -6,7 +6,7 @@ import pytest
 from user import SMALL, changed
 
 from seqlift.models.checkpoint import load_model
-from seqlift.scores import open_scores
+from seqlift.scores.file import open_scores
 
 RUN = "results/small/200bp"
 FOLDS = {"folds": 3, "background": 50}

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 from user import SMALL, changed
 
-from seqlift.scores import open_scores
+from seqlift.scores.file import open_scores
 from test_gather import contents
 
 SCORES = "results/small/200bp/scores/TAL1.deeplift.h5"

@@ -8,7 +8,7 @@ import pytest
 import yaml
 from user import SMALL, changed, press_ctrl_c
 
-from seqlift.scores import open_scores
+from seqlift.scores.file import open_scores
 
 RUN = "results/small/200bp"
 MOTIF_STAGES = {

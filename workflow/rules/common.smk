@@ -24,8 +24,8 @@ from seqlift.config import (
 )
 from seqlift.config.text import check_text
 from seqlift.errors import SeqliftError
-from seqlift.gpus import visible_gpus
-from seqlift.targets import targets_text
+from seqlift.core.gpus import visible_gpus
+from seqlift.data.targets import targets_text
 
 with open(workflow.source_path("../schemas/config.schema.yaml")) as schema:
     try:

@@ -17,9 +17,9 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
+from seqlift.data.intervals import read_peaks
 from seqlift.errors import SeqliftError
-from seqlift.intervals import read_peaks
-from seqlift.scores import Scores, open_scores
+from seqlift.scores.file import Scores, open_scores
 
 FORMAT = "seqlift aggregate 1"
 HEAT_ROWS = 300  # of the heat map: more could not be told apart
@@ -155,7 +155,7 @@ def place_sites(coords: pd.DataFrame, peaks: pd.DataFrame) -> pd.DataFrame:
     coords : pandas.DataFrame, N rows
         chrom, start, end (bp, 0-based, end exclusive; all of one length) and name of the regions.
     peaks : pandas.DataFrame
-        From `seqlift.intervals.read_peaks`.
+        From `seqlift.data.intervals.read_peaks`.
 
     Returns
     -------

@@ -15,7 +15,7 @@ from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
 
 from seqlift.aggregates.averaging import Aggregate
-from seqlift.files import replacing
+from seqlift.core.files import replacing
 from seqlift.motifs.logos import COLOURS, choose_palette, draw_logo, save_figure
 
 LOGO_FLANK = 20  # bp on either side of the site whose letters are drawn

@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterator
 import torch
 from torch import nn
 
-from seqlift.devices import choose_device
+from seqlift.core.devices import choose_device
 from seqlift.errors import SeqliftError
 
 

@@ -13,7 +13,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from seqlift.compiled import compiled, over_rows
+from seqlift.core.compiled import compiled, over_rows
 
 _WORTH_A_THREAD = 2**19  # elements: below a millisecond of work a second thread costs more than it saves
 

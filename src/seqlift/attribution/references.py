@@ -21,12 +21,12 @@ import pandas as pd
 import torch
 from torch import Tensor
 
+from seqlift.data.genome import Genome, codes, one_hot_batch
+from seqlift.data.intervals import read_lines
+from seqlift.data.shuffle import MAX_K, klet_shuffle, sequence_keys
 from seqlift.errors import SeqliftError
-from seqlift.genome import Genome, codes, one_hot_batch
-from seqlift.intervals import read_lines
-from seqlift.negatives import candidate_windows
-from seqlift.shuffle import MAX_K, klet_shuffle, sequence_keys
-from seqlift.splits import Splits
+from seqlift.regions.splits import Splits
+from seqlift.regions.windows import candidate_windows
 
 Kind = Callable[..., Tensor]
 GC_TOLERANCE = 0.02
@@ -76,7 +76,7 @@ def one_hot(codes: np.ndarray, like: Tensor) -> Tensor:
 
 
 def klet_shuffles(k: int) -> Kind:
-    """Shuffles that keep the count of every k-let (`seqlift.shuffle.klet_shuffle`), for sequences that are one-hot.
+    """Shuffles that keep the count of every k-let (`data.shuffle.klet_shuffle`), for sequences that are one-hot.
 
     Parameters
     ----------
@@ -148,7 +148,7 @@ def genomic_windows(
 ) -> Kind:
     """Stretches of the genome as rich in G and C as the sequence: real DNA, with all that it holds besides peaks.
 
-    The genome away from `exclude` is cut into adjacent windows (`seqlift.negatives.candidate_windows`); the references
+    The genome away from `exclude` is cut into adjacent windows (`candidate_windows`); the references
     of a sequence are drawn from those of like GC content, each at most once. Where the windows lie depends on the
     genome, `exclude` and the length alone; they are measured at the first call, which takes a minute for a human
     genome. Only places and GC contents are kept in memory.

@@ -6,9 +6,9 @@ from dataclasses import dataclass
 import pandas as pd
 
 from seqlift.browse.shown import Shown
-from seqlift.intervals import read_peaks
-from seqlift.region_table import read_regions
-from seqlift.report.genes import read_genes
+from seqlift.data.intervals import read_peaks
+from seqlift.regions.table import read_regions
+from seqlift.report.read.genes import read_genes
 
 
 @dataclass(frozen=True)

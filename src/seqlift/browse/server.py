@@ -24,8 +24,8 @@ import numpy as np
 from seqlift.browse.names import Names, read_names
 from seqlift.browse.page import configuration, find_igv, page, static
 from seqlift.browse.shown import Shown
+from seqlift.data.genome import Genome
 from seqlift.errors import SeqliftError
-from seqlift.genome import Genome
 
 log = logging.getLogger(__name__)
 

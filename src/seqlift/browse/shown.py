@@ -8,8 +8,8 @@ from pathlib import Path
 import yaml
 
 from seqlift.config import data_path
+from seqlift.data.genome import Genome
 from seqlift.errors import SeqliftError
-from seqlift.genome import Genome
 from seqlift.tracks.appearance import Appearance, appearances
 
 

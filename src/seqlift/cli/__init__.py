@@ -87,7 +87,7 @@ def _end(number: int, frame: object) -> None:
 
 def _take_device(arguments: argparse.Namespace) -> None:
     """GPUs that were asked for are there and this job's own before it does anything else, or it is an error."""
-    from seqlift.devices import take_device
+    from seqlift.core.devices import take_device
 
     several = "devices" in arguments
     arguments.device, n = take_device(arguments.device, most=None if several else 1)

@@ -88,9 +88,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(arguments: argparse.Namespace) -> None:
     """Explain the regions and write the score file."""
-    from seqlift.attribution.regions import SETTINGS, attribute_regions
-    from seqlift.genome import Genome
-    from seqlift.regions import read_regions
+    from seqlift.attribution.attribute import SETTINGS, attribute_regions
+    from seqlift.data.genome import Genome
+    from seqlift.regions.make import read_regions
 
     names = {*OPTIONS, *(name for settings in SETTINGS.values() for name in settings)}
     given = {name: value for name, value in vars(arguments).items() if name in names and value is not None}

@@ -43,7 +43,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(arguments: argparse.Namespace) -> None:
     """Build the compendium and print it."""
-    from seqlift.motifs.compendium import CompendiumSettings, build_compendium, read_compendium
+    from seqlift.motifs.compendium.build import CompendiumSettings, build_compendium, read_compendium
 
     settings = CompendiumSettings(
         threshold=arguments.threshold,

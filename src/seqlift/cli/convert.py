@@ -26,8 +26,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(arguments: argparse.Namespace) -> None:
     """Convert and say what was written."""
-    from seqlift.genome import Genome
-    from seqlift.interchange import Source, convert
+    from seqlift.convert import Source, convert
+    from seqlift.data.genome import Genome
 
     source = Source(arguments.origin, arguments.scores, arguments.sequences, arguments.regions, arguments.kept)
     with contextlib.nullcontext() if arguments.genome is None else Genome(arguments.genome) as genome:

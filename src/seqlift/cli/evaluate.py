@@ -31,10 +31,10 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(arguments: argparse.Namespace) -> None:
     """Evaluate, and print the model beside its baselines."""
+    from seqlift.data.genome import Genome
     from seqlift.evaluation.evaluate import evaluate_models
     from seqlift.evaluation.printing import print_comparison
-    from seqlift.genome import Genome
-    from seqlift.region_table import read_regions
+    from seqlift.regions.table import read_regions
 
     if arguments.seed < 0:
         raise SeqliftError(f"--seed (={arguments.seed}) must be at least 0")

@@ -33,9 +33,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(arguments: argparse.Namespace) -> None:
     """Judge the score files."""
+    from seqlift.data.genome import Genome
     from seqlift.faithfulness.judge import judge_explanations
-    from seqlift.genome import Genome
-    from seqlift.region_table import read_regions
+    from seqlift.regions.table import read_regions
 
     table = read_regions(arguments.regions)
     with Genome(arguments.genome) as genome:

@@ -22,7 +22,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(arguments: argparse.Namespace) -> None:
     """Fetch the file and say what came."""
-    from seqlift.fetch import fetch
+    from seqlift.data.fetch import fetch
 
     rename = {}
     for text in arguments.rename_chromosomes:

@@ -17,7 +17,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(arguments: argparse.Namespace) -> None:
     """Gather the scores."""
-    from seqlift.gather import gather_scores
+    from seqlift.scores.gather import gather_scores
 
     n = gather_scores(arguments.scores, arguments.output)
     print(f"{n} regions of {len(arguments.scores)} shards gathered: {arguments.output}")

@@ -24,7 +24,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(arguments: argparse.Namespace) -> None:
     """Find the grammar and print the pairs that stand out."""
-    from seqlift.motifs.grammar import find_grammar
+    from seqlift.motifs.grammar.find import find_grammar
 
     table = find_grammar(
         arguments.compendium,

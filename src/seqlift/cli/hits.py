@@ -21,7 +21,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(arguments: argparse.Namespace) -> None:
     """Call the hits and print how many there are."""
-    from seqlift.motifs.hits import call_hits
+    from seqlift.motifs.hits.call import call_hits
 
     found = call_hits(arguments.scores, arguments.motifs, arguments.output_dir, min_similarity=arguments.min_similarity)
     print(f"{found.target} {found.method}: {found.hits} hits in {found.regions_with_hits} of {found.regions} regions")

@@ -22,7 +22,7 @@ def run(arguments: argparse.Namespace) -> None:
 
         drawn = draw_logos(arguments.motifs, arguments.output_dir, **settings)
     else:
-        from seqlift.motifs.compendium_drawing import draw_compendium
+        from seqlift.motifs.compendium.drawing import draw_compendium
 
         drawn = draw_compendium(arguments.compendium, arguments.output_dir, **settings)
     folder = arguments.motifs or arguments.compendium

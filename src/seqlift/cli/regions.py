@@ -53,8 +53,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(arguments: argparse.Namespace) -> None:
     """Make and write the regions, and say what was kept and dropped."""
-    from seqlift.regions import DROPPED, make_regions, write_regions
-    from seqlift.targets import Target, read_targets
+    from seqlift.data.targets import Target, read_targets
+    from seqlift.regions.make import DROPPED, make_regions, write_regions
 
     settings = vars(arguments).copy()
     for name in ("stage", "genome", "target", "targets", "data_dir", "output", "summary"):

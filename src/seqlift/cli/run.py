@@ -7,9 +7,9 @@ import sys
 from pathlib import Path
 
 from seqlift.config.text import check_text
+from seqlift.core.gpus import visible_gpus
+from seqlift.core.packaged import workflow_root
 from seqlift.errors import SeqliftError
-from seqlift.gpus import visible_gpus
-from seqlift.packaged import workflow_root
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:

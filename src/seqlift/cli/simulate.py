@@ -13,7 +13,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(arguments: argparse.Namespace) -> None:
     """Make the simulation and say where it is."""
-    from seqlift.simulate import simulate
+    from seqlift.data.simulate import simulate
 
     made = simulate(arguments.output_dir, seed=arguments.seed, n_sequences=arguments.sequences, length=arguments.length)
     targets = ", ".join(made.targets)

@@ -3,7 +3,7 @@
 import argparse
 import sys
 
-from seqlift.packaged import workflow_root
+from seqlift.core.packaged import workflow_root
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:

@@ -61,9 +61,9 @@ def run(arguments: argparse.Namespace) -> None:
             raise SeqliftError(f"{arguments.summary}: cannot be read: {error}") from None
         summary = _json_object("--summary", arguments.summary, text)
 
-    from seqlift.genome import Genome
-    from seqlift.regions import read_regions
-    from seqlift.training import train_model
+    from seqlift.data.genome import Genome
+    from seqlift.regions.make import read_regions
+    from seqlift.training.train import train_model
 
     logging.basicConfig(format="%(message)s")
     logging.getLogger("seqlift").setLevel(logging.INFO)

@@ -33,8 +33,8 @@ from seqlift.config.schema import (
     show,
     walk_paths,
 )
+from seqlift.data.targets import Target, read_targets
 from seqlift.errors import SeqliftError
-from seqlift.targets import Target, read_targets
 
 __all__ = [
     "SIMULATED_GENOME",

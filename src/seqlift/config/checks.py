@@ -12,8 +12,8 @@ from pathlib import Path
 from typing import NamedTuple
 
 from seqlift.config.schema import is_finite_number, is_number_text, show
+from seqlift.data.targets import Target, check_target
 from seqlift.errors import SeqliftError
-from seqlift.targets import Target, check_target
 
 SIMULATED_GENOME = "genome.fa"
 SIMULATED_PEAKS = ("both.bed", "GATA1.bed", "TAL1.bed")

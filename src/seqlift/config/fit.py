@@ -11,9 +11,9 @@ from collections.abc import Iterator
 from fnmatch import fnmatchcase
 from pathlib import Path
 
-from seqlift.chromosomes import name_mapping, some
 from seqlift.config.checks import path_list, split_entry
 from seqlift.config.schema import is_finite_number, show
+from seqlift.data.chromosomes import name_mapping, some
 
 SIMULATED_CHROMOSOMES = tuple(f"sim{number}" for number in range(1, 11))
 """Names in the genome that `seqlift simulate` makes."""

@@ -12,14 +12,14 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from seqlift.devices import choose_device, describe_device
+from seqlift.core.devices import choose_device, describe_device
+from seqlift.core.files import gzip_text, replacing
+from seqlift.core.metrics import LEVEL, RESAMPLES
+from seqlift.data.genome import Genome
 from seqlift.evaluation.comparison import FORMAT
 from seqlift.evaluation.numbers import target_numbers
 from seqlift.evaluation.parts import Part, make_parts
 from seqlift.evaluation.predictions import predict_part
-from seqlift.files import gzip_text, replacing
-from seqlift.genome import Genome
-from seqlift.metrics import LEVEL, RESAMPLES
 from seqlift.models import outputs_of
 from seqlift.models.several import load_models
 from seqlift.motifs.database import load_database
@@ -49,7 +49,7 @@ def evaluate_models(
     paths : sequence of path-like
         Model files: one, or one of each fold and seed.
     table : pandas.DataFrame
-        Regions as `seqlift.regions.read_regions` gives them.
+        Regions as `seqlift.regions.make.read_regions` gives them.
     summary : dict
         The content of regions.json.
     genome : Genome

@@ -16,8 +16,8 @@ from dataclasses import asdict
 import numpy as np
 import pandas as pd
 
+from seqlift.core.metrics import correlation, discrimination, median, reliability
 from seqlift.evaluation.profiles import replicate_kind
-from seqlift.metrics import correlation, discrimination, median, reliability
 
 DISTANCES = {"model": "jsd", "shuffled": "jsd_shuffled", "mean": "jsd_mean", "replicates": "jsd_replicates"}
 MEASURE = "Jensen-Shannon distance, base 2"

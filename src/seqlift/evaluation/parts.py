@@ -11,7 +11,7 @@ import pandas as pd
 from seqlift.errors import SeqliftError
 from seqlift.models.ensemble import Ensemble
 from seqlift.models.trained import TrainedModel
-from seqlift.region_table import assign_fold, fold_names, target_names
+from seqlift.regions.table import assign_fold, fold_names, target_names
 
 
 @dataclass(frozen=True)

@@ -17,12 +17,12 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
-from seqlift import signal
+from seqlift.core.metrics import jensen_shannon
+from seqlift.data import signal
+from seqlift.data.genome import Genome
 from seqlift.evaluation.parts import Part
-from seqlift.genome import Genome
-from seqlift.metrics import jensen_shannon
 from seqlift.models.predicting import BATCH, predict_profiles
-from seqlift.region_table import TARGET_PREFIX
+from seqlift.regions.table import TARGET_PREFIX
 
 MEAN_SAMPLE = 2_000  # training peaks whose mean profile is a yardstick
 EXAMPLES = (0.1, 0.5, 0.9)  # quantiles of the distance at which examples are shown

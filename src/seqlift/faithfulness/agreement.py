@@ -12,9 +12,9 @@ import pandas as pd
 import torch
 from torch import Tensor
 
+from seqlift.attribution.attribute import SETTINGS, method_caller
 from seqlift.attribution.heads import Explainable
 from seqlift.attribution.references import Kind
-from seqlift.attribution.regions import SETTINGS, method_caller
 
 ALIKE = ("uniform", "zeros", "background")  # kinds of which all references are the same
 

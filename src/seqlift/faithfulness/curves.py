@@ -31,8 +31,8 @@ from seqlift.attribution.heads import Explainable
 from seqlift.attribution.pace import Pace, in_batches
 from seqlift.attribution.references import Kind, base_codes
 from seqlift.attribution.trial import default_batch_size
-from seqlift.metrics import LEVEL, RESAMPLES
-from seqlift.shuffle import sequence_keys
+from seqlift.core.metrics import LEVEL, RESAMPLES
+from seqlift.data.shuffle import sequence_keys
 
 # Dense where the curves bend: the site of one factor is 2 to 5 % of a region
 SHARES = (0, 0.005, 0.01, 0.02, 0.03, 0.05, 0.075, 0.1, 0.15, 0.2, 0.3, 0.45, 0.6, 0.8, 1)

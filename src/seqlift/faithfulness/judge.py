@@ -17,12 +17,15 @@ import numpy as np
 import pandas as pd
 import torch
 
+from seqlift.attribution.attribute import joint_fingerprint
 from seqlift.attribution.heads import Explainable, explainable
 from seqlift.attribution.mutagenesis import mutagenesis
 from seqlift.attribution.references import Kind, reference_kind
-from seqlift.attribution.regions import joint_fingerprint
 from seqlift.attribution.totals import broken_completeness
-from seqlift.devices import choose_device, describe_device
+from seqlift.core.devices import choose_device, describe_device
+from seqlift.core.files import replacing
+from seqlift.core.progress import counted_progress
+from seqlift.data.genome import Genome
 from seqlift.errors import SeqliftError
 from seqlift.faithfulness.agreement import (
     ALIKE,
@@ -53,11 +56,8 @@ from seqlift.faithfulness.curves import (
 from seqlift.faithfulness.figure import draw_faithfulness
 from seqlift.faithfulness.sample import Explained, Sample, choose_sample, score_files
 from seqlift.faithfulness.sites import inside_sites, recovery
-from seqlift.files import replacing
-from seqlift.genome import Genome
 from seqlift.models.several import load_models, members_of
 from seqlift.models.trained import TrainedModel
-from seqlift.progress import counted_progress
 
 log = logging.getLogger(__name__)
 
@@ -112,7 +112,7 @@ def judge_explanations(
     models : sequence of path-like
         The checkpoints whose mean the score files explain.
     table : pandas.DataFrame
-        The run's regions (`seqlift.region_table.read_regions`).
+        The run's regions (`seqlift.regions.table.read_regions`).
     genome : Genome
         For references that are windows of it.
     scores : sequence of path-like

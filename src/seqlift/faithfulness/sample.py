@@ -18,8 +18,8 @@ import torch
 from torch import Tensor
 
 from seqlift.errors import SeqliftError
-from seqlift.region_table import fold_names
-from seqlift.scores import open_scores
+from seqlift.regions.table import fold_names
+from seqlift.scores.file import open_scores
 
 _KEY = ["chrom", "start", "end"]
 
@@ -117,7 +117,7 @@ def choose_sample(
     paths : sequence of pathlib.Path
         Score files of one output, each of another method.
     table : pandas.DataFrame
-        The regions of the run (`seqlift.region_table.read_regions`).
+        The regions of the run (`seqlift.regions.table.read_regions`).
     max_regions : int
         A random sample of so many, where there are more; it depends on the seed and the regions, not on their order.
     seed : int

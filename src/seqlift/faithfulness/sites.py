@@ -9,10 +9,10 @@ import os
 import numpy as np
 import pandas as pd
 
+from seqlift.core.metrics import LEVEL, RESAMPLES, auroc_auprc, resampled
+from seqlift.data.intervals import read_peaks
 from seqlift.errors import SeqliftError
 from seqlift.faithfulness.curves import Estimate
-from seqlift.intervals import read_peaks
-from seqlift.metrics import LEVEL, RESAMPLES, auroc_auprc, resampled
 
 
 def inside_sites(path: str | os.PathLike, target: str, coords: pd.DataFrame) -> np.ndarray:

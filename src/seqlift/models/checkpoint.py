@@ -17,8 +17,8 @@ import torch
 from torch import nn
 
 from seqlift import __version__
+from seqlift.core.files import replacing
 from seqlift.errors import SeqliftError
-from seqlift.files import replacing
 from seqlift.models import Shape, build_model, resolve_architecture
 from seqlift.models.trained import TrainedModel, fingerprint
 

@@ -14,8 +14,8 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
+from seqlift.core.files import replacing
 from seqlift.errors import SeqliftError
-from seqlift.files import replacing
 from seqlift.motifs import modisco
 from seqlift.motifs.database import Database, load_database
 from seqlift.motifs.folder import FORMAT, source_of
@@ -24,7 +24,7 @@ from seqlift.motifs.naming import SHUFFLES, name_patterns
 from seqlift.motifs.output import NamedPattern, orient, write_meme, write_seqlets, write_table
 from seqlift.motifs.seqlets import Seqlets, choose_seqlets
 from seqlift.motifs.settings import ModiscoSettings
-from seqlift.scores import Scores, open_scores
+from seqlift.scores.file import Scores, open_scores
 
 _ROWS = 2048  # rows of a score file in memory at once
 

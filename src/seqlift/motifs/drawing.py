@@ -28,8 +28,8 @@ from matplotlib.axes import Axes
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
 
+from seqlift.core.files import replacing
 from seqlift.errors import SeqliftError
-from seqlift.files import replacing
 from seqlift.motifs.alignment import lay_known
 from seqlift.motifs.database import Database, load_database
 from seqlift.motifs.folder import read_motifs

@@ -27,8 +27,8 @@ from matplotlib.figure import Figure
 from matplotlib.patches import PathPatch
 from matplotlib.path import Path as GlyphPath
 
+from seqlift.core.files import replacing
 from seqlift.errors import SeqliftError
-from seqlift.files import replacing
 from seqlift.motifs.information import information_content
 
 BASES = "ACGT"

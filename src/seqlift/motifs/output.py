@@ -21,7 +21,7 @@ from typing import NamedTuple
 import numpy as np
 import pandas as pd
 
-from seqlift.files import gzip_text, replacing
+from seqlift.core.files import gzip_text, replacing
 from seqlift.motifs.folder import StoredPattern
 from seqlift.motifs.information import information_content
 from seqlift.motifs.naming import Match

@@ -10,13 +10,13 @@ import os
 from pathlib import Path
 
 from seqlift.config import data_path
-from seqlift.costs import read_jobs
-from seqlift.files import replacing
-from seqlift.provenance import collect_provenance, write_provenance
-from seqlift.report.files_of_run import read_config
+from seqlift.core.files import replacing
 from seqlift.report.page import render_page
-from seqlift.report.run import MUTAGENESIS, Run, load_run
-from seqlift.scores import open_scores
+from seqlift.report.provenance.collect import collect_provenance, write_provenance
+from seqlift.report.provenance.costs import read_jobs
+from seqlift.report.read.files import read_config
+from seqlift.report.read.run import MUTAGENESIS, Run, load_run
+from seqlift.scores.file import open_scores
 
 __all__ = ["Run", "load_run", "read_config", "write_report"]
 

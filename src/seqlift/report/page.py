@@ -14,19 +14,20 @@ import pandas as pd
 from markupsafe import Markup
 
 from seqlift.motifs import logos
-from seqlift.report import formats, performance
-from seqlift.report.about import file_list, settings_list
-from seqlift.report.entries import entries_of, key_of
-from seqlift.report.evidence import faithfulness_section, grammar_section, hit_rows, site_figures
-from seqlift.report.explanations import draw_examples, examples_in_turn, explain
-from seqlift.report.figures import DOTS
-from seqlift.report.motif_pages import add_examples, motif_pages, motif_rows
-from seqlift.report.overview import card, in_short, leading_motifs, notices
-from seqlift.report.pattern_tables import pattern_tables
-from seqlift.report.region_choice import BUDGET
-from seqlift.report.region_page import RegionPage, region_page, script_json
-from seqlift.report.run import METHOD_NAMES, Run
-from seqlift.report.sections import SPLIT_NAMES, regions_section, training_section
+from seqlift.report import formats
+from seqlift.report.figures.explanations import DOTS
+from seqlift.report.motifs.pages import add_examples, motif_pages, motif_rows
+from seqlift.report.motifs.tables import pattern_tables
+from seqlift.report.read.entries import entries_of, key_of
+from seqlift.report.read.run import METHOD_NAMES, Run
+from seqlift.report.regions.choice import BUDGET
+from seqlift.report.regions.page import RegionPage, region_page, script_json
+from seqlift.report.sections import performance
+from seqlift.report.sections.about import file_list, settings_list
+from seqlift.report.sections.data_and_training import SPLIT_NAMES, regions_section, training_section
+from seqlift.report.sections.evidence import faithfulness_section, grammar_section, hit_rows, site_figures
+from seqlift.report.sections.explanations import draw_examples, examples_in_turn, explain
+from seqlift.report.sections.overview import card, in_short, leading_motifs, notices
 
 SIZE = 24_000_000  # characters of the page: regions take what all else leaves of them
 UNITS = {"classes": "logit", "counts": "log count", "profile": "output"}
@@ -42,7 +43,7 @@ def render_page(run: Run, provenance: dict, *, examples: int, folder: Path, gene
     ----------
     run : Run
     provenance : dict
-        What `seqlift.provenance.collect_provenance` gave.
+        What `seqlift.report.provenance.collect.collect_provenance` gave.
     examples : int
         Number of example regions for each target.
     folder : pathlib.Path
@@ -149,7 +150,7 @@ def _about_model(run: Run, table: pd.DataFrame, config: dict) -> dict:
 @functools.cache  # the templates are compiled once
 def _environment() -> jinja2.Environment:
     environment = jinja2.Environment(
-        loader=jinja2.PackageLoader("seqlift", "report"),
+        loader=jinja2.PackageLoader("seqlift", "report/templates"),
         autoescape=True,
         trim_blocks=True,
         lstrip_blocks=True,

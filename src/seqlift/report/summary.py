@@ -10,7 +10,7 @@ from rich.table import Table
 from rich.text import Text
 
 from seqlift.evaluation.comparison import comparison, profile_comparison
-from seqlift.report.run import METHOD_NAMES, Run, load_run
+from seqlift.report.read.run import METHOD_NAMES, Run, load_run
 
 MOTIFS = 8  # printed
 MIN_WIDTH = 80  # also where there is no terminal to ask

@@ -14,19 +14,19 @@ from collections.abc import Iterator, Sequence
 import numpy as np
 import pandas as pd
 
-from seqlift.attribution.regions import joint_fingerprint
-from seqlift.dataset import load_codes
-from seqlift.devices import choose_device, describe_device
+from seqlift.attribution.attribute import joint_fingerprint
+from seqlift.core.devices import choose_device, describe_device
+from seqlift.data.genome import Genome
 from seqlift.errors import SeqliftError
-from seqlift.genome import Genome
 from seqlift.models.ensemble import Ensemble
 from seqlift.models.predicting import BATCH, predict_profiles
 from seqlift.models.several import load_models
 from seqlift.models.trained import TrainedModel
-from seqlift.region_table import read_regions
+from seqlift.regions.table import read_regions
 from seqlift.tracks.sizes import read_sizes
 from seqlift.tracks.source import Source, scratch
 from seqlift.tracks.writing import TrackSummary, write_source
+from seqlift.training.dataset import load_codes
 
 log = logging.getLogger(__name__)
 

@@ -11,9 +11,9 @@ import xml.etree.ElementTree as ElementTree
 from collections.abc import Sequence
 from pathlib import Path
 
+from seqlift.core.files import replacing
+from seqlift.data.genome import Genome
 from seqlift.errors import SeqliftError
-from seqlift.files import replacing
-from seqlift.genome import Genome
 from seqlift.tracks.appearance import BLACK, PURPLE, Appearance, appearances, first_locus
 from seqlift.tracks.two_bit import write_two_bit
 

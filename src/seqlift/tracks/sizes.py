@@ -17,7 +17,7 @@ def read_sizes(path: str | os.PathLike) -> dict[str, int]:
     """
     path = Path(path)
     if path.suffix != ".json":
-        from seqlift.genome import Genome
+        from seqlift.data.genome import Genome
 
         with Genome(path) as genome:
             return {name: int(size) for name, size in genome.sizes.items()}

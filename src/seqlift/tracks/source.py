@@ -18,7 +18,7 @@ import numpy as np
 import pandas as pd
 
 from seqlift.errors import SeqliftError
-from seqlift.scores import Scores, open_scores
+from seqlift.scores.file import Scores, open_scores
 from seqlift.tracks.laying import RowsByIndex
 
 VALUES = ("contribution", "standard-error")  # of one score file; with --minus a `difference`

@@ -8,9 +8,9 @@ from pathlib import Path
 
 import numpy as np
 
+from seqlift.core.files import replacing
+from seqlift.data.genome import N_CODE, Genome
 from seqlift.errors import SeqliftError
-from seqlift.files import replacing
-from seqlift.genome import N_CODE, Genome
 
 _SIGNATURE = 0x1A412743
 _CODES = np.array([2, 1, 3, 0, 0], np.uint8)  # of A C G T N; UCSC counts T C A G

@@ -13,8 +13,8 @@ from pathlib import Path
 
 import pyBigWig
 
+from seqlift.core.files import replacing
 from seqlift.errors import SeqliftError
-from seqlift.files import replacing
 from seqlift.tracks.laying import POLICIES, lay, runs
 from seqlift.tracks.sizes import read_sizes
 from seqlift.tracks.source import Rows, Source, open_source

@@ -16,14 +16,14 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
+from seqlift.core.files import replacing
+from seqlift.core.metrics import auroc_auprc
+from seqlift.data.genome import Genome
+from seqlift.data.simulate import Simulation, read_simulation
 from seqlift.errors import SeqliftError
-from seqlift.files import replacing
-from seqlift.genome import Genome
-from seqlift.metrics import auroc_auprc
 from seqlift.motifs.folder import MotifFolder, read_motifs
-from seqlift.region_table import fold_names, read_regions, target_names
-from seqlift.scores import open_scores
-from seqlift.simulate import Simulation, read_simulation
+from seqlift.regions.table import fold_names, read_regions, target_names
+from seqlift.scores.file import open_scores
 from seqlift.truth.hits import compare_hits
 from seqlift.truth.likelihood import likelihood_ratios
 from seqlift.truth.sites import motifs_of, planted_sites

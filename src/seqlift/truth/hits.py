@@ -19,13 +19,13 @@ from collections.abc import Iterable
 import numpy as np
 import pandas as pd
 
+from seqlift.data.simulate import Motif, Simulation
 from seqlift.motifs.database import Database
 from seqlift.motifs.folder import MotifFolder
-from seqlift.motifs.hit_fit import OVERLAP, stand_apart
-from seqlift.motifs.hits import read_hits
+from seqlift.motifs.hits.call import read_hits
+from seqlift.motifs.hits.fit import OVERLAP, stand_apart
 from seqlift.motifs.naming import name_patterns
-from seqlift.scores import Scores
-from seqlift.simulate import Motif, Simulation
+from seqlift.scores.file import Scores
 from seqlift.truth.likelihood import site_ratio
 from seqlift.truth.sites import motifs_of, planted_sites
 

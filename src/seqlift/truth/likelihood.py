@@ -4,7 +4,7 @@ import itertools
 
 import numpy as np
 
-from seqlift.simulate import Motif, Simulation
+from seqlift.data.simulate import Motif, Simulation
 
 
 def likelihood_ratios(sequences: np.ndarray, simulation: Simulation) -> dict[str, np.ndarray]:

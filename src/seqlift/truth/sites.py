@@ -4,9 +4,9 @@ import os
 
 import pandas as pd
 
+from seqlift.data.intervals import read_peaks
+from seqlift.data.simulate import Simulation
 from seqlift.errors import SeqliftError
-from seqlift.intervals import read_peaks
-from seqlift.simulate import Simulation
 
 
 def motifs_of(simulation: Simulation, target: str, path: str | os.PathLike) -> tuple[str, ...]:

@@ -16,10 +16,10 @@ SECONDS = 2  # that a stage holds its GPU at least, so that two which do not tak
 
 
 class DevicesFinder(importlib.abc.MetaPathFinder):
-    """Changes `seqlift.devices` as it is imported; torch is not imported before somebody needs it."""
+    """Changes `seqlift.core.devices` as it is imported; torch is not imported before somebody needs it."""
 
     def find_spec(self, name, path, target=None):
-        if name != "seqlift.devices":
+        if name != "seqlift.core.devices":
             return None
         sys.meta_path.remove(self)
         spec = importlib.util.find_spec(name)

@@ -1,0 +1,455 @@
+"""From a region table to a score file: an output of a model explained at its target's peaks, one block at a time.
+
+Of several models (folds, seeds) the mean is explained: one function, whose contributions are the means of theirs. How
+far they agree on a base is the spread of the contributions that each model by itself gives it.
+
+Scores are only as good as their completeness: the contributions of a sequence must add up to the difference between its
+prediction and its reference's. The delta of every sequence and reference is stored, and a run in which one is broken
+fails and leaves no score file behind.
+"""
+
+import hashlib
+import inspect
+import logging
+import os
+from collections.abc import Callable, Sequence
+from typing import Any, NamedTuple, cast
+
+import numpy as np
+import pandas as pd
+import torch
+from torch import Tensor, nn
+
+from seqlift import __version__
+from seqlift.attribution.deeplift import DeepLift, deeplift
+from seqlift.attribution.heads import Explainable, explainable
+from seqlift.attribution.interior_gradients import InteriorGradients, interior_gradients
+from seqlift.attribution.mutagenesis import Mutagenesis, mutagenesis
+from seqlift.attribution.references import reference_kind
+from seqlift.attribution.totals import broken_completeness
+from seqlift.core.devices import choose_device, describe_device
+from seqlift.core.progress import counted_progress
+from seqlift.data.genome import Genome
+from seqlift.errors import SeqliftError
+from seqlift.models.outputs import Output
+from seqlift.models.several import load_models, members_of
+from seqlift.models.trained import TrainedModel
+from seqlift.scores.file import choose_examples, create_scores
+from seqlift.training.dataset import load_one_hot
+
+log = logging.getLogger(__name__)
+
+Result = DeepLift | InteriorGradients | Mutagenesis
+
+_ALL = 1_000_000_000
+
+_OF_REFERENCES = ("n_references", "error_share", "max_references", "center_first_layer")
+SETTINGS = {
+    "deeplift": (*_OF_REFERENCES, "rule"),
+    "interior_gradients": (*_OF_REFERENCES, "steps", "max_steps", "step_tolerance", "gradient_correction"),
+    "mutagenesis": ("sample", "examples"),
+}
+"""The methods, and what can be set for each: see `attribute_regions`."""
+
+_ARGUMENTS = {"step_tolerance": "tolerance"}  # by another name in the method's call
+_BLOCK_NUMBERS = 2**24  # a block's scores and paths stay within some hundred MB, however many regions there are
+# Rows of the model in a block, at least. Shards are whole blocks, so on a CPU, where small blocks cost next to nothing,
+# they are small; a GPU has to be filled.
+_CPU_BLOCK_ROWS, _GPU_BLOCK_ROWS = 2**10, 2**15
+_AUTO = {"n_references": 10, "steps": 16}  # of a region, about, where "auto" decides
+_PREDICTED = 2048  # regions at a time whose sequences are held for a prediction
+
+
+def choose_regions(table: pd.DataFrame, target: str, max_regions: int, seed: int) -> pd.DataFrame:
+    """The regions to explain: the target's peaks, or a random sample of them in the order of the table.
+
+    Parameters
+    ----------
+    table : pandas.DataFrame
+        Regions, with columns `kind` and `target:<name>`.
+    target : str
+    max_regions : int
+        At most so many.
+    seed : int
+        Of the sample.
+
+    Raises
+    ------
+    SeqliftError
+        If the table has no such target, or no peak region is positive for it.
+    """
+    column = f"target:{target}"
+    if column not in table:
+        known = ", ".join(name.removeprefix("target:") for name in table if name.startswith("target:"))
+        raise SeqliftError(f"the regions have no target {target!r}; they have: {known}")
+    if max_regions < 1:
+        raise SeqliftError(f"--max-regions (={max_regions}) must be at least 1")
+    positive = np.flatnonzero((table[column].to_numpy() == 1) & (table["kind"].to_numpy() == "peak"))
+    if not len(positive):
+        raise SeqliftError(f"no peak region is positive for target {target!r}: there is nothing to explain")
+    if len(positive) > max_regions:
+        positive = np.sort(np.random.default_rng(seed).choice(positive, max_regions, replace=False))
+    return table.iloc[positive].reset_index(drop=True)
+
+
+def choose_sample(
+    regions: pd.DataFrame, prediction: np.ndarray, *, sample: int, examples: int, seed: int
+) -> pd.DataFrame:
+    """Fewer regions, for a method that takes long: the report's examples and, at random, some of the others.
+
+    Parameters
+    ----------
+    regions : pandas.DataFrame, N rows
+        With a column `split`.
+    prediction : numpy.ndarray, shape (N,)
+    sample : int
+        At most so many, in the order of the table.
+    examples : int
+        How many of them are examples (`seqlift.scores.file.choose_examples`).
+    seed : int
+        Of the others.
+
+    Raises
+    ------
+    SeqliftError
+        If a number is out of range.
+    """
+    if sample < 1 or examples < 0:
+        raise SeqliftError(f"--sample (={sample}) must be at least 1, --examples (={examples}) at least 0")
+    rows, _ = choose_examples(regions, prediction, regions["split"], min(examples, sample))
+    others = np.setdiff1d(np.arange(len(regions)), rows)
+    more = np.random.default_rng(seed).choice(others, min(sample - len(rows), len(others)), replace=False)
+    return regions.iloc[np.sort(np.r_[rows, more].astype(int))].reset_index(drop=True)
+
+
+def attribute_regions(
+    models: str | os.PathLike | Sequence[str | os.PathLike],
+    table: pd.DataFrame,
+    genome: Genome,
+    output: str | os.PathLike,
+    *,
+    target: str,
+    method: str,
+    references: str | None = None,
+    max_regions: int = _ALL,
+    tolerance: float | None = None,
+    spread: bool = False,
+    seed: int = 0,
+    device: str = "auto",
+    shard: tuple[int, int] | None = None,
+    attempt: int = 1,
+    **settings: Any,
+) -> int:
+    """Explain one output at the peaks of its target with one method and write the score file (`seqlift.scores.file`).
+
+    Parameters
+    ----------
+    models : path-like, or sequence of them
+        A checkpoint of `seqlift train`, or several with the same head, targets and sizes, whose mean is explained.
+    table : pandas.DataFrame
+        Regions (`seqlift.regions.make.read_regions`), of the model's length.
+    genome : Genome
+    output : path-like
+        The score file; it appears when all its rows are written and complete.
+    target : str
+        An output of the model: a target, or of a profile model `<target>.counts` or `<target>.profile`.
+    method : "deeplift", "interior_gradients" or "mutagenesis"
+    references : str
+        Their kind (`seqlift.attribution.references.reference_kind`), by default "dinucleotide".
+    max_regions : int
+        A random sample of so many, where there are more.
+    tolerance : float
+        Largest accepted completeness delta, as a share of what is explained (`broken_completeness`). Mutagenesis has
+        neither references nor tolerance; the other methods need a tolerance.
+    spread : bool
+        Explain each of the networks that the mean is of by itself too (the replicates of all checkpoints), and keep the
+        standard deviation over them. It takes about as long again.
+    seed : int
+        Of references and samples.
+    device : "auto", "cpu" or "cuda"
+    shard : (number, count), optional
+        Only the regions of this one of so many jobs, counted from 1 (`shard_rows`). `gather_scores` puts
+        their files together: the same, to the bit on a CPU, as without shards. Mutagenesis has none.
+    attempt : int
+        Which try this is, from 1. Each further one gives a quarter of the rows to the model at a time, as the one
+        before may have been killed for lack of memory.
+    **settings
+        Of the method, as `SETTINGS` lists them: arguments of `seqlift.deeplift` or `seqlift.interior_gradients`, whose
+        `tolerance` is called `step_tolerance` here. Of mutagenesis: `sample` and `examples`, for `choose_sample`.
+
+    Returns
+    -------
+    int
+        The number of regions explained.
+
+    Raises
+    ------
+    SeqliftError
+        If models, target, method, settings or lengths do not fit together, or completeness is broken.
+    """
+    settings = _complete(method, settings, references, tolerance)
+    _check_shard(method, shard, attempt)
+    paths = [models] if isinstance(models, str | os.PathLike) else list(models)
+    opened = _open(paths, target, spread)
+    chosen = choose_regions(table, opened.output.target, max_regions, seed)
+    length = int(chosen["end"].iloc[0] - chosen["start"].iloc[0])
+    if length != opened.length:
+        raise SeqliftError(f"{paths[0]}: the model takes {opened.length} bp, but the regions have {length} bp")
+    where = choose_device(device)
+    log.info("device: %s", describe_device(where))
+    attributes = {"method": method, "target": target, "seed": seed, "package_version": __version__}
+    attributes |= opened.attributes | settings
+    mean, singles = opened.mean, opened.singles
+    smaller = {}
+    if attempt > 1:
+        usual = mean.batch_size(load_one_hot(chosen.iloc[:1], genome, seed), where)
+        smaller["batch_size"] = max(1, usual // 4 ** (attempt - 1))
+    block_rows = _block_rows(length, method, settings, where)
+    if method == "mutagenesis":
+        prediction = _predict(mean, chosen, genome, seed, where)
+        chosen = choose_sample(chosen, prediction, seed=seed, **settings)
+        call = method_caller(method, where, **smaller)
+    else:
+        references = references or "dinucleotide"
+        attributes |= {"references": references, "tolerance": tolerance}
+        if method == "interior_gradients":
+            attributes["quadrature"] = "gauss-legendre"
+        kind = reference_kind(references, genome=genome, exclude=table[table["kind"] == "peak"])
+        call = method_caller(method, where, references=kind, seed=seed, **settings, **smaller)
+    if shard is not None:
+        rows = shard_rows(len(chosen), *shard, block_rows)
+        attributes |= {"shard": shard[0], "shards": shard[1], "first_region": rows.start, "all_regions": len(chosen)}
+        chosen = chosen.iloc[rows.start : rows.stop].reset_index(drop=True)
+
+    def explain(sequences: Tensor) -> tuple[Result, np.ndarray | None]:
+        args = mean.args(sequences, where)  # the weights of the mean's profile serve its members too
+        result = call(mean, sequences, args, **({"keep_path": True} if method == "interior_gradients" else {}))
+        return result, _spread([call(each, sequences, args) for each in singles])
+
+    _write(output, chosen, genome, explain, attributes, tolerance, length, block_rows)
+    return len(chosen)
+
+
+def shard_rows(n: int, number: int, count: int, block_rows: int) -> range:
+    """The rows of one of `count` jobs: as equal parts of `n` rows as whole blocks allow.
+
+    Blocks of an undivided run are never cut, as the last digits of a score depend on what is computed beside it. Where
+    there are fewer blocks than jobs, some jobs have no rows.
+
+    Parameters
+    ----------
+    n : int
+    number : int
+        From 1 to `count`.
+    count : int
+    block_rows : int
+        Rows that are explained together.
+    """
+
+    def bound(i: int) -> int:
+        return n if i == count else min(n, (2 * i * n + count * block_rows) // (2 * count * block_rows) * block_rows)
+
+    return range(bound(number - 1), bound(number))
+
+
+def _check_shard(method: str, shard: tuple[int, int] | None, attempt: int) -> None:
+    if shard is not None and method == "mutagenesis":
+        raise SeqliftError("mutagenesis is of a sample and has no shards; leave --shard out")
+    if shard is not None and not 1 <= shard[0] <= shard[1]:
+        raise SeqliftError(
+            f"--shard (={shard[0]}of{shard[1]}) must be a number from 1 to the count of shards: 1of16, 2of16, ..."
+        )
+    if attempt < 1:
+        raise SeqliftError(f"--attempt (={attempt}) must be at least 1")
+
+
+def _block_rows(length: int, method: str, settings: dict, device: torch.device) -> int:
+    """Regions that are explained together: by settings and kind of device alone, never by their number."""
+    steps = settings.get("steps")
+    per_base = max(64, steps) if isinstance(steps, int) else 64
+    if method == "mutagenesis":
+        per_base = 1024  # small blocks, as a sign of life now and then: each base takes three predictions
+    most = max(1, _BLOCK_NUMBERS // per_base // length)
+    if method == "mutagenesis":
+        return most
+    per_region = 1
+    for name, usual in _AUTO.items():
+        if name in settings:
+            per_region *= usual if settings[name] == "auto" else settings[name]
+    rows = _CPU_BLOCK_ROWS if device.type == "cpu" else _GPU_BLOCK_ROWS
+    return min(most, -(-rows // max(1, per_region)))
+
+
+class _Opened(NamedTuple):
+    """An output of one or several models, ready to be explained."""
+
+    output: Output
+    length: int
+    mean: Explainable
+    singles: list[Explainable]  # the networks of which the mean is; empty unless their spread is asked for
+    attributes: dict  # of the score file
+
+
+def _open(paths: list, target: str, spread: bool) -> _Opened:
+    """Open models and find the output to explain."""
+    trained = load_models(paths)
+    first = trained[0]
+    try:
+        output = first.output(target)
+    except SeqliftError as error:
+        raise SeqliftError(f"{paths[0]}: {error}") from None
+    networks = [network for each in trained for network in members_of(each.model)]
+    if spread and len(networks) < 2:
+        raise SeqliftError(
+            f"--spread needs at least two models, folds, seeds or replicates; {paths[0]} is one network: leave "
+            "--spread out (attribution.spread: false), or train with model.replicates, several training.seed or "
+            "regions.folds"
+        )
+
+    def part(models: list[nn.Module]) -> Explainable:
+        return explainable(models, output, first.head, first.shape)
+
+    attributes = {
+        "quantity": output.quantity,
+        "models": len(networks),
+        "learned": _learned(trained, paths, output),
+        "model_fingerprint": joint_fingerprint(trained),
+    }
+    fold = first.training.get("fold")
+    if fold is not None and all(each.training.get("fold") == fold for each in trained):  # whatever the seeds
+        attributes["fold"] = int(fold)
+    singles = [part([network]) for network in networks] if spread else []
+    return _Opened(output, first.length, part([each.model for each in trained]), singles, attributes)
+
+
+def _learned(trained: list[TrainedModel], paths: list, output: Output) -> bool:
+    """Whether all models learned something about the output; if not, say so loudly."""
+    idle = [path for path, each in zip(paths, trained, strict=True) if not each.learned_about(output)]
+    if idle:
+        log.warning(
+            "WARNING: %s learned nothing about %s: validation was no better than always saying the base rate. These "
+            "scores explain noise; do not read anything into them.",
+            ", ".join(map(str, idle)),
+            output.name,
+        )
+    return not idle
+
+
+def joint_fingerprint(trained: list[TrainedModel]) -> str:
+    """Of the weights of all models, whatever their order."""
+    found = sorted(each.fingerprint for each in trained)
+    return found[0] if len(found) == 1 else hashlib.sha256("\n".join(found).encode()).hexdigest()
+
+
+def _spread(results: list[Result]) -> np.ndarray | None:
+    """Standard deviation over models (with M - 1) of the contribution of the base that is there, (N, L)."""
+    if not results:
+        return None
+    contributions = torch.stack([result.contributions.sum(1) for result in results]).double()  # (M, N, L)
+    return contributions.std(0).float().numpy()
+
+
+def _complete(method: str, settings: dict, references: str | None, tolerance: float | None) -> dict:
+    """The settings of a method, with the defaults of those that are not given."""
+    if method not in SETTINGS:
+        raise SeqliftError(f"method {method!r} does not exist; choose from {', '.join(SETTINGS)}")
+    unknown = [name for name in settings if name not in SETTINGS[method]]
+    if unknown:
+        raise SeqliftError(f"`{unknown[0]}` is no setting of {method}; it has: {', '.join(SETTINGS[method])}")
+    if method == "mutagenesis":
+        if references is not None or tolerance is not None:
+            raise SeqliftError("mutagenesis has no references and no tolerance; leave them out")
+        return {"sample": _ALL, "examples": 0} | settings
+    if tolerance is None:
+        raise SeqliftError(f"--tolerance is missing; {method} needs it: the largest accepted completeness delta")
+    arguments = inspect.signature(deeplift if method == "deeplift" else interior_gradients).parameters
+    return {name: arguments[_ARGUMENTS.get(name, name)].default for name in SETTINGS[method]} | settings
+
+
+def method_caller(method: str, device: torch.device, **settings: Any) -> Callable[..., Result]:
+    """The method as a function of an output (`Explainable`), sequences and the output's further arguments."""
+    methods: dict[str, Callable[..., Result]] = {
+        "deeplift": deeplift,
+        "interior_gradients": interior_gradients,
+        "mutagenesis": mutagenesis,
+    }
+    explain = methods[method]
+    settings = {_ARGUMENTS.get(name, name): value for name, value in settings.items()}
+
+    def call(output: Explainable, sequences: Tensor, args: tuple[Tensor, ...], **more: Any) -> Result:
+        return explain(output.module, sequences, target=output.target, args=args, device=device, **settings, **more)
+
+    return call
+
+
+def _predict(output: Explainable, regions: pd.DataFrame, genome: Genome, seed: int, device: torch.device) -> np.ndarray:
+    """What is explained, of each region: (N,)."""
+    blocks = [regions.iloc[first : first + _PREDICTED] for first in range(0, len(regions), _PREDICTED)]
+    return torch.cat([output.predict(load_one_hot(block, genome, seed), device) for block in blocks]).numpy()
+
+
+def _write(
+    output: str | os.PathLike,
+    regions: pd.DataFrame,
+    genome: Genome,
+    explain: Callable[[Tensor], tuple[Result, np.ndarray | None]],
+    attributes: dict,
+    tolerance: float | None,
+    length: int,
+    rows: int,
+) -> None:
+    """Explain regions in blocks of `rows` and write the score file."""
+    method = attributes["method"]
+    title = f"{attributes['target']}, {method}"
+    if "shard" in attributes:
+        title += f", shard {attributes['shard']} of {attributes['shards']}"
+    with (
+        create_scores(output, regions, length=length, attributes=attributes) as writer,
+        counted_progress(len(regions), title) as advance,
+    ):
+        for first in range(0, len(regions), rows):
+            block = regions.iloc[first : first + rows]
+            sequences = load_one_hot(block, genome, attributes["seed"])
+            result, spread = explain(sequences)
+            if tolerance is not None:  # mutagenesis has none: nothing has to add up
+                broken = broken_completeness(result, tolerance)
+                if broken.any():
+                    _refuse_broken(broken, result, block, method, tolerance)
+            writer.append(sequences=sequences.numpy(), model_spread=spread, **_rows(result))
+            advance(len(block))
+
+
+def _rows(result: Result) -> dict[str, Any]:
+    """The fields of a result that a score file keeps, as `ScoreWriter.append` takes them."""
+    names = ["hypothetical", "contributions", "prediction"]
+    if not isinstance(result, Mutagenesis):
+        names += ["n_references", "delta", "reference_prediction", "standard_error"]
+    fields: dict[str, Any] = {name: getattr(result, name).numpy() for name in names}
+    if isinstance(result, InteriorGradients):
+        fields["path"] = {
+            "alphas": result.alphas.numpy(),
+            "weights": result.weights.numpy(),
+            "prediction": result.path_prediction.numpy(),
+            "slope": result.path_slope.numpy(),
+            "gradient_size": cast(Tensor, result.path_gradient_size).numpy(),
+            "alpha_half": result.alpha_half.numpy(),
+            "alpha_90": result.alpha_90.numpy(),
+            "steps": result.steps.numpy(),
+        }
+    return fields
+
+
+def _refuse_broken(broken: Tensor, result: Any, block: pd.DataFrame, method: str, tolerance: float) -> None:
+    row, column = (int(i) for i in broken.nonzero()[0])
+    change = float(result.prediction[row] - result.reference_prediction[row, column])
+    remedy = (
+        "raise `steps` (with `auto`, lower `step_tolerance` or raise `max_steps`), which resolves the path more finely"
+        if method == "interior_gradients"
+        else "if the predictions are very large, train again with more weight decay; otherwise please report it"
+    )
+    raise SeqliftError(
+        f"the contributions do not add up for {int(broken.sum())} of {int(result.n_references.sum())} pairs of "
+        f"sequence and reference in this block; the first is region {block['name'].iloc[row]!r}, reference {column}: "
+        f"they miss the change in prediction of {change:.4g} by {float(result.delta[row, column]):.4g}, more than the "
+        f"share `tolerance` (={tolerance:g}) allows; {remedy}, or raise `tolerance`"
+    )

@@ -1,0 +1,153 @@
+"""What was explained in Python goes into a score file: from there lead all roads, to tracks, motifs and other programs.
+
+The score file is what the rest of this package reads. `seqlift attribute` writes it from a region table and a trained
+model; here it is written from the result of `seqlift.deeplift`, `seqlift.interior_gradients` or `seqlift.mutagenesis`,
+whatever model that explained, together with the places of the sequences in the genome.
+"""
+
+import os
+from collections.abc import Sequence
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+from torch import Tensor
+
+from seqlift import __version__
+from seqlift.attribution.deeplift import DeepLift
+from seqlift.attribution.interior_gradients import InteriorGradients
+from seqlift.attribution.mutagenesis import Mutagenesis
+from seqlift.errors import SeqliftError
+from seqlift.scores.file import check_name, create_scores, place_names
+
+METHODS = {"DeepLift": "deeplift", "InteriorGradients": "interior_gradients", "Mutagenesis": "mutagenesis"}
+_OF_REFERENCES = ("n_references", "delta", "reference_prediction", "standard_error")
+_OF_PATHS = {
+    "alphas": "alphas",
+    "weights": "weights",
+    "prediction": "path_prediction",
+    "slope": "path_slope",
+    "gradient_size": "path_gradient_size",
+    "alpha_half": "alpha_half",
+    "alpha_90": "alpha_90",
+    "steps": "steps",
+}
+_BLOCK = 1024  # rows written at a time
+
+
+def save_scores(
+    path: str | os.PathLike,
+    result: DeepLift | InteriorGradients | Mutagenesis,
+    sequences: Tensor | np.ndarray,
+    coords: pd.DataFrame | Sequence[tuple[str, int, int]],
+    *,
+    target: str,
+    method: str | None = None,
+) -> Path:
+    """Write the result of an explanation as a score file.
+
+    Parameters
+    ----------
+    path : path-like
+        The file to make; one that is there is replaced when the new one is whole.
+    result : seqlift.DeepLift, seqlift.InteriorGradients or seqlift.Mutagenesis
+        Of interior gradients the path is kept where the call said `keep_path=True`.
+    sequences : torch.Tensor or numpy.ndarray, shape (N, 4, L), one-hot
+        Those that were explained; a column of zeros is N.
+    coords : pandas.DataFrame, or sequence of (chrom, start, end), N rows
+        Where the sequences lie on the + strand (bp, 0-based, end exclusive). A table may also have `name`, unique, and
+        `strand`.
+    target : str
+        What was explained: letters, digits and . _ + -
+    method : str, optional
+        By default that of the result.
+
+    Returns
+    -------
+    pathlib.Path
+        `path`
+
+    Raises
+    ------
+    SeqliftError
+        If coordinates, sequences and result do not fit together, or scores are not finite.
+    """
+    method = METHODS.get(type(result).__name__) if method is None else method
+    target, method = check_name("`target`", target), check_name("`method`", method)
+    sequences = np.asarray(sequences)
+    fields = _fields(result)
+    _check_sequences(sequences, fields)
+    table = _table(coords, len(sequences), sequences.shape[2])
+    attributes = {"method": method, "target": target, "source": "seqlift.save_scores", "package_version": __version__}
+    along = {name: getattr(result, field) for name, field in _OF_PATHS.items() if hasattr(result, field)}
+    whole_path = len(along) == len(_OF_PATHS) and all(values is not None for values in along.values())
+    with create_scores(path, table, length=sequences.shape[2], attributes=attributes) as writer:
+        for first in range(0, len(table), _BLOCK):
+            rows = slice(first, first + _BLOCK)
+            block = {name: values[rows] for name, values in fields.items()}
+            steps = {
+                name: np.asarray(values if name in ("alphas", "weights") else values[rows])
+                for name, values in along.items()
+                if whole_path
+            }
+            writer.append(sequences=sequences[rows], path=steps or None, **block)
+    return Path(path)
+
+
+def _fields(result: object) -> dict[str, np.ndarray]:
+    """What a result has for each row, as `ScoreWriter.append` takes it."""
+    try:
+        fields = {name: np.asarray(getattr(result, name)) for name in ("hypothetical", "contributions", "prediction")}
+    except AttributeError as error:
+        raise SeqliftError(
+            f"`result` is a {type(result).__name__} ({error}); give what seqlift.deeplift, interior_gradients or "
+            "mutagenesis returned"
+        ) from None
+    more = {name: getattr(result, name, None) for name in _OF_REFERENCES}
+    return fields | {name: np.asarray(values) for name, values in more.items() if values is not None}
+
+
+def _check_sequences(sequences: np.ndarray, fields: dict[str, np.ndarray]) -> None:
+    """One-hot, and the ones that were explained."""
+    shape = fields["hypothetical"].shape
+    if sequences.shape != shape:
+        raise SeqliftError(f"`sequences` has shape {sequences.shape}, the scores have {shape}; give those explained")
+    wrong = ((sequences != 0) & (sequences != 1)).any(axis=1) | (sequences.sum(axis=1) > 1)
+    if wrong.any():
+        row, position = np.argwhere(wrong)[0]
+        raise SeqliftError(
+            f"`sequences`: {wrong.any(axis=1).sum()} are not one-hot, the first is row {row} at position {position} "
+            f"(A C G T = {', '.join(f'{x:g}' for x in sequences[row, :, position])}); a track needs one base, or N"
+        )
+    absent = ((np.abs(fields["contributions"]) > 0) & (sequences == 0)).any(axis=(1, 2))  # NaN is said later
+    if absent.any():
+        raise SeqliftError(
+            f"`sequences`: {absent.sum()} are not those that were explained, the first is row {absent.argmax()}: bases "
+            "contribute there that are not in it"
+        )
+
+
+def _table(coords: pd.DataFrame | Sequence[tuple[str, int, int]], n: int, length: int) -> pd.DataFrame:
+    """Coordinates as the score file wants them, checked."""
+    if not isinstance(coords, pd.DataFrame):
+        coords = pd.DataFrame([tuple(one)[:3] for one in coords], columns=["chrom", "start", "end"])
+    missing = [column for column in ("chrom", "start", "end") if column not in coords]
+    if missing:
+        raise SeqliftError(f"`coords` has no column {missing[0]!r}; it needs chrom, start and end (bp, 0-based)")
+    if len(coords) != n:
+        raise SeqliftError(f"`coords` has {len(coords)} rows for {n} sequences; each sequence needs its own")
+    table = coords.reset_index(drop=True)
+    wrong = (table["end"] - table["start"] != length) | (table["start"] < 0) | (table["start"] % 1 != 0)
+    if wrong.any():
+        row = int(wrong.to_numpy().argmax())
+        chrom, start, end = table[["chrom", "start", "end"]].iloc[row]
+        raise SeqliftError(
+            f"`coords`: row {row} ({chrom}:{start}-{end}) is no window of {length} bp, the length of the sequences; "
+            "start counts from 0, end is exclusive"
+        )
+    table = table.astype({"start": np.int64, "end": np.int64})  # pandas makes floats of a table that once had gaps
+    names = table["name"].astype(str) if "name" in table else place_names(table)
+    twice = names[names.duplicated()]
+    if len(twice):
+        raise SeqliftError(f"`coords`: the name {twice.iloc[0]!r} stands there twice; give each row one of its own")
+    return table[["chrom", "start", "end"]].assign(name=names, strand=table.get("strand", "."))

@@ -1,0 +1,262 @@
+"""What has happened so far in a training: history, best weights, and the file with all that is needed to go on."""
+
+import importlib.util
+import logging
+import shutil
+import time
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+import torch
+from pytorch_lightning import Trainer
+from pytorch_lightning.callbacks import Checkpoint
+from pytorch_lightning.loggers import TensorBoardLogger
+
+from seqlift.core.files import replacing
+from seqlift.core.progress import TrainingProgress
+from seqlift.errors import SeqliftError
+from seqlift.training.dataset import Batch
+from seqlift.training.learner import PLATEAU_SHARE, plateau_factor
+
+log = logging.getLogger(__name__)
+
+RESUME_NAME = ".resume.ckpt"
+TENSORBOARD_NAME = "tensorboard"
+
+
+@dataclass(frozen=True)
+class Attempt:
+    """A training from first weights to its end.
+
+    Attributes
+    ----------
+    seed : int
+        Of first weights, order, augmentation and dropout.
+    history : list of dict
+        One an epoch.
+    best_weights : dict
+        Of the epoch with the least validation loss.
+    verdict : dict
+        What the model of that epoch had learned: `seqlift.training.objectives.Verdict` as plain values.
+    """
+
+    seed: int
+    history: list[dict]
+    best_weights: dict[str, torch.Tensor]
+    verdict: dict
+
+    @property
+    def best_epoch(self) -> int:
+        """Epoch with the least validation loss, counted from 1; 0 before the first."""
+        return min(self.history, key=lambda row: row["valid_loss"])["epoch"] if self.history else 0
+
+
+class Record(Checkpoint):
+    """Keeps the history and the best weights, stops the training, and saves the state of the loop each epoch.
+
+    Training has ended when the validation loss has not improved for `patience` epochs, or after `epochs`.
+
+    Parameters
+    ----------
+    path : pathlib.Path
+        Of the state. Only the first of several processes writes it.
+    settings : dict
+        Everything that decides the result; a state is used only with the same.
+    patience : int
+        Epochs.
+    seed : int
+        Of this attempt.
+    earlier : list of Attempt
+        What was tried before.
+    progress : TrainingProgress
+    tensorboard : bool
+        Whether to write events to the folder `tensorboard` beside the state.
+    """
+
+    def __init__(
+        self,
+        path: Path,
+        *,
+        settings: dict,
+        patience: int,
+        seed: int,
+        earlier: list[Attempt],
+        progress: TrainingProgress,
+        tensorboard: bool,
+    ):
+        self.path = path
+        self.progress = progress
+        self.settings = settings
+        self.patience = patience
+        self.seed = seed
+        self.earlier = earlier
+        self.history: list[dict] = []
+        self.best_weights: dict[str, torch.Tensor] = {}
+        self.verdict: dict = {}
+        self._events = Events(path.parent / TENSORBOARD_NAME, len(earlier)) if tensorboard else None
+        self._started = 0.0
+
+    @property
+    def attempt(self) -> Attempt:
+        """This attempt as it stands."""
+        return Attempt(self.seed, self.history, self.best_weights, self.verdict)
+
+    @property
+    def ended(self) -> bool:
+        """Whether there is nothing more to train."""
+        done = len(self.history)
+        return done >= self.settings["epochs"] or done - self.attempt.best_epoch >= self.patience
+
+    def state_dict(self) -> dict:
+        """Everything to go on from, tensors and plain values only."""
+        return {
+            "settings": self.settings,
+            "earlier": [asdict(attempt) for attempt in self.earlier],
+            "history": self.history,
+            "best_weights": self.best_weights,
+            "verdict": self.verdict,
+        }
+
+    def load_state_dict(self, state: dict) -> None:
+        """Take over a saved state."""
+        self.history, self.best_weights, self.verdict = state["history"], state["best_weights"], state["verdict"]
+
+    def on_train_start(self, trainer: Trainer, module: Any) -> None:
+        """Start the clock."""
+        self._started = time.monotonic()
+        self.progress.start(len(self.history))
+        if self._events:
+            self._events.start(self.history)
+
+    def on_train_batch_start(self, trainer: Trainer, module: Any, batch: Batch, batch_index: int) -> None:
+        """Lower the learning rate at a plateau; here, as the hook at the start of an epoch is left out on going on."""
+        if batch_index == 0 and self.settings["schedule"] == "plateau":
+            wait = -(-self.patience // PLATEAU_SHARE)
+            factor = plateau_factor([row["valid_loss"] for row in self.history], wait)
+            for group in trainer.optimizers[0].param_groups:
+                group["lr"] = self.settings["learning_rate"] * factor
+
+    def on_train_batch_end(self, trainer: Trainer, module: Any, outputs: Any, batch: Batch, batch_index: int) -> None:
+        """Move the bar on."""
+        self.progress.step(len(batch.codes) * trainer.world_size)
+
+    def on_train_epoch_end(self, trainer: Trainer, module: Any) -> None:
+        """Add a row; Lightning calls this after validation, and calls checkpoint callbacks last."""
+        numbers, verdict = module.epoch_row()
+        now = time.monotonic()
+        row = {"epoch": len(self.history) + 1, **numbers}
+        row["learning_rate"] = trainer.optimizers[0].param_groups[0]["lr"]
+        row["seconds"] = now - self._started
+        self._started = now
+        self.history.append(row)
+        best_epoch = self.attempt.best_epoch
+        if best_epoch == row["epoch"]:
+            weights = module.model.state_dict()
+            self.best_weights = {name: tensor.detach().cpu().clone() for name, tensor in weights.items()}
+            self.verdict = asdict(verdict)
+        self._save(trainer)
+        trainer.should_stop = self.ended
+        self.progress.epoch(self.history, best_epoch, ended=self.ended)
+        if self._events:
+            self._events.add(row)
+
+    def on_train_end(self, trainer: Trainer, module: Any) -> None:
+        """Let go of the event file."""
+        if self._events:
+            self._events.close()
+
+    def _save(self, trainer: Trainer) -> None:
+        if not trainer.is_global_zero:
+            trainer.save_checkpoint(self.path)  # takes part, writes nothing
+            return
+        try:
+            with replacing(self.path) as temporary:  # Lightning itself writes to another folder and moves
+                trainer.save_checkpoint(temporary)
+        except (OSError, RuntimeError) as error:  # torch turns a full disk into a RuntimeError
+            reason = getattr(error, "strerror", None) or (str(error).splitlines() or [type(error).__name__])[0]
+            saved = len(self.history) > 1 or self.earlier
+            raise SeqliftError(
+                f"{self.path}: the state of the training after epoch {len(self.history)} cannot be written ({reason}); "
+                "is the disk full? Make room and start again"
+                + (": what was saved before is kept, and training goes on from there" if saved else "")
+            ) from None
+
+
+class Events:
+    """The rows of the history as TensorBoard events, a run for each attempt: `tensorboard/attempt<n>`.
+
+    Parameters
+    ----------
+    folder : pathlib.Path
+    attempt : int
+        From 0.
+    """
+
+    def __init__(self, folder: Path, attempt: int):
+        self.folder = folder
+        self.attempt = attempt
+        self._logger: TensorBoardLogger | None = None
+
+    def start(self, history: list[dict]) -> None:
+        """Begin with the rows there are.
+
+        A killed run may have written the last row or not: the events are written anew, so that none is there twice.
+        """
+        if self.attempt == 0:
+            shutil.rmtree(self.folder, ignore_errors=True)
+        shutil.rmtree(self.folder / self._name, ignore_errors=True)
+        self._logger = TensorBoardLogger(self.folder.parent, name=self.folder.name, version=self._name)
+        for row in history:
+            self.add(row)
+
+    @property
+    def _name(self) -> str:
+        return f"attempt{self.attempt + 1}"
+
+    def add(self, row: dict) -> None:
+        """Log an epoch."""
+        assert self._logger is not None  # after `start`
+        numbers = {name: value for name, value in row.items() if name != "epoch" and value == value}
+        self._logger.log_metrics(numbers, step=row["epoch"])
+        self._logger.experiment.flush()
+
+    def close(self) -> None:
+        """Write what is left."""
+        if self._logger:
+            self._logger.experiment.close()
+
+
+def check_tensorboard() -> None:
+    """Raise SeqliftError if TensorBoard is not installed."""
+    if importlib.util.find_spec("tensorboard") is None:
+        raise SeqliftError(
+            "TensorBoard logs were asked for (training.tensorboard), but the package is not installed; "
+            "pip install 'seqlift[tensorboard]', or leave them out"
+        )
+
+
+def read_state(path: Path, settings: dict) -> dict | None:
+    """The state of a stopped training, if there is one that belongs to the same settings; says what it does.
+
+    Returns
+    -------
+    dict or None
+        What `Record.state_dict` gave, with "earlier" as a list of `Attempt`.
+    """
+    if not path.exists():
+        return None
+    try:
+        state = torch.load(path, map_location="cpu", weights_only=True)["callbacks"][Record.__qualname__]
+        old, history = state["settings"], state["history"]
+        state["earlier"] = [Attempt(**attempt) for attempt in state["earlier"]]
+    except Exception as error:
+        log.warning("%s cannot be read (%s); training starts afresh", path, str(error).splitlines()[:1])
+        return None
+    changed = [name for name in {**old, **settings} if old.get(name) != settings.get(name)]
+    if changed:
+        log.warning("a stopped training with other settings (%s) is not used; starting afresh", ", ".join(changed))
+        return None
+    attempt = f" of attempt {len(state['earlier']) + 1}" if state["earlier"] else ""
+    log.info("going on after epoch %d%s of a stopped training", len(history), attempt)
+    return state
