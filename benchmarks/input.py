@@ -286,7 +286,7 @@ def start(folder: Path) -> None:
     begin = time.perf_counter()
     import seqlift.training.train  # noqa: F401 - with all that training needs
     from seqlift.data.genome import Genome
-    from seqlift.regions.make import labels_of, read_regions
+    from seqlift.regions.table import labels_of, read_regions
     from seqlift.training.dataset import EpochOrder, TrainingRegions
 
     done("imports", begin)
@@ -335,7 +335,7 @@ def watched_start(folder: Path) -> dict:
 def start_section(folder: Path, options: argparse.Namespace) -> str:
     from printing import table
 
-    from seqlift.regions.make import Regions, write_regions
+    from seqlift.regions.table import Regions, write_regions
 
     write_genome(folder / "genome.fa", options.genome_size)
     regions = random_regions(options.regions, options.genome_size, LENGTHS[-1])

@@ -170,9 +170,10 @@ def make_run(run: Path, table: pd.DataFrame, targets: list[str], genome: Path) -
 
     from seqlift.data.genome import Genome
     from seqlift.evaluation.evaluate import evaluate_models
-    from seqlift.models import Shape, build_model
+    from seqlift.models import build_model
     from seqlift.models.checkpoint import save_checkpoint
-    from seqlift.regions.make import Regions, write_regions
+    from seqlift.models.shape import Shape
+    from seqlift.regions.table import Regions, write_regions
 
     length = int(table["end"].iloc[0] - table["start"].iloc[0])
     torch.manual_seed(0)

@@ -38,7 +38,7 @@ from seqlift.models.checkpoint import load_model
 from seqlift.models.predicting import predict
 from seqlift.training.dataset import load_codes, one_hot
 from seqlift.training.train import train_model
-from seqlift.truth import likelihood_ratios
+from seqlift.truth.likelihood import likelihood_ratios
 
 TARGET = "both"
 GOOD_HIT = 7.0  # log-odds, natural logarithm

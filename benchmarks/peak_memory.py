@@ -18,8 +18,9 @@ from printing import table
 
 from seqlift.attribution.attribute import attribute_regions
 from seqlift.data.genome import Genome
-from seqlift.models import Shape, build_model
+from seqlift.models import build_model
 from seqlift.models.checkpoint import save_checkpoint
+from seqlift.models.shape import Shape
 
 LENGTH, SPACING, N_REFERENCES = 200, 50, 20
 ARCHITECTURE = {"type": "paper", "filters": 8, "dense": 8}  # small, so that many regions take little time

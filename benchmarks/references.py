@@ -31,7 +31,8 @@ from seqlift.data.intervals import read_peaks
 from seqlift.data.simulate import BACKGROUND, TARGETS, simulate
 from seqlift.data.targets import Target
 from seqlift.models.checkpoint import load_model
-from seqlift.regions.make import make_regions, read_regions, write_regions
+from seqlift.regions.make import make_regions
+from seqlift.regions.table import read_regions, write_regions
 from seqlift.training.dataset import load_one_hot
 from seqlift.training.train import train_model
 
@@ -174,7 +175,7 @@ def accuracies(data: Data, n: int) -> list[Accuracy]:
         )
 
     found = [measure(f"{k}", n_references=k) for k in FIXED]
-    return found + [measure(f"auto, {share:g}", n_references="auto", error_share=share) for share in SHARES]
+    return found + [measure(f"auto, {share:g}", n_references="auto", max_relative_error=share) for share in SHARES]
 
 
 # --- which kind -------------------------------------------------------------------------------------------------------

@@ -26,9 +26,10 @@ from torch.utils.flop_counter import flop_registry
 import seqlift
 from seqlift.attribution.heads import Explainable, explainable
 from seqlift.attribution.references import dinucleotide_shuffles
-from seqlift.models import Shape, build_model
+from seqlift.models import build_model
 from seqlift.models.checkpoint import save_checkpoint
 from seqlift.models.outputs import Output
+from seqlift.models.shape import Shape
 from seqlift.scores.file import create_scores, open_scores
 from seqlift.training.objectives import multinomial_loss
 

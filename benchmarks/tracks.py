@@ -24,10 +24,9 @@ import torch
 from printing import machine, table, versions
 
 from seqlift.scores.file import create_scores
-from seqlift.tracks import verify_track, write_track
 from seqlift.tracks.source import open_source
-from seqlift.tracks.verifying import compare
-from seqlift.tracks.writing import write_source
+from seqlift.tracks.verifying import compare, verify_track
+from seqlift.tracks.writing import write_source, write_track
 
 BLOCK = 2000  # regions made at a time
 SPACING = 2000  # bp from region to region

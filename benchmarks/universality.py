@@ -2,9 +2,9 @@
 
     python benchmarks/universality.py > benchmarks/results/universality.md
 
-Every library is given the models of tests/attribution_models.py in evaluation mode, as its documentation asks, and the
-same sequences and references in float32 on the CPU. Nothing is registered and no model is rewritten for anybody:
-tangermeme has `additional_nonlinear_ops` for that, and whoever knows which of the operations need it can use it.
+Every library is given the models of tests/fixtures/attribution_models.py in evaluation mode, as its documentation
+asks, and the same sequences and references in float32 on the CPU. Nothing is registered and no model is rewritten:
+tangermeme has `additional_nonlinear_ops` for that, and whoever knows which operations need it can use it.
 
 What counts, for every pair of sequence and reference:
 
@@ -37,7 +37,7 @@ from torch import Tensor, nn
 from torch.overrides import TorchFunctionMode
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "tests"))
-from attribution_models import LENGTH, MODELS, REFUSED, build, pairs
+from fixtures.attribution_models import LENGTH, MODELS, REFUSED, build, pairs
 
 TOLERANCE = 1e-4  # of the difference explained, in float32
 KINDS = ("exact", "refused by name", "refused", "warned", "wrong")

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from download_server import Server
+from fixtures.download_server import Server
 
 # Before numpy or torch are imported: threads that wait busily slow down small networks on shared cores
 os.environ.setdefault("OMP_NUM_THREADS", "1")
@@ -20,12 +20,18 @@ if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
 
 
 @pytest.fixture(scope="session")
-def yeast() -> Path:
-    """Folder of the real yeast data (sacCer3.fa.gz, Reb1.narrowPeak, Abf1.narrowPeak and others)."""
+def real_data() -> Path:
+    """Folder with the real data, `yeast/` and `human/`."""
     folder = os.environ.get("SEQLIFT_TEST_DATA")
     if not folder:
-        pytest.skip("real yeast data: set SEQLIFT_TEST_DATA to the folder with sacCer3.fa.gz and the peaks")
+        pytest.skip("real data: set SEQLIFT_TEST_DATA to the folder that holds yeast/ and human/")
     return Path(folder).resolve(strict=True)
+
+
+@pytest.fixture(scope="session")
+def yeast(real_data) -> Path:
+    """Folder of the real yeast data (sacCer3.fa.gz, Reb1.narrowPeak, Abf1.narrowPeak and others)."""
+    return real_data / "yeast"
 
 
 @pytest.fixture

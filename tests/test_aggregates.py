@@ -9,9 +9,9 @@ import pandas as pd
 import pytest
 import yaml
 
-from motif_fixture import FIRST, frequencies, one_hot, place, planted, write_scores
-from seqlift.aggregates import aggregate, write_aggregate
-from seqlift.aggregates.writing import LOGO_FLANK
+from fixtures.motif import FIRST, frequencies, one_hot, place, planted, write_scores
+from seqlift.aggregates.averaging import aggregate
+from seqlift.aggregates.writing import LOGO_FLANK, write_aggregate
 from seqlift.cli import main
 from seqlift.config import resolve_config
 from seqlift.errors import SeqliftError

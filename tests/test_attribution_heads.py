@@ -6,8 +6,11 @@ import torch.nn.functional as F
 
 from seqlift import deeplift, interior_gradients, mutagenesis
 from seqlift.attribution.heads import explainable
-from seqlift.models import MODEL_TYPES, ProfileOutput, Shape, build_model, outputs_of
+from seqlift.models import build_model
+from seqlift.models.architecture import MODEL_TYPES
 from seqlift.models.ensemble import Ensemble
+from seqlift.models.outputs import ProfileOutput, outputs_of
+from seqlift.models.shape import Shape
 
 LENGTH, WINDOW = 60, 30
 SMALL = {

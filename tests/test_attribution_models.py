@@ -10,7 +10,7 @@ import torch
 import torch.nn.functional as F
 from torch import nn
 
-from attribution_models import LENGTH, MODELS, REFUSED, N, Net, R, build, one_hot, pairs
+from fixtures.attribution_models import LENGTH, MODELS, REFUSED, N, Net, R, build, one_hot, pairs
 from seqlift import SeqliftError, deeplift
 from seqlift.attribution import kernels, trace
 from seqlift.attribution.rules import RULES

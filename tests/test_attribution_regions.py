@@ -8,14 +8,16 @@ import pytest
 import torch
 
 from seqlift import SeqliftError, deeplift
-from seqlift.attribution.attribute import attribute_regions, broken_completeness, choose_regions, choose_sample
+from seqlift.attribution.attribute import attribute_regions, choose_regions, choose_sample
 from seqlift.attribution.deeplift import DeepLift
 from seqlift.attribution.mutagenesis import mutagenesis
 from seqlift.attribution.references import genomic_windows
+from seqlift.attribution.totals import broken_completeness
 from seqlift.cli import main
 from seqlift.data.genome import Genome
-from seqlift.models import Shape, build_model
+from seqlift.models import build_model
 from seqlift.models.checkpoint import load_model, save_checkpoint
+from seqlift.models.shape import Shape
 from seqlift.scores.file import choose_examples, open_scores
 from seqlift.training.dataset import load_one_hot
 
@@ -131,7 +133,7 @@ def test_references_that_are_added_until_the_scores_are_sure(run, monkeypatch):
     first = deeplift(model, sequences, n_references=10, target=1)
     shares = first.standard_error.amax(1) / first.contributions.abs().amax((1, 2))
     share = float(shares.quantile(0.5))  # between two regions, so that rounding decides nothing
-    settings = {"n_references": "auto", "error_share": share, "max_references": 40}  # half are sure after ten
+    settings = {"n_references": "auto", "max_relative_error": share, "max_references": 40}  # half are sure after ten
     attribute(folder, table, **settings)
     expected = deeplift(model, sequences, target=1, **settings)
     with open_scores(folder / "x.h5") as scores:
@@ -212,7 +214,7 @@ def test_the_mean_of_folds_is_explained_with_its_spread(run):
     folder, table = run
     architectures = [{"type": "paper", "replicates": 2}, {"type": "paper", "both_strands": True}]
     paths = [save(folder / f"fold{i}.ckpt", architecture, seed=i) for i, architecture in enumerate(architectures)]
-    attribute(folder, table, models=paths, spread=True, seed=4)
+    attribute(folder, table, models=paths, model_std=True, seed=4)
     _, sequences = positives(folder, table)
     first, second = (load_model(path).model for path in paths)
     networks = [first.members[0], first.members[1], second]
@@ -238,15 +240,15 @@ def test_every_method_has_a_spread(run, method):
     folder, table = run
     path = save(folder / "two.ckpt", {"type": "paper", "replicates": 2}, seed=3)
     settings = {"steps": 5, "tolerance": 9.0} if method == "interior_gradients" else {}
-    attribute(folder, table, models=path, method=method, spread=True, **settings)
+    attribute(folder, table, models=path, method=method, model_std=True, **settings)
     with open_scores(folder / "x.h5") as scores:
         assert scores.model_spread.shape == (N // 2, LENGTH) and (scores.model_spread[:] > 0).any()
 
 
 def test_a_spread_needs_several_models(run):
     folder, table = run
-    with pytest.raises(SeqliftError, match=r"--spread needs at least two models.*model.ckpt is one network"):
-        attribute(folder, table, spread=True)
+    with pytest.raises(SeqliftError, match=r"--model-std needs at least two models.*model.ckpt is one network"):
+        attribute(folder, table, model_std=True)
 
 
 @pytest.mark.parametrize("method", ["deeplift", "interior_gradients", "mutagenesis"])
@@ -378,7 +380,7 @@ def test_a_reference_that_was_not_used_is_not_broken_but_one_that_overflowed_is(
         ({"method": "lime"}, "method 'lime' does not exist; choose from deeplift, interior_gradients, mutagenesis"),
         ({"references": "blank"}, "references 'blank' do not exist"),
         ({"n_references": 0}, "n_references"),
-        ({"n_references": "auto", "error_share": 0}, "error_share"),
+        ({"n_references": "auto", "max_relative_error": 0}, "max_relative_error"),
         ({"steps": 3}, "`steps` is no setting of deeplift; it has: n_references"),
         ({"rule": "rescue"}, "`rule`"),
         ({"tolerance": None}, "--tolerance is missing"),
@@ -410,13 +412,13 @@ def test_the_command(run, capsys):
     assert "5 regions of even explained" in capsys.readouterr().out
     with open_scores(folder / "x.h5") as scores:
         assert len(scores.coords) == 5
-    auto = ["--n-references", "auto", "--error-share", "0.3", "--rule", "rescale", "--no-center-first-layer"]
+    auto = ["--n-references", "auto", "--max-relative-error", "0.3", "--rule", "rescale", "--no-center-first-layer"]
     assert main([*command, *auto]) == 0
     with open_scores(folder / "x.h5") as scores:
-        assert scores.attributes["n_references"] == "auto" and scores.attributes["error_share"] == 0.3
+        assert scores.attributes["n_references"] == "auto" and scores.attributes["max_relative_error"] == 0.3
         assert not scores.attributes["center_first_layer"] and scores.attributes["max_references"] == 200
     twin = save(folder / "twin.ckpt", {"type": "paper"}, seed=7)
-    assert main([*command, "--model", str(folder / "model.ckpt"), str(twin), "--spread"]) == 0
+    assert main([*command, "--model", str(folder / "model.ckpt"), str(twin), "--model-std"]) == 0
     with open_scores(folder / "x.h5") as scores:
         assert scores.attributes["models"] == 2 and scores.model_spread.shape == (5, LENGTH)
     assert main([*command, "--n-references", "3", "--steps", "3"]) == 1

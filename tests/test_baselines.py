@@ -8,7 +8,7 @@ import pytest
 from scipy.stats import pearsonr
 from sklearn.metrics import roc_auc_score
 
-from motif_fixture import FIRST, SECOND, frequencies
+from fixtures.motif import FIRST, SECOND, frequencies
 from seqlift.evaluation.baselines import (
     FLAT_SHARE,
     PENALTIES,

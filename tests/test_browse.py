@@ -14,10 +14,11 @@ from urllib.parse import quote, urlsplit
 
 import pytest
 
-from browse_fixture import EVIL, LENGTH, build_run
-from seqlift.browse import open_server, read_shown
+from fixtures.browse import EVIL, LENGTH, build_run
 from seqlift.browse.names import Names, Place
 from seqlift.browse.page import find_igv
+from seqlift.browse.server import open_server
+from seqlift.browse.shown import read_shown
 from seqlift.cli import main
 from seqlift.data.genome import Genome
 from seqlift.errors import SeqliftError

@@ -7,10 +7,11 @@ import matplotlib.image
 import numpy as np
 import pytest
 
-from browse_fixture import EVIL, build_run
-from chromium import launch
-from seqlift.browse import open_server, read_shown
+from fixtures.browse import EVIL, build_run
+from fixtures.chromium import launch
 from seqlift.browse.page import find_igv
+from seqlift.browse.server import open_server
+from seqlift.browse.shown import read_shown
 
 pytestmark = pytest.mark.skipif(find_igv() is None, reason="igv.js is not installed (make browser)")
 LETTERS = [(0, 200, 0), (0, 0, 200), (209, 113, 5), (255, 0, 0)]  # A C G T in igv.js

@@ -6,11 +6,14 @@ import numpy as np
 import pytest
 import torch
 
-from full_disk import disk_of
+from fixtures.full_disk import disk_of
 from seqlift.errors import SeqliftError
-from seqlift.models import MODEL_TYPES, ProfileOutput, Shape, build_model, resolve_architecture
+from seqlift.models import build_model
+from seqlift.models.architecture import MODEL_TYPES, resolve_architecture
 from seqlift.models.checkpoint import load_model, save_checkpoint
+from seqlift.models.outputs import ProfileOutput
 from seqlift.models.several import load_models, members_of
+from seqlift.models.shape import Shape
 from seqlift.models.trained import fingerprint
 
 SHAPE = Shape(60, 2, strands=2, window=30, control_channels=2)

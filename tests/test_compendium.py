@@ -7,7 +7,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from compendium_fixture import database, pattern, word, write_folder, write_hits
+from fixtures.compendium import database, pattern, word, write_folder, write_hits
 from seqlift.cli import main
 from seqlift.errors import SeqliftError
 from seqlift.motifs.alignment import align

@@ -9,7 +9,7 @@ import yaml
 
 from seqlift.config import custom_source, data_path, downloads, model_outputs, resolve_config, target_list
 from seqlift.errors import SeqliftError
-from seqlift.models import MODEL_TYPES
+from seqlift.models.architecture import MODEL_TYPES
 
 ROOT = Path(__file__).parents[1]
 SCHEMA = yaml.safe_load((ROOT / "workflow" / "schemas" / "config.schema.yaml").read_text())
@@ -92,7 +92,7 @@ def test_defaults_are_filled_in_everywhere(config):
 
 def test_a_default_that_is_stated_changes_nothing(config):
     plain = resolve_config(config, SCHEMA)
-    stated = put(put(config, "regions.top_share", 1), "training", {"epochs": 30.0, "jitter": 0})
+    stated = put(put(config, "regions.top_fraction", 1), "training", {"epochs": 30.0, "jitter": 0})
     stated = dict(reversed(put(stated, "model", {"dropout": 0.3}).items()))
     assert repr(resolve_config(stated, SCHEMA)) == repr(plain)
     assert repr(resolve_config(plain, SCHEMA)) == repr(plain)
@@ -182,12 +182,12 @@ def test_order_of_targets_lengths_and_methods_does_not_matter(config):
         ("training.schedule", "linear", "training.schedule", "must be one of cosine, constant, plateau"),
         ("training.gradient_clip", 0, "training.gradient_clip", "must be a number greater than 0, or null"),
         ("training.count_weight", 3, "training.count_weight", "(=3.0) changes nothing with model.head (='classes')"),
-        ("attribution.spread", True, "attribution.spread", "needs several models that can differ; take regions.folds"),
+        ("attribution.model_std", True, "attribution.model_std", "needs several models that can differ"),
         ("attribution.each_fold", True, "attribution.each_fold", "needs folds; take regions.folds"),
         ("signal.window", 500, "signal.window", "(=500) must be at most the shortest length (=200)"),
         ("signal.window", 100, "signal.window", "changes nothing, as no target has a signal"),
         ("signal.missing", None, "signal.missing", "must be one of zero, mask"),
-        ("regions.top_share", 0, "regions.top_share", "(=0.0) must be greater than 0"),
+        ("regions.top_fraction", 0, "regions.top_fraction", "(=0.0) must be greater than 0"),
         ("regions.ratio", float("nan"), "regions.ratio", "(=nan) must be a number"),
         ("regions.merge_distance", 100, "regions.merge_distance", "must be smaller than half the shortest length"),
         ("model.type", "baset", "model.type", "for a class of your own; did you mean basset?"),
@@ -236,7 +236,7 @@ def test_each_mistake_is_named(config, path, value, where, words):
     [
         ("deeplift.n_references", 0, "(=0) must be a whole number of at least 1, or auto"),
         ("deeplift.n_references", "20", "(='20') must be a whole number"),
-        ("deeplift.error_share", 2, "(=2.0) must be at most 1"),
+        ("deeplift.max_relative_error", 2, "(=2.0) must be at most 1"),
         ("deeplift.max_references", 1, "(=1) must be at least 2"),
         ("deeplift.rule", "reveal_cancel", "one of rescale, reveal-cancel, genomics; did you mean reveal-cancel?"),
         ("deeplift.references", "klet:7", "(='klet:7') must be dinucleotide, mononucleotide, klet:<1 to 6>, genomic"),
@@ -273,7 +273,12 @@ def test_references_of_a_file_are_as_many_as_there_are(config, tmp_path):
 def test_settings_of_the_methods_that_are_right(config, tmp_path):
     (tmp_path / "my refs.fa").touch()
     chosen = {
-        "deeplift": {"n_references": "auto", "error_share": 0.05, "rule": "genomics", "references": "genomic:0.05"},
+        "deeplift": {
+            "n_references": "auto",
+            "max_relative_error": 0.05,
+            "rule": "genomics",
+            "references": "genomic:0.05",
+        },
         "interior_gradients": {"steps": "auto", "references": "zeros", "gradient_correction": True},
         "mutagenesis": {"max_regions": 0},
     }
@@ -289,8 +294,14 @@ def test_settings_of_the_methods_that_are_right(config, tmp_path):
 
 def test_all_mistakes_come_together_in_the_order_of_the_file(config):
     config = put(put(config, "training.epoch", 3), "genome.fasta", "none.fa")
-    config = put(put(config, "regions.top_share", 2), "lengths", ["x", -1])
-    assert list(mistakes(config)) == ["genome.fasta", "regions.top_share", "training.epoch", "lengths[0]", "lengths[1]"]
+    config = put(put(config, "regions.top_fraction", 2), "lengths", ["x", -1])
+    assert list(mistakes(config)) == [
+        "genome.fasta",
+        "regions.top_fraction",
+        "training.epoch",
+        "lengths[0]",
+        "lengths[1]",
+    ]
 
 
 @pytest.mark.parametrize("config", [None, [], "text", {}, {"name": None, "targets": 3, "regions": [], "genome": "x"}])
@@ -509,7 +520,7 @@ def test_parts_of_a_chromosome_in_two_splits(config):
 
 
 def test_folds_instead_of_splits(config):
-    config = put(put(config, "regions", {"folds": 5}), "attribution.spread", True)
+    config = put(put(config, "regions", {"folds": 5}), "attribution.model_std", True)
     config = put(config, "attribution.each_fold", True)
     resolved = resolve_config(config, SCHEMA)
     assert resolved["regions"]["folds"] == 5 and "valid" not in resolved["regions"]

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 import torch
 
-from report_fixture import build_run
+from fixtures.report import build_run
 from seqlift.core.devices import describe_device
 from seqlift.core.progress import seconds_between_lines
 from seqlift.data.genome import known_checksum, sha256_of

@@ -8,8 +8,11 @@ import torch
 import torch.nn.functional as F
 
 from seqlift import SeqliftError, deeplift
-from seqlift.models import ProfileOutput, Shape, build_model, resolve_architecture
+from seqlift.models import build_model
+from seqlift.models.architecture import resolve_architecture
 from seqlift.models.checkpoint import load_model, save_checkpoint
+from seqlift.models.outputs import ProfileOutput
+from seqlift.models.shape import Shape
 
 LENGTH = 40
 

@@ -12,10 +12,11 @@ import pandas as pd
 import pytest
 import torch
 
+from fixtures.training import flags, make_data
 from seqlift.errors import SeqliftError
 from seqlift.models.checkpoint import load_model
-from seqlift.training import RESUME_NAME, in_processes
-from training_fixture import flags, make_data
+from seqlift.training.processes import in_processes
+from seqlift.training.record import RESUME_NAME
 
 # Without batch normalisation and dropout a step on the halves of a batch is the step on the batch
 EXACT = {"architecture": {"type": "paper", "filters": 12, "kernel": 9, "dense": 8, "dropout": 0.0}, "epochs": 12,

@@ -16,7 +16,7 @@ import torch
 import seqlift.cli.train
 import seqlift.core.devices
 import seqlift.core.gpus
-from fake_gpus import listing, write_nvidia_smi
+from fixtures.fake_gpus import listing, write_nvidia_smi
 from seqlift.cli import main
 from seqlift.core.devices import take_device
 from seqlift.core.gpus import Gpu, visible_gpus

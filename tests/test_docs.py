@@ -52,7 +52,7 @@ def test_config_reference_has_every_key_of_schema_and_template_with_its_default(
 def test_config_reference_says_type_and_description():
     page = generate.config_page(SCHEMA)
     assert (
-        "`regions.top_share`{ #regions.top_share } *a number, greater than 0, at most 1*, default `1.0`\n"
+        "`regions.top_fraction`{ #regions.top_fraction } *a number, greater than 0, at most 1*, default `1.0`\n"
         ":   Share of each target's peaks that is used, the highest scores first.\n"
     ) in page
     assert "`targets.name`{ #targets.name } *made of letters, digits and . \\_ + - only" in page

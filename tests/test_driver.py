@@ -85,14 +85,14 @@ def test_auto_stops_where_the_error_is_small_enough():
 
 def test_a_smaller_share_takes_more_references():
     """s = 0.29 and a share of 0.05 need n = 1 + 5.8² = 34.6 references; nobody needs all of the 200."""
-    result = deeplift(FirstA(), four_spreads()[:1], alternating, n_references="auto", error_share=0.05)
+    result = deeplift(FirstA(), four_spreads()[:1], alternating, n_references="auto", max_relative_error=0.05)
     assert result.n_references.tolist() == [40] and result.delta.shape == (1, 40)
 
 
 @pytest.mark.parametrize("explain", [deeplift, interior_gradients])
 def test_auto_gives_what_so_many_fixed_references_give(explain):
     model, x = small_net(nn.Softplus()), one_hot(12)
-    auto = explain(model, x, n_references="auto", error_share=0.15, max_references=60)
+    auto = explain(model, x, n_references="auto", max_relative_error=0.15, max_references=60)
     assert len(set(auto.n_references.tolist())) > 2, "the sequences should differ in what they need"
     for row, used in enumerate(auto.n_references.tolist()):
         fixed = explain(model, x[row : row + 1], n_references=used)
@@ -115,7 +115,7 @@ def test_a_callable_is_asked_for_the_new_references_alone_if_it_can_start_anywhe
         return dinucleotide_shuffles(sequences, n_references, seed, start=start)
 
     model, x = small_net(), one_hot(2)
-    call = {"n_references": "auto", "error_share": 1e-6, "max_references": 25}
+    call = {"n_references": "auto", "max_relative_error": 1e-6, "max_references": 25}
     first = deeplift(model, x, from_the_first, **call)
     assert asked == [(0, 10), (0, 20), (0, 25)]
     asked.clear()
@@ -142,7 +142,7 @@ def test_memory_does_not_grow_with_the_number_of_references():
         ({"references": one_hot(3), "n_references": "auto"}, "a callable or None"),
         ({"n_references": "all"}, r"`n_references` \(='all'\)"),
         ({"n_references": 2.5}, r"`n_references` \(=2.5\)"),
-        ({"n_references": "auto", "error_share": 0.0}, "`error_share`"),
+        ({"n_references": "auto", "max_relative_error": 0.0}, "`max_relative_error`"),
         ({"n_references": "auto", "max_references": 1}, "`max_references`"),
         ({"batch_size": 0}, "`batch_size`"),
         ({"sequences": torch.zeros(0, 4, LENGTH)}, "no sequence"),
@@ -202,7 +202,7 @@ def test_a_large_offset_takes_no_digits_from_the_standard_error():
 
 WAYS = {
     "plain": {"n_references": 5},
-    "auto": {"n_references": "auto", "error_share": 0.3, "max_references": 25},
+    "auto": {"n_references": "auto", "max_relative_error": 0.3, "max_references": 25},
     "centred": {"references": zeros, "n_references": 3, "center_first_layer": True},
     "probability": {"n_references": 5, "output": "probability"},
 }

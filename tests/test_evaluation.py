@@ -10,7 +10,7 @@ from scipy.spatial.distance import jensenshannon
 from scipy.stats import pearsonr, spearmanr
 from sklearn.metrics import average_precision_score, roc_auc_score
 
-import evaluation_fixture as fixture
+from fixtures import evaluation as fixture
 from seqlift.cli import main
 from seqlift.data.genome import Genome
 from seqlift.data.signal import Signal

@@ -7,7 +7,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from faithfulness_fixture import LENGTH, MOTIF, OFFSET, N, attribute, make_run, save
+from fixtures.faithfulness import LENGTH, MOTIF, OFFSET, N, attribute, make_run, save
 from seqlift.cli import main
 from seqlift.faithfulness.curves import SHARES
 from seqlift.scores.file import open_scores

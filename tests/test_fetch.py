@@ -10,8 +10,8 @@ from pathlib import Path
 
 import pytest
 
-from download_server import wait_until
-from full_disk import disk_of
+from fixtures.download_server import wait_until
+from fixtures.full_disk import disk_of
 from seqlift.data.fetch import _Download, fetch
 from seqlift.data.intervals import read_peaks
 from seqlift.errors import SeqliftError

@@ -42,8 +42,8 @@ def in_shards(folder, table, count, **settings):
     ("method", "settings"),
     [
         ("deeplift", {"n_references": 3}),
-        ("deeplift", {"n_references": "auto", "error_share": 0.3, "max_references": 40}),
-        ("deeplift", {"n_references": 2, "references": "genomic:0.5", "spread": True}),
+        ("deeplift", {"n_references": "auto", "max_relative_error": 0.3, "max_references": 40}),
+        ("deeplift", {"n_references": 2, "references": "genomic:0.5", "model_std": True}),
         ("interior_gradients", {"n_references": 2, "steps": 6, "tolerance": 2.0}),
         ("interior_gradients", {"steps": "auto", "step_tolerance": 0.02, "tolerance": 2.0}),
     ],
@@ -53,7 +53,7 @@ def test_any_number_of_shards_gives_the_same_bits(run, monkeypatch, method, sett
     monkeypatch.setattr(regions, "_block_rows", lambda *_: 2)
     table["target:even"] = 1
     models = [save(folder / f"{i}.ckpt", {"type": "paper"}, seed=i) for i in range(2)]
-    models = models if settings.get("spread") else models[:1]
+    models = models if settings.get("model_std") else models[:1]
     attribute(folder, table, method=method, models=models, **settings)
     whole = contents(folder / "x.h5")
     for count in (1, 4, 16):

@@ -14,7 +14,8 @@ from seqlift.attribution.rules import RULES
 from seqlift.core.devices import describe_device
 from seqlift.data.genome import Genome
 from seqlift.data.signal import Signal
-from seqlift.models import Shape, build_model
+from seqlift.models import build_model
+from seqlift.models.shape import Shape
 from seqlift.training.dataset import FixedRegions, TrainingRegions, one_hot
 
 pytestmark = pytest.mark.skipif(not torch.cuda.is_available(), reason="needs a CUDA GPU")
@@ -68,7 +69,7 @@ def test_all_rules_agree_with_the_cpu(rule):
 
 def test_references_as_needed_and_mutagenesis():
     model, sequences = random_model_and_sequences()
-    settings = {"n_references": "auto", "max_references": 30, "error_share": 0.5}
+    settings = {"n_references": "auto", "max_references": 30, "max_relative_error": 0.5}
     on_cpu, on_gpu = (deeplift(model, sequences, device=d, **settings) for d in ("cpu", "cuda"))
     assert torch.equal(on_gpu.n_references, on_cpu.n_references)
     on_cpu, on_gpu = (mutagenesis(model, sequences, device=d) for d in ("cpu", "cuda"))

@@ -9,8 +9,8 @@ import pandas as pd
 import pytest
 from scipy import stats
 
-from compendium_fixture import database, pattern, word, write_folder, write_hits
-from motif_fixture import one_hot, place, write_scores
+from fixtures.compendium import database, pattern, word, write_folder, write_hits
+from fixtures.motif import one_hot, place, write_scores
 from seqlift.cli import main
 from seqlift.errors import SeqliftError
 from seqlift.motifs.compendium.build import build_compendium

@@ -9,8 +9,8 @@ import pandas as pd
 import pytest
 from sklearn.linear_model import Lasso
 
-from hits_fixture import write_folder
-from motif_fixture import FIRST, SECOND, frequencies, one_hot, place, planted, reverse_complement, write_scores
+from fixtures.hits import write_folder
+from fixtures.motif import FIRST, SECOND, frequencies, one_hot, place, planted, reverse_complement, write_scores
 from seqlift.cli import main
 from seqlift.errors import SeqliftError
 from seqlift.motifs.hits import call as stage

@@ -10,8 +10,8 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from full_disk import disk_of
-from motif_fixture import one_hot, write_scores
+from fixtures.full_disk import disk_of
+from fixtures.motif import one_hot, write_scores
 from seqlift.cli import main
 from seqlift.convert import Source, convert
 from seqlift.convert.rows import BLOCK
@@ -20,7 +20,8 @@ from seqlift.errors import SeqliftError
 from seqlift.motifs.database import Database
 from seqlift.motifs.discovery import discover
 from seqlift.scores.file import open_scores
-from seqlift.tracks import verify_track, write_track
+from seqlift.tracks.verifying import verify_track
+from seqlift.tracks.writing import write_track
 
 LENGTH = 60
 SIZES = {"chrA": 5000, "chrB": 3000}

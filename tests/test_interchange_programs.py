@@ -10,7 +10,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from motif_fixture import FIRST, place, planted, write_scores
+from fixtures.motif import FIRST, place, planted, write_scores
 from seqlift.convert import Source, convert
 
 pytest.importorskip("modiscolite")

@@ -4,7 +4,7 @@ import re
 
 import pytest
 
-from report_fixture import build_run
+from fixtures.report import build_run
 from seqlift.cli import main
 from seqlift.convert import Source, convert
 from seqlift.scores.file import open_scores

@@ -6,7 +6,7 @@ import pytest
 import torch
 
 import seqlift
-from motif_fixture import one_hot, place
+from fixtures.motif import one_hot, place
 from seqlift.scores.file import open_scores
 
 LENGTH = 30

@@ -12,7 +12,7 @@ from torch import nn
 from torch.utils._python_dispatch import TorchDispatchMode
 from torch.utils.checkpoint import checkpoint
 
-from attribution_models import CHANNELS, LENGTH, MODELS, N, R, StraightThrough, build, one_hot, pairs
+from fixtures.attribution_models import CHANNELS, LENGTH, MODELS, N, R, StraightThrough, build, one_hot, pairs
 from seqlift import SeqliftError, interior_gradients
 from seqlift.attribution import path
 from seqlift.attribution.interior_gradients import FIRST_STEPS, quadrature_nodes
@@ -522,7 +522,7 @@ def test_auto_does_not_chase_rounding():
 def test_references_and_steps_as_needed_together():
     model, x = build("gelu"), one_hot(4)
     result = interior_gradients(
-        model, x, n_references="auto", error_share=0.25, max_references=40, steps="auto", tolerance=0.001
+        model, x, n_references="auto", max_relative_error=0.25, max_references=40, steps="auto", tolerance=0.001
     )
     used = result.n_references
     assert result.steps.shape == result.delta.shape == (4, int(used.max()))

@@ -7,17 +7,12 @@ import torch
 import torch.nn.functional as F
 
 from seqlift.errors import SeqliftError
-from seqlift.models import (
-    MODEL_TYPES,
-    Ensemble,
-    Shape,
-    build_model,
-    outputs_of,
-    resolve_architecture,
-    start_at,
-)
-from seqlift.models.ensemble import other_strand
+from seqlift.models import build_model, start_at
+from seqlift.models.architecture import MODEL_TYPES, resolve_architecture
+from seqlift.models.ensemble import Ensemble, other_strand
+from seqlift.models.outputs import outputs_of
 from seqlift.models.predicting import predict, predict_profiles
+from seqlift.models.shape import Shape
 
 LENGTH, WINDOW = 60, 30
 SMALL = {

@@ -9,7 +9,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from motif_fixture import FIRST, SECOND, frequencies, one_hot, place, planted, reverse_complement, write_scores
+from fixtures.motif import FIRST, SECOND, frequencies, one_hot, place, planted, reverse_complement, write_scores
 from seqlift.errors import SeqliftError
 from seqlift.motifs.database import Database, read_meme
 from seqlift.motifs.discovery import discover

@@ -13,7 +13,7 @@ import pytest
 from matplotlib.figure import Figure
 from matplotlib.image import imread
 
-from motif_fixture import FIRST, SECOND, frequencies, place, planted, reverse_complement, write_scores
+from fixtures.motif import FIRST, SECOND, frequencies, place, planted, reverse_complement, write_scores
 from seqlift.cli import main
 from seqlift.errors import SeqliftError
 from seqlift.motifs.alignment import lay_known

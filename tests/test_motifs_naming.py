@@ -197,11 +197,8 @@ def test_a_meme_file_is_read_with_ids_names_and_matrices(tmp_path):
     assert known.matrices[1].shape == (4, 3)
 
 
-def test_a_real_meme_file_is_read_as_jaspar_has_it(fungi):
-    folder = os.environ.get("SEQLIFT_TEST_DATA")
-    if not folder:
-        pytest.skip("SEQLIFT_TEST_DATA is not set: no real motif file to read")
-    motifs = read_meme(Path(folder) / "JASPAR2026_CORE_fungi.meme")
+def test_a_real_meme_file_is_read_as_jaspar_has_it(fungi, yeast):
+    motifs = read_meme(yeast / "JASPAR2026_CORE_fungi.meme")
     assert len(motifs) == 193
     for identifier, (_name, matrix) in motifs.items():
         np.testing.assert_allclose(matrix, fungi.matrices[fungi.ids.index(identifier)], atol=2e-6)

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 from modiscolite.extract_seqlets import extract_seqlets
 
-from motif_fixture import FIRST, SECOND, planted
+from fixtures.motif import FIRST, SECOND, planted
 from seqlift.motifs import seqlets as module
 from seqlift.motifs.seqlets import choose_seqlets
 from seqlift.motifs.settings import ModiscoSettings

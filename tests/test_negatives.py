@@ -59,7 +59,7 @@ def positives(genome):
 
 def candidates(genome, exclude, *, min_distance=100, splits=SPLITS, **changes):
     blocked = exclude.assign(start=exclude["start"] - min_distance, end=exclude["end"] + min_distance)
-    settings = {"max_n_share": 0.1, "margin": 0, "seed": 3} | changes
+    settings = {"max_n_fraction": 0.1, "margin": 0, "seed": 3} | changes
     return candidate_windows(genome, blocked, LENGTH, splits=splits, **settings)
 
 
@@ -91,7 +91,7 @@ def test_negatives_keep_every_rule(genome, positives):
 def test_windows_lie_inside_the_parts_of_their_split(genome, positives):
     parts = [(0, 10_000, "train"), (10_000, 10_130, "test"), (10_130, 30_000, "train"), (30_000, 40_000, "test")]
     splits = Splits({"c1": parts}, ["train", "test"])
-    found = candidates(genome, positives.iloc[:0], splits=splits, margin=20, max_n_share=1.0)
+    found = candidates(genome, positives.iloc[:0], splits=splits, margin=20, max_n_fraction=1.0)
     assert found["split"].astype(str).value_counts().to_dict() == {"train": 199 + 396, "test": 1 + 199}
     for start, end, split in parts:
         rows = found[(found["start"] >= start) & (found["start"] < end)]

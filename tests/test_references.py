@@ -205,7 +205,7 @@ def test_too_few_windows_are_told(genome):
         (None, {"tolerance": -0.1}, r"`tolerance` \(=-0.1\)"),
         (None, {"tolerance": float("nan")}, r"`tolerance` \(=nan\)"),
         (None, {"min_distance": -1}, r"`min_distance` \(=-1\)"),
-        (None, {"max_n_share": 2}, r"`max_n_share` \(=2\)"),
+        (None, {"max_n_fraction": 2}, r"`max_n_fraction` \(=2\)"),
     ],
 )
 def test_genomic_windows_refuse_what_cannot_be(genome, exclude, settings, words):

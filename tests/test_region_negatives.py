@@ -10,8 +10,9 @@ import pytest
 from seqlift.data.genome import Genome
 from seqlift.data.targets import Target
 from seqlift.errors import SeqliftError
-from seqlift.regions.make import assign_fold, labels_of, make_regions, read_regions, write_regions
+from seqlift.regions.make import make_regions
 from seqlift.regions.splits import check_apart
+from seqlift.regions.table import assign_fold, labels_of, read_regions, write_regions
 from seqlift.regions.windows import gc_distance
 
 SIZES = {f"chr{number}": 40_000 for number in range(1, 7)}

@@ -15,15 +15,10 @@ import pytest
 from seqlift.cli import regions as regions_command
 from seqlift.data.targets import Target
 from seqlift.errors import SeqliftError
-from seqlift.regions.make import (
-    COLUMNS,
-    DROPPED,
-    make_regions,
-    read_regions,
-    target_names,
-    write_regions,
-)
+from seqlift.regions.make import make_regions
+from seqlift.regions.peaks import DROPPED
 from seqlift.regions.settings import RegionSettings
+from seqlift.regions.table import COLUMNS, read_regions, target_names, write_regions
 
 SIZES = {"chr2": 30_000, "chr1": 40_000, "chr3": 30_000, "chrM": 3_000}
 SETTINGS = {"length": 100, "valid": ["chr2"], "test": ["chr3"], "min_distance": 100, "seed": 1}
@@ -137,10 +132,10 @@ def test_every_peak_is_a_region_or_counted(tmp_path):
         length=100,
         valid=["chr2"],
         test=["chr3", "chr1:20001-40000"],
-        top_share=0.7,
+        top_fraction=0.7,
         merge_distance=40,
         jitter_margin=60,
-        max_n_share=0.0,
+        max_n_fraction=0.0,
         exclude_chromosomes=["chrM"],
         exclude_regions=[tmp_path / "black.bed"],
         ratio=0.5,
@@ -242,7 +237,7 @@ def test_negatives_lie_away_from_peaks_and_masks(fasta, tmp_path):
 def test_windows_at_the_ends_and_in_n_are_dropped(fasta, tmp_path):
     size = SIZES["chr1"]
     rows = [("chr1", summit, 5) for summit in (49, 50, size - 50, size - 49, 5_030, 5_105, 4_980)]
-    regions = make(fasta, tmp_path, {"A": [*rows, *everywhere()]}, max_n_share=0.05)
+    regions = make(fasta, tmp_path, {"A": [*rows, *everywhere()]}, max_n_fraction=0.05)
     # 5,105 has 5 N of 100 in its window, 4,980 has 30.
     assert starts_on(regions, "chr1") == [0, 5_055, 24_950, size - 100]
     assert regions.summary["dropped"] | {"off_chromosome": 2, "too_many_n": 2} == regions.summary["dropped"]
@@ -260,7 +255,7 @@ def test_the_best_share_is_kept_and_ties_with_the_last_stay(fasta, tmp_path):
     rows = [("chr1", 1_000 * number, score) for number, score in enumerate([9, 8, 7, 7, 7, 2, 1], start=6)]
     peaks = {"A": [*rows, *everywhere(score=10)]}  # in all: 10 10 10 9 8 7 7 7 2 1
     for share, kept in [(1.0, 7), (0.5, 2), (0.6, 5), (0.8, 5), (0.9, 6), (0.4, 1), (0.3, 0), (0.01, 0)]:
-        regions = make(fasta, tmp_path, peaks, top_share=share)
+        regions = make(fasta, tmp_path, peaks, top_fraction=share)
         assert len(starts_on(regions, "chr1")) == kept + 1, share
         assert regions.summary["dropped"]["below_top_share"] == 7 - kept
 
@@ -268,7 +263,7 @@ def test_the_best_share_is_kept_and_ties_with_the_last_stay(fasta, tmp_path):
 def test_peaks_on_excluded_chromosomes_do_not_count_for_the_share(fasta, tmp_path):
     loud = [("chrM", 500 + 60 * number, 99) for number in range(20)]
     peaks = {"A": [*loud, ("chrUn_1", 5, 99), ("chr1", 1_000, 4), *everywhere()]}
-    regions = make(fasta, tmp_path, peaks, top_share=0.75, exclude_chromosomes=["chrM", "chrUn_*"])
+    regions = make(fasta, tmp_path, peaks, top_fraction=0.75, exclude_chromosomes=["chrM", "chrUn_*"])
     assert regions.summary["dropped"]["excluded_chromosome"] == 21
     assert regions.summary["dropped"]["below_top_share"] == 1
     assert "chrM" not in set(regions.table["chrom"])
@@ -310,7 +305,7 @@ def test_ranks_not_scores_decide_between_targets(fasta, tmp_path):
 def test_a_weak_peak_of_another_target_masks_its_label(fasta, tmp_path):
     a = [("chr1", 1_000, 9), ("chr1", 3_000, 9), *everywhere(score=10), ("chr1", 8_000, 1), ("chr1", 9_000, 1)]
     b = [("chr1", 1_030, 1), ("chr1", 3_030, 1), ("chr1", 2_990, 8), *everywhere(score=9, shift=300)]
-    regions = make(fasta, tmp_path, {"A": a, "B": b}, top_share=0.6)
+    regions = make(fasta, tmp_path, {"A": a, "B": b}, top_fraction=0.6)
     rows = peak_rows(regions).set_index(["chrom", "start"])[["target:A", "target:B"]]
     # At 1,000 only a weak peak of B; at 3,000 a weak and a good one, so B is there.
     assert rows.loc[("chr1", 950), "target:A"] == 1
@@ -322,7 +317,7 @@ def test_a_weak_peak_of_another_target_masks_its_label(fasta, tmp_path):
 def test_weak_peaks_still_keep_negatives_away(fasta, tmp_path):
     weak = [("chr2", summit, 1) for summit in range(0, 24_000, 150)]
     strong = [*everywhere(score=10), *(("chr1", 30_000 + 200 * number, 10) for number in range(40))]
-    regions = make(fasta, tmp_path, {"A": [*weak, *strong]}, top_share=0.2)
+    regions = make(fasta, tmp_path, {"A": [*weak, *strong]}, top_fraction=0.2)
     drawn = regions.table[(regions.table["kind"] == "genome") & (regions.table["chrom"] == "chr2")]
     assert len(drawn) == 1
     assert drawn["start"].min() >= 24_000
@@ -366,7 +361,7 @@ def test_the_same_input_gives_the_same_bytes_in_any_order_of_lines(fasta, tmp_pa
     other = [(chrom, summit + 15, summit % 13) for chrom, summit, _ in rows]
 
     def regions_of(rows, **changes):
-        return make(fasta, tmp_path, {"A": rows, "B": other}, top_share=0.5, merge_distance=30, **changes)
+        return make(fasta, tmp_path, {"A": rows, "B": other}, top_fraction=0.5, merge_distance=30, **changes)
 
     tables, files = [], []
     for number, order in enumerate([rows, rows[::-1], rows]):
@@ -446,9 +441,9 @@ def test_a_damaged_table_is_told_with_its_line(fasta, tmp_path, change, message)
         ({"merge_distance": 50}, r"merge_distance \(50\) must be from 0 to 49: below half of length \(100\)"),
         ({"ratio": -1}, r"ratio \(-1\) must not be negative"),
         ({"ratio": float("nan")}, r"ratio \(nan\)"),
-        ({"top_share": 0}, r"top_share \(0\) must be above 0"),
-        ({"top_share": 1.1}, r"top_share \(1\.1\)"),
-        ({"max_n_share": 2}, r"max_n_share \(2\) must be from 0 to 1"),
+        ({"top_fraction": 0}, r"top_fraction \(0\) must be above 0"),
+        ({"top_fraction": 1.1}, r"top_fraction \(1\.1\)"),
+        ({"max_n_fraction": 2}, r"max_n_fraction \(2\) must be from 0 to 1"),
         ({"min_distance": -1}, r"min_distance \(-1\)"),
         ({"jitter_margin": -1}, r"jitter \(-1\)"),
         ({"negatives": "none"}, "negatives is 'none', must be one of genome, shuffled, unbound, bed"),
@@ -491,19 +486,19 @@ def test_bad_targets_are_told(fasta, tmp_path):
     with pytest.raises(SeqliftError, match="target 'A': is named twice"):
         make_regions(fasta, [Target("A", peaks), Target("A", peaks)], **SETTINGS)
     with pytest.raises(SeqliftError, match=r"A\.bed: all peaks of target 'A' have the same score \(5, column 5\)"):
-        make(fasta, tmp_path, {"A": everywhere()}, top_share=0.5)
+        make(fasta, tmp_path, {"A": everywhere()}, top_fraction=0.5)
     (tmp_path / "b.bed").write_text("chr1\t500\t501\np\nchr1\t5\n".replace("p\n", ""))
     with pytest.raises(SeqliftError, match=r"b\.bed:2: 2 columns"):
         make_regions(fasta, [Target("A", tmp_path / "b.bed")], **SETTINGS)
     (tmp_path / "c.bed").write_text("chr1\t500\t501\tn\t3\nchr2\t900\t901\n")
     with pytest.raises(SeqliftError, match=r"c\.bed:2: no score in column 5, as in 1 of 2 peaks of target 'A'"):
-        make_regions(fasta, [Target("A", tmp_path / "c.bed")], **SETTINGS, top_share=0.5)
+        make_regions(fasta, [Target("A", tmp_path / "c.bed")], **SETTINGS, top_fraction=0.5)
     with pytest.raises(SeqliftError, match=r"A\.bed:2: summit 40000 lies past the end of chr1 \(40000 bp"):
         make(fasta, tmp_path, {"A": [("chr1", 500, 5), ("chr1", 40_000, 5)]})
     with pytest.raises(SeqliftError, match=r"target 'B' has no peaks left in split 'test' .* 0 peaks read there"):
         make(fasta, tmp_path, {"A": everywhere(), "B": everywhere(shift=900)[:2]})
     with pytest.raises(SeqliftError, match=r"'test' .* 1 peaks read there: 1 score below the share of peaks kept"):
-        make(fasta, tmp_path, {"A": [*everywhere()[:2], ("chr3", 9_000, 1)]}, top_share=0.5)
+        make(fasta, tmp_path, {"A": [*everywhere()[:2], ("chr3", 9_000, 1)]}, top_fraction=0.5)
 
 
 @pytest.mark.parametrize(
@@ -608,7 +603,7 @@ class TestCommandLine:
 def test_yeast(yeast, tmp_path):
     targets = [Target(name, yeast / f"{name}.narrowPeak") for name in ("Reb1", "Abf1")]
     settings = {"length": 200, "valid": ["chrXI"], "test": ["chrIV", "chrXV"], "min_distance": 200}
-    regions = make_regions(yeast / "sacCer3.fa.gz", targets, **settings, top_share=2 / 3, merge_distance=50)
+    regions = make_regions(yeast / "sacCer3.fa.gz", targets, **settings, top_fraction=2 / 3, merge_distance=50)
     summary = regions.summary
     assert summary["peaks"]["Reb1"] | {"read": 1078, "used": 719} == summary["peaks"]["Reb1"]
     # 483 are two thirds of 724; the next one has the same score as the last of them.

@@ -17,14 +17,15 @@ import pytest
 from rich.console import Console
 from scipy.stats import binomtest
 
-from report_fixture import METHODS, build_run, write_scores
+from fixtures.report import METHODS, build_run, write_scores
 from seqlift.cli import main
 from seqlift.errors import SeqliftError
-from seqlift.report import formats, load_run, write_report
+from seqlift.report import formats, write_report
 from seqlift.report.figures import canvas
 from seqlift.report.figures import explanations as figures
 from seqlift.report.provenance.collect import collect_provenance, sha256
 from seqlift.report.read import analysis
+from seqlift.report.read.run import load_run
 from seqlift.report.summary import print_summary
 from seqlift.scores.file import choose_examples
 
@@ -572,7 +573,7 @@ def test_examples_show_the_same_region_of_both_files(two_score_files):
 def test_completeness_counts_by_the_rule_of_attribution(tmp_path, monkeypatch):
     import torch
 
-    from seqlift.attribution.attribute import broken_completeness
+    from seqlift.attribution.totals import broken_completeness
 
     monkeypatch.setattr(analysis, "BLOCK", 3)
     rng = np.random.default_rng(2)

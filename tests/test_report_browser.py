@@ -6,9 +6,9 @@ import re
 
 import pytest
 
-from chromium import launch
-from report_findings import add_findings
-from report_fixture import METHODS, build_run
+from fixtures.chromium import launch
+from fixtures.findings import add_findings
+from fixtures.report import METHODS, build_run
 from seqlift.report import write_report
 
 LONG = "a_target_with_a_name_that_no_phone_can_hold_in_one_line_of_text"

@@ -17,12 +17,12 @@ import pandas as pd
 import pytest
 from rich.console import Console
 
-from report_findings import add_findings
-from report_fixture import METHODS, build_run, write_scores
+from fixtures.findings import add_findings
+from fixtures.report import METHODS, build_run, write_scores
 from seqlift.errors import SeqliftError
 from seqlift.motifs.alignment import lay_known
 from seqlift.motifs.folder import StoredPattern
-from seqlift.report import load_run, page, write_report
+from seqlift.report import page, write_report
 from seqlift.report.figures.explanations import DOTS, yardstick
 from seqlift.report.figures.letters import logo_image, outlines
 from seqlift.report.motifs import pages as motif_pages
@@ -31,6 +31,7 @@ from seqlift.report.motifs.pages import Hit, add_examples
 from seqlift.report.motifs.seqlet_windows import FLANK, read_windows
 from seqlift.report.read.entries import Member, entries_of, key_of
 from seqlift.report.read.genes import neighbours, read_genes
+from seqlift.report.read.run import load_run
 from seqlift.report.regions import choice as region_choice
 from seqlift.report.regions.choice import PER_BASE, PER_TRACK, choose_regions
 from seqlift.report.regions.data import collect_regions, pack, quantise, row_blocks

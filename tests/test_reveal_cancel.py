@@ -6,11 +6,11 @@ import torch
 import torch.nn.functional as F
 from torch import nn
 
-from attribution_models import MODELS, N, R, build, one_hot, pairs
+from fixtures.attribution_models import MODELS, N, R, build, one_hot, pairs
+from fixtures.slow_deeplift import slow_deeplift
 from seqlift import SeqliftError, deeplift
 from seqlift.attribution.rules import RULES
 from seqlift.attribution.trace import multipliers
-from slow_deeplift import slow_deeplift
 
 pytestmark = [
     pytest.mark.filterwarnings("ignore:LSTM with projections is not supported:UserWarning"),

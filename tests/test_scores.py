@@ -5,7 +5,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from full_disk import disk_of
+from fixtures.full_disk import disk_of
 from seqlift.errors import SeqliftError
 from seqlift.scores.file import create_scores, open_scores
 

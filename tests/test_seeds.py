@@ -8,8 +8,8 @@ import pandas as pd
 import pytest
 import yaml
 
-import evaluation_fixture as fixture
-from report_fixture import build_run
+from fixtures import evaluation as fixture
+from fixtures.report import build_run
 from seqlift.attribution.attribute import attribute_regions
 from seqlift.config import resolve_config, seed_list
 from seqlift.data.genome import Genome
@@ -66,9 +66,9 @@ def test_seeds_that_cannot_be(tmp_path, seed, said):
 
 
 def test_several_seeds_can_differ(tmp_path):
-    assert resolved(tmp_path, [1, 2], spread=True)["attribution"]["spread"]
-    with pytest.raises(SeqliftError, match=r"attribution\.spread .* several training\.seed"):
-        resolved(tmp_path, [1], spread=True)
+    assert resolved(tmp_path, [1, 2], model_std=True)["attribution"]["model_std"]
+    with pytest.raises(SeqliftError, match=r"attribution\.model_std .* several training\.seed"):
+        resolved(tmp_path, [1], model_std=True)
 
 
 def test_a_restart_repeats_no_training_of_another_seed():
@@ -155,7 +155,7 @@ def test_scores_of_a_folds_seeds_are_of_that_fold_and_count_all_models(tmp_path)
     settings = {"target": "one", "method": "mutagenesis", "device": "cpu", "sample": 3, "seed": 1}
     with Genome(genome, cache_dir=tmp_path / "cache") as opened:
         attribute_regions([models[1, 2], models[1, 7]], table, opened, tmp_path / "fold.h5", **settings)
-        attribute_regions(list(models.values()), table, opened, tmp_path / "all.h5", spread=True, **settings)
+        attribute_regions(list(models.values()), table, opened, tmp_path / "all.h5", model_std=True, **settings)
     with open_scores(tmp_path / "fold.h5") as scores:
         assert scores.attributes["fold"] == 1 and scores.attributes["models"] == 2
     with open_scores(tmp_path / "all.h5") as scores:

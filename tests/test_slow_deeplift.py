@@ -8,7 +8,7 @@ import pytest
 import torch
 from torch import nn
 
-from slow_deeplift import flat, forward, read_layers, slow_deeplift
+from fixtures.slow_deeplift import flat, forward, read_layers, slow_deeplift
 
 
 def linear(weight, bias) -> nn.Linear:

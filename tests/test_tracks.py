@@ -9,10 +9,12 @@ import pandas as pd
 import pyBigWig
 import pytest
 
-from motif_fixture import one_hot, place, write_scores
+from fixtures.motif import one_hot, place, write_scores
 from seqlift.cli import main
 from seqlift.errors import SeqliftError
-from seqlift.tracks import lay, verify_track, write_track
+from seqlift.tracks.laying import lay
+from seqlift.tracks.verifying import verify_track
+from seqlift.tracks.writing import write_track
 
 SIZES = {"chr2": 3000, "chr10": 500, "chr1": 4000}
 

@@ -7,11 +7,12 @@ import pyBigWig
 import pytest
 import torch
 
-from evaluation_fixture import LENGTH, TARGETS, build_regions, write_model, write_regions
+from fixtures.evaluation import LENGTH, TARGETS, build_regions, write_model, write_regions
 from seqlift.cli import main
 from seqlift.data.genome import Genome
-from seqlift.models import Shape, build_model
+from seqlift.models import build_model
 from seqlift.models.checkpoint import load_model, save_checkpoint
+from seqlift.models.shape import Shape
 from seqlift.training.dataset import load_one_hot
 
 WINDOW = 40

@@ -9,12 +9,12 @@ import numpy as np
 import pyBigWig
 import pytest
 
-from motif_fixture import one_hot, place, write_scores
+from fixtures.motif import one_hot, place, write_scores
 from seqlift.cli import main
 from seqlift.data.genome import Genome
-from seqlift.tracks import write_track
 from seqlift.tracks.appearance import appearances, first_locus
 from seqlift.tracks.two_bit import write_two_bit
+from seqlift.tracks.writing import write_track
 
 SIZE = 5000
 

@@ -15,6 +15,7 @@ from sklearn.metrics import log_loss, roc_auc_score
 
 import seqlift.training.loop
 import seqlift.training.train
+from fixtures.training import LENGTH, MOTIFS, SETTINGS, flags, make_data
 from seqlift.cli import main
 from seqlift.core.files import temporary_prefix
 from seqlift.core.progress import TrainingProgress
@@ -22,12 +23,11 @@ from seqlift.data.genome import Genome
 from seqlift.errors import SeqliftError
 from seqlift.models.checkpoint import load_model
 from seqlift.models.predicting import predict
-from seqlift.training import RESUME_NAME
 from seqlift.training.dataset import load_codes
 from seqlift.training.learner import Learner, rate_factor
 from seqlift.training.loop import _quiet_lightning
+from seqlift.training.record import RESUME_NAME
 from seqlift.training.train import train_model
-from training_fixture import LENGTH, MOTIFS, SETTINGS, flags, make_data
 
 OUTPUTS = {"history.tsv", "model.ckpt"}
 

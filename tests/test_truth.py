@@ -11,8 +11,8 @@ import pandas as pd
 import pytest
 from sklearn.metrics import average_precision_score, roc_auc_score
 
-import motif_fixture
-from hits_fixture import write_folder
+from fixtures import motif as motif_fixture
+from fixtures.hits import write_folder
 from seqlift.cli import main
 from seqlift.data.genome import Genome
 from seqlift.data.simulate import BACKGROUND, CLASSES, TARGETS, Motif, Simulation, simulate
@@ -21,15 +21,9 @@ from seqlift.motifs.folder import MotifFolder, read_motifs
 from seqlift.motifs.hits.call import COLUMNS as HIT_COLUMNS
 from seqlift.motifs.hits.call import call_hits, read_hits
 from seqlift.scores.file import create_scores, open_scores
-from seqlift.truth import (
-    compare_contributions,
-    compare_hits,
-    compare_models,
-    compare_with_truth,
-    leading_patterns,
-    likelihood_ratios,
-    site_ratio,
-)
+from seqlift.truth.comparison import compare_contributions, compare_models, compare_with_truth, leading_patterns
+from seqlift.truth.hits import compare_hits
+from seqlift.truth.likelihood import likelihood_ratios, site_ratio
 
 
 @pytest.fixture(scope="module", autouse=True)

@@ -18,7 +18,7 @@ _PUBLIC = {
     "mutagenesis": "seqlift.attribution.mutagenesis",
     "Mutagenesis": "seqlift.attribution.mutagenesis",
     "save_scores": "seqlift.attribution.save",
-    "write_track": "seqlift.tracks",
+    "write_track": "seqlift.tracks.writing",
     "find_motifs": "seqlift.motifs.drawing",
     "SeqliftError": "seqlift.errors",
 }
@@ -34,7 +34,7 @@ if TYPE_CHECKING:  # the same for type checkers, which run nothing
     from seqlift.attribution.save import save_scores as save_scores
     from seqlift.errors import SeqliftError as SeqliftError
     from seqlift.motifs.drawing import find_motifs as find_motifs
-    from seqlift.tracks import write_track as write_track
+    from seqlift.tracks.writing import write_track as write_track
 else:
 
     def __getattr__(name: str) -> Any:

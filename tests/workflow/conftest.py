@@ -6,7 +6,8 @@ import shutil
 
 import filelock
 import pytest
-from user import SMALL, Checkout, Run, new_checkout
+
+from fixtures.user import SMALL, Checkout, Run, new_checkout
 
 
 @pytest.fixture

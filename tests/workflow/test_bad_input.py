@@ -5,7 +5,8 @@ import random
 
 import pyBigWig
 import pytest
-from user import SMALL, changed
+
+from fixtures.user import SMALL, changed
 
 GENOME = {"chr1": 3000, "chr2": 3000, "chr3": 3000}
 

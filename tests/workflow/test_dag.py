@@ -3,7 +3,7 @@
 import subprocess
 import sys
 
-from user import ROOT, environment
+from fixtures.user import ROOT, environment
 
 SECONDS = 30
 

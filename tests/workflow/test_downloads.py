@@ -9,9 +9,9 @@ import subprocess
 from pathlib import Path
 
 import pytest
-from user import SMALL, changed
 
-from download_server import wait_until
+from fixtures.download_server import wait_until
+from fixtures.user import SMALL, changed
 from seqlift.report.provenance.collect import sha256
 
 SIZES = {"chr1": 40_000, "chr2": 20_000, "chr3": 20_000}

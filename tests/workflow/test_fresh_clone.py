@@ -4,7 +4,8 @@ import os
 import subprocess
 
 import pytest
-from user import ROOT, Checkout, Run, environment
+
+from fixtures.user import ROOT, Checkout, Run, environment
 
 
 def git(*arguments: str, folder=ROOT) -> str:

@@ -10,9 +10,9 @@ from pathlib import Path
 import pandas as pd
 import pytest
 import torch
-from user import Checkout, Run
 
-from fake_gpus import listing, write_nvidia_smi
+from fixtures.fake_gpus import listing, write_nvidia_smi
+from fixtures.user import Checkout, Run
 from seqlift.core.gpus import LOCK_FOLDER
 
 RUN = "results/small/200bp"

@@ -8,8 +8,8 @@ import numpy as np
 import pandas as pd
 import pyBigWig
 import pytest
-from user import ROOT, SMALL, Checkout, changed
 
+from fixtures.user import ROOT, SMALL, Checkout, changed
 from seqlift.models.checkpoint import load_model
 from seqlift.scores.file import open_scores
 

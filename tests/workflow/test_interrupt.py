@@ -12,8 +12,9 @@ from pathlib import Path
 
 import psutil
 import pytest
-from user import Checkout, environment, press_ctrl_c
-from watching import Watch
+
+from fixtures.user import Checkout, environment, press_ctrl_c
+from fixtures.watching import Watch
 
 RUN = "results/small/200bp"
 

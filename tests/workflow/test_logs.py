@@ -5,8 +5,8 @@ import re
 
 import pytest
 import yaml
-from user import ROOT, SMALL, Checkout, changed
 
+from fixtures.user import ROOT, SMALL, Checkout, changed
 from seqlift.config import resolve_config
 from seqlift.report.provenance.costs import REPORT, is_asked_for, names_of_jobs, read_jobs, split_name
 

@@ -5,7 +5,8 @@ import shlex
 
 import pytest
 import yaml
-from user import ROOT, Checkout, new_checkout
+
+from fixtures.user import ROOT, Checkout, new_checkout
 
 PAGE = (ROOT / "docs" / "how_to" / "module.md").read_text()
 

@@ -5,7 +5,8 @@ import shutil
 import pytest
 import yaml
 from test_workflow import MOTIF_STAGES, RUN, STAGES
-from user import SMALL, changed
+
+from fixtures.user import SMALL, changed
 
 pytestmark = pytest.mark.slow
 

@@ -8,8 +8,8 @@ from pathlib import Path
 
 import pytest
 import yaml
-from user import ROOT, SMALL, changed, environment, new_checkout
 
+from fixtures.user import ROOT, SMALL, changed, environment, new_checkout
 from seqlift.cli import main
 
 RULES = {

@@ -3,8 +3,8 @@
 import json
 
 import pytest
-from user import SMALL, changed
 
+from fixtures.user import SMALL, changed
 from seqlift.models.checkpoint import load_model
 from seqlift.scores.file import open_scores
 

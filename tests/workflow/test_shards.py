@@ -2,8 +2,8 @@
 
 import numpy as np
 import pytest
-from user import SMALL, changed
 
+from fixtures.user import SMALL, changed
 from seqlift.scores.file import open_scores
 from test_gather import contents
 

@@ -16,7 +16,8 @@ from pathlib import Path
 
 import pandas as pd
 import pytest
-from user import ROOT, SMALL, Checkout, Run, changed, environment, new_checkout, press_ctrl_c
+
+from fixtures.user import ROOT, SMALL, Checkout, Run, changed, environment, new_checkout, press_ctrl_c
 
 if os.environ.get("SEQLIFT_TEST_SLURM") != "1":
     pytest.skip("a Slurm to send jobs to: set SEQLIFT_TEST_SLURM=1 where one runs", allow_module_level=True)

@@ -12,7 +12,8 @@ import urllib.request
 
 import pandas as pd
 import pytest
-from user import SMALL, Checkout, Run, changed, new_checkout
+
+from fixtures.user import SMALL, Checkout, Run, changed, new_checkout
 
 pytest.importorskip("snakemake_storage_plugin_s3", reason="pip install snakemake-storage-plugin-s3")
 pytest.importorskip("moto", reason="pip install 'moto[s3]' flask flask-cors")

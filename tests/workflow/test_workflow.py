@@ -6,8 +6,8 @@ import zipfile
 
 import pytest
 import yaml
-from user import SMALL, changed, press_ctrl_c
 
+from fixtures.user import SMALL, changed, press_ctrl_c
 from seqlift.scores.file import open_scores
 
 RUN = "results/small/200bp"
@@ -120,7 +120,7 @@ def test_snakemakes_own_report_holds_the_figures(finished):
 @pytest.mark.slow
 def test_a_default_that_is_stated_and_another_order_rerun_nothing(finished):
     stated = changed(SMALL, tracks={"overlap": "nearest-summit"}, lengths=[200.0])
-    stated = changed(stated, regions={"top_share": 1}, attribution={"methods": ["interior_gradients", "deeplift"]})
+    stated = changed(stated, regions={"top_fraction": 1}, attribution={"methods": ["interior_gradients", "deeplift"]})
     finished.write(dict(reversed(stated.items())))
     run = finished.snakemake("-n")
     assert "Nothing to be done" in run.screen, run.screen
@@ -155,7 +155,7 @@ def test_a_default_that_is_stated_and_another_order_rerun_nothing(finished):
             },
         ),
         (  # has no meaning without `auto`
-            {"attribution": {**SMALL["attribution"], "deeplift": {"n_references": 4, "error_share": 0.5}}},
+            {"attribution": {**SMALL["attribution"], "deeplift": {"n_references": 4, "max_relative_error": 0.5}}},
             {"write_config": 1, "write_report": 1},
         ),
         (
@@ -195,7 +195,7 @@ def test_other_settings_of_the_methods(finished):
     references = finished.folder / "my references.fa"
     references.write_text("".join(f">{base}\n{base * 200}\n" for base in "ACGT"))
     settings = {
-        "deeplift": {"n_references": "auto", "error_share": 0.3, "max_references": 30, "rule": "genomics"},
+        "deeplift": {"n_references": "auto", "max_relative_error": 0.3, "max_references": 30, "rule": "genomics"},
         "interior_gradients": {
             **{"references": "fasta:my references.fa", "n_references": 4, "center_first_layer": True},
             **{"steps": "auto", "step_tolerance": 0.05, "max_steps": 64, "tolerance": 2.0},

@@ -153,7 +153,7 @@ SHARED_ATTRIBUTION = {
     key: config["attribution"][key] for key in ("max_regions", "seed")
 }
 AUTO_LIMITS = {
-    "n_references": ["error_share", "max_references"],
+    "n_references": ["max_relative_error", "max_references"],
     "steps": ["step_tolerance", "max_steps"],
 }
 
@@ -172,7 +172,7 @@ wildcard_constraints:
 
 
 def as_flags(settings):
-    """Settings as flags of `seqlift`: {"top_share": 0.5, "test": ["chr1", "chr2"]} -> --top-share 0.5 --test chr1 chr2"""
+    """Settings as flags of `seqlift`: {"top_fraction": 0.5, "test": ["chr1", "chr2"]} -> --top-fraction 0.5 --test chr1 chr2"""
     flags = []
     for key, value in settings.items():
         flag = f"--{key.replace('_', '-')}"
@@ -288,8 +288,8 @@ def attribution_flags(wildcards):
         if settings.get(key) != "auto":
             for limit in limits:
                 settings.pop(limit, None)
-    spread = config["attribution"]["spread"] and not wildcards.part
-    shared = {**SHARED_ATTRIBUTION, "spread": spread}
+    model_std = config["attribution"]["model_std"] and not wildcards.part
+    shared = {**SHARED_ATTRIBUTION, "model_std": model_std}
     return as_flags({"method": wildcards.method, **settings, **shared})
 
 

@@ -183,7 +183,7 @@ def minutes_of_evaluation(wildcards, input, attempt):
 def minutes_of_attribution(wildcards, input, attempt):
     """Regions times references, points of paths and models."""
     passes = passes_of_method(wildcards.method) * len(input.models)
-    if config["attribution"]["spread"] and not wildcards.part:
+    if config["attribution"]["model_std"] and not wildcards.part:
         passes *= 2
     return minutes(passes * explained_regions(input) / SHARDS, wildcards, attempt)
 

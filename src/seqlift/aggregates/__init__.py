@@ -6,8 +6,3 @@ as a profile along the positions, as a logo of the mean contribution of each bas
 a few sites carry it or all. It is the aggregate plot of genomics (deepTools' reference-point profiles and the averaged
 contributions of BPNet, doi 10.1038/s41588-021-00782-6) with base resolution.
 """
-
-from seqlift.aggregates.averaging import Aggregate, aggregate
-from seqlift.aggregates.writing import write_aggregate
-
-__all__ = ["Aggregate", "aggregate", "write_aggregate"]

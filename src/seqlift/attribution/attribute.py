@@ -43,7 +43,7 @@ Result = DeepLift | InteriorGradients | Mutagenesis
 
 _ALL = 1_000_000_000
 
-_OF_REFERENCES = ("n_references", "error_share", "max_references", "center_first_layer")
+_OF_REFERENCES = ("n_references", "max_relative_error", "max_references", "center_first_layer")
 SETTINGS = {
     "deeplift": (*_OF_REFERENCES, "rule"),
     "interior_gradients": (*_OF_REFERENCES, "steps", "max_steps", "step_tolerance", "gradient_correction"),
@@ -133,7 +133,7 @@ def attribute_regions(
     references: str | None = None,
     max_regions: int = _ALL,
     tolerance: float | None = None,
-    spread: bool = False,
+    model_std: bool = False,
     seed: int = 0,
     device: str = "auto",
     shard: tuple[int, int] | None = None,
@@ -161,7 +161,7 @@ def attribute_regions(
     tolerance : float
         Largest accepted completeness delta, as a share of what is explained (`broken_completeness`). Mutagenesis has
         neither references nor tolerance; the other methods need a tolerance.
-    spread : bool
+    model_std : bool
         Explain each of the networks that the mean is of by itself too (the replicates of all checkpoints), and keep the
         standard deviation over them. It takes about as long again.
     seed : int
@@ -190,7 +190,7 @@ def attribute_regions(
     settings = _complete(method, settings, references, tolerance)
     _check_shard(method, shard, attempt)
     paths = [models] if isinstance(models, str | os.PathLike) else list(models)
-    opened = _open(paths, target, spread)
+    opened = _open(paths, target, model_std)
     chosen = choose_regions(table, opened.output.target, max_regions, seed)
     length = int(chosen["end"].iloc[0] - chosen["start"].iloc[0])
     if length != opened.length:
@@ -290,7 +290,7 @@ class _Opened(NamedTuple):
     attributes: dict  # of the score file
 
 
-def _open(paths: list, target: str, spread: bool) -> _Opened:
+def _open(paths: list, target: str, model_std: bool) -> _Opened:
     """Open models and find the output to explain."""
     trained = load_models(paths)
     first = trained[0]
@@ -299,10 +299,10 @@ def _open(paths: list, target: str, spread: bool) -> _Opened:
     except SeqliftError as error:
         raise SeqliftError(f"{paths[0]}: {error}") from None
     networks = [network for each in trained for network in members_of(each.model)]
-    if spread and len(networks) < 2:
+    if model_std and len(networks) < 2:
         raise SeqliftError(
-            f"--spread needs at least two models, folds, seeds or replicates; {paths[0]} is one network: leave "
-            "--spread out (attribution.spread: false), or train with model.replicates, several training.seed or "
+            f"--model-std needs at least two models, folds, seeds or replicates; {paths[0]} is one network: leave "
+            "--model-std out (attribution.model_std: false), or train with model.replicates, several training.seed or "
             "regions.folds"
         )
 
@@ -318,7 +318,7 @@ def _open(paths: list, target: str, spread: bool) -> _Opened:
     fold = first.training.get("fold")
     if fold is not None and all(each.training.get("fold") == fold for each in trained):  # whatever the seeds
         attributes["fold"] = int(fold)
-    singles = [part([network]) for network in networks] if spread else []
+    singles = [part([network]) for network in networks] if model_std else []
     return _Opened(output, first.length, part([each.model for each in trained]), singles, attributes)
 
 

@@ -58,7 +58,7 @@ class Request:
     references : torch.Tensor, shape (N, R, 4, L), or callable
     limit : int
         How many references a sequence has, or has at most.
-    error_share : float, or None
+    max_relative_error : float, or None
         Only so many references as bring the largest standard error of a sequence down to this share of its largest
         |contribution|; None: as many as `limit` says.
     args : tuple of torch.Tensor, shape (N, ...)
@@ -71,7 +71,7 @@ class Request:
     sequences: Tensor
     references: Tensor | Callable[[Tensor, int, int], Tensor]
     limit: int
-    error_share: float | None
+    max_relative_error: float | None
     args: tuple[Tensor, ...]
     seed: int
     center_first_layer: bool
@@ -86,7 +86,7 @@ class Request:
         args: tuple,
         seed: int,
         *,
-        error_share: float = 0.1,
+        max_relative_error: float = 0.1,
         max_references: int = 200,
         center_first_layer: bool = False,
     ) -> "Request":
@@ -115,14 +115,14 @@ class Request:
                 )
             n_references = references.shape[1]
         if auto:
-            if not error_share > 0:
-                raise SeqliftError(f"`error_share` (={error_share}) must be positive")
+            if not max_relative_error > 0:
+                raise SeqliftError(f"`max_relative_error` (={max_relative_error}) must be positive")
             if not isinstance(max_references, Integral) or max_references < 2:
                 raise SeqliftError(f"`max_references` (={max_references!r}) must be at least 2: one has no error")
         elif not isinstance(n_references, Integral) or n_references < 1:
             raise SeqliftError(f'`n_references` (={n_references!r}) must be at least 1, or "auto"')
         references = reference_kinds.dinucleotide_shuffles if references is None else references
-        limit, share = (max_references, error_share) if auto else (n_references, None)
+        limit, share = (max_references, max_relative_error) if auto else (n_references, None)
         from_any = isinstance(references, Tensor) or _takes_start(references)
         return cls(sequences.detach(), references, limit, share, args, seed, center_first_layer, from_any)
 
@@ -230,7 +230,7 @@ class _Pairs:
     ):
         self._request, self._where, self._predict, self._compute = request, where, predict, compute
         self._points, self._checked = points, False
-        self._round = request.limit if request.error_share is None else min(ROUND, request.limit)
+        self._round = request.limit if request.max_relative_error is None else min(ROUND, request.limit)
         if batch_size is None:
             batch_size = default_batch_size(predict, *self._on_device(torch.arange(1)))
             whole = self._round * points  # all that a sequence takes is better not cut in two
@@ -258,8 +258,8 @@ class _Pairs:
                 self._explain_round(group, rows, start, stop, totals)
                 done += len(rows)
             start = stop
-            if request.error_share is not None:
-                active = active[totals.unsure(request.error_share)[active]]
+            if request.max_relative_error is not None:
+                active = active[totals.unsure(request.max_relative_error)[active]]
         return totals.result()
 
     def _explain_round(self, group: Tensor, rows: Tensor, start: int, stop: int, totals: Totals) -> None:

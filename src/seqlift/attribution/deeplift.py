@@ -65,7 +65,7 @@ def deeplift(
     rule: str = "rescale",
     output: str = "logit",
     center_first_layer: bool = False,
-    error_share: float = 0.1,
+    max_relative_error: float = 0.1,
     max_references: int = 200,
     args: tuple[Tensor, ...] = (),
     batch_size: int | None = None,
@@ -85,7 +85,7 @@ def deeplift(
         on. None: dinucleotide shuffles.
     n_references : int or "auto"
         How many, where `references` is a callable or None. "auto": ten at a time, for each sequence by itself, until
-        its largest standard error is at most `error_share` of its largest |contribution|.
+        its largest standard error is at most `max_relative_error` of its largest |contribution|.
     target : int
         Which output to explain.
     rule : "rescale", "reveal-cancel" or "genomics"
@@ -100,7 +100,7 @@ def deeplift(
         which for one-hot input is another way to write the same function (arXiv 1605.01713 on constrained inputs). Each
         reference is completed by (Σx - Σr) / 4 of each base, so references that sum to one change nothing, and a
         reference of zeros becomes a quarter of each base.
-    error_share : float
+    max_relative_error : float
         For `n_references="auto"`.
     max_references : int
         For `n_references="auto"`: no more than these, whether the error is small enough or not.
@@ -137,7 +137,7 @@ def deeplift(
         n_references,
         args,
         seed,
-        error_share=error_share,
+        max_relative_error=max_relative_error,
         max_references=max_references,
         center_first_layer=center_first_layer,
     )

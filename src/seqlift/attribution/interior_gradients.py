@@ -119,7 +119,7 @@ def interior_gradients(
     gradient_correction: bool = False,
     output: str = "logit",
     center_first_layer: bool = False,
-    error_share: float = 0.1,
+    max_relative_error: float = 0.1,
     max_references: int = 200,
     args: tuple[Tensor, ...] = (),
     batch_size: int | None = None,
@@ -133,7 +133,7 @@ def interior_gradients(
 
     Parameters
     ----------
-    model, sequences, references, n_references, target, output, center_first_layer, error_share, max_references
+    model, sequences, references, n_references, target, output, center_first_layer, max_relative_error, max_references
         As in `seqlift.deeplift`.
     steps : int or "auto"
         Points on each path; the completeness delta of a network of straight pieces falls about as 1 / steps. "auto":
@@ -170,7 +170,7 @@ def interior_gradients(
         n_references,
         args,
         seed,
-        error_share=error_share,
+        max_relative_error=max_relative_error,
         max_references=max_references,
         center_first_layer=center_first_layer,
     )

@@ -144,7 +144,7 @@ def genomic_windows(
     *,
     tolerance: float = GC_TOLERANCE,
     min_distance: int = 0,
-    max_n_share: float = 0.0,
+    max_n_fraction: float = 0.0,
 ) -> Kind:
     """Stretches of the genome as rich in G and C as the sequence: real DNA, with all that it holds besides peaks.
 
@@ -163,7 +163,7 @@ def genomic_windows(
         Largest difference in GC content between a reference and its sequence, both without their N.
     min_distance : int
         Smallest number of bases between a reference and any interval of `exclude` (bp).
-    max_n_share : float
+    max_n_fraction : float
         Largest share of N in a reference.
 
     Raises
@@ -174,7 +174,7 @@ def genomic_windows(
     """
     for name, value, largest in (
         ("tolerance", tolerance, 1),
-        ("max_n_share", max_n_share, 1),
+        ("max_n_fraction", max_n_fraction, 1),
         ("min_distance", min_distance, 2**40),
     ):
         if not 0 <= value <= largest:
@@ -194,7 +194,9 @@ def genomic_windows(
 
     @functools.lru_cache(maxsize=2)
     def windows(length: int) -> pd.DataFrame:
-        found = candidate_windows(genome, blocked, length, max_n_share=max_n_share, splits=everywhere, margin=0, seed=0)
+        found = candidate_windows(
+            genome, blocked, length, max_n_fraction=max_n_fraction, splits=everywhere, margin=0, seed=0
+        )
         return found.sort_values("gc", kind="stable", ignore_index=True)[["chrom", "start", "gc"]]
 
     def draw(sequences: Tensor, n_references: int, seed: int, start: int = 0) -> Tensor:

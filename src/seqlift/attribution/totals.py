@@ -152,10 +152,10 @@ class Totals:
         n = self._count.to(self._where, self._squares.dtype)[:, None]
         return (self._squares / (n - 1) / n).sqrt()
 
-    def unsure(self, error_share: float) -> Tensor:
+    def unsure(self, max_relative_error: float) -> Tensor:
         """Which sequences' largest standard error is above this share of their largest |contribution|: (G,), bool."""
         scale = self._means["contribution"].abs().amax(-1)
-        return ~(self._standard_error().amax(-1) <= error_share * scale).cpu()
+        return ~(self._standard_error().amax(-1) <= max_relative_error * scale).cpu()
 
     def result(self) -> dict[str, Tensor]:
         """The fields of a result by name, on the CPU.

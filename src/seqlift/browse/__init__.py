@@ -4,8 +4,3 @@
 igv.js over the bigWigs themselves. igv.js is not part of this package: npm installs it where `seqlift.browse.page`
 looks for it.
 """
-
-from seqlift.browse.server import open_server
-from seqlift.browse.shown import read_shown
-
-__all__ = ["open_server", "read_shown"]

@@ -20,7 +20,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(arguments: argparse.Namespace) -> None:
     """Average, write and say over how many sites."""
-    from seqlift.aggregates import aggregate, write_aggregate
+    from seqlift.aggregates.averaging import aggregate
+    from seqlift.aggregates.writing import write_aggregate
 
     result = aggregate(arguments.scores, arguments.sites, flank=arguments.flank)
     files = write_aggregate(result, arguments.output_prefix, colours=arguments.colours)

@@ -36,7 +36,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         help="what is explained, at the target's peaks: a target, or of a profile model NAME.counts or NAME.profile",
     )
     parser.add_argument(
-        "--spread", action=yes_or_no, default=False, help="explain each fold and replicate too: how far they agree"
+        "--model-std", action=yes_or_no, default=False, help="explain each fold and replicate too: how far they agree"
     )
     parser.add_argument("--method", required=True, help="deeplift, interior_gradients or mutagenesis")
     parser.add_argument("--max-regions", type=int, required=True, metavar="M", help="a random sample of so many")
@@ -66,7 +66,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "fasta:PATH (record k is reference k of every sequence)",
     )
     both.add_argument("--n-references", type=count_or_auto, metavar="R", help="references of each sequence, or auto")
-    both.add_argument("--error-share", type=float, metavar="SHARE", help="auto: largest standard error, as a share")
+    both.add_argument(
+        "--max-relative-error", type=float, metavar="SHARE", help="auto: largest standard error, as a share"
+    )
     both.add_argument("--max-references", type=int, metavar="R", help="auto: at most so many")
     both.add_argument("--center-first-layer", action=yes_or_no, default=None, help="as with centred first weights")
     both.add_argument(
@@ -90,7 +92,7 @@ def run(arguments: argparse.Namespace) -> None:
     """Explain the regions and write the score file."""
     from seqlift.attribution.attribute import SETTINGS, attribute_regions
     from seqlift.data.genome import Genome
-    from seqlift.regions.make import read_regions
+    from seqlift.regions.table import read_regions
 
     names = {*OPTIONS, *(name for settings in SETTINGS.values() for name in settings)}
     given = {name: value for name, value in vars(arguments).items() if name in names and value is not None}
@@ -105,7 +107,7 @@ def run(arguments: argparse.Namespace) -> None:
             method=arguments.method,
             max_regions=arguments.max_regions,
             seed=arguments.seed,
-            spread=arguments.spread,
+            model_std=arguments.model_std,
             device=arguments.device,
             shard=arguments.shard,
             attempt=arguments.attempt,

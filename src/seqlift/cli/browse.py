@@ -14,8 +14,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(arguments: argparse.Namespace) -> None:
     """Serve the run until Ctrl-C."""
-    from seqlift.browse import open_server, read_shown
     from seqlift.browse.page import INSTALL, find_igv
+    from seqlift.browse.server import open_server
+    from seqlift.browse.shown import read_shown
 
     shown = read_shown(arguments.results)
     server, address = open_server(shown, arguments.port)

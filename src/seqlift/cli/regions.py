@@ -11,8 +11,8 @@ _NUMBERS = [
     ("ratio", float, 1.0, "X", "negatives for each positive"),
     ("min-distance", int, 1000, "BP", "between a negative, jitter included, and any peak"),
     ("merge-distance", int, 0, "BP", "summits this near make one region; 0: the same base"),
-    ("top-share", float, 1.0, "X", "share of each target's peaks to keep, the best by score"),
-    ("max-n-share", float, 0.1, "X", "largest share of N"),
+    ("top-fraction", float, 1.0, "X", "share of each target's peaks to keep, the best by score"),
+    ("max-n-fraction", float, 0.1, "X", "largest share of N"),
     ("jitter", int, 0, "BP", "room on either side of a window"),
     ("background", int, 0, "N", "random windows of each test split, for metrics at the true imbalance"),
     ("signal-window", int, None, "BP", "middle of a region that the signal is summed over (default: all of it)"),
@@ -54,7 +54,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 def run(arguments: argparse.Namespace) -> None:
     """Make and write the regions, and say what was kept and dropped."""
     from seqlift.data.targets import Target, read_targets
-    from seqlift.regions.make import DROPPED, make_regions, write_regions
+    from seqlift.regions.make import make_regions
+    from seqlift.regions.peaks import DROPPED
+    from seqlift.regions.table import write_regions
 
     settings = vars(arguments).copy()
     for name in ("stage", "genome", "target", "targets", "data_dir", "output", "summary"):

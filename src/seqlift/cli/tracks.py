@@ -68,13 +68,13 @@ def run(arguments: argparse.Namespace) -> None:
 
 
 def _write(scores: str, output: str, genome_sizes: str, **settings: Any) -> str:
-    from seqlift.tracks import write_track
+    from seqlift.tracks.writing import write_track
 
     return write_track(scores, output, chromosome_sizes=genome_sizes, **settings).sentence(output)
 
 
 def _verify(scores: str, track: str, minus: str | None) -> str:
-    from seqlift.tracks import verify_track
+    from seqlift.tracks.verifying import verify_track
 
     bases = verify_track(scores, track, minus=minus)
     return f"{track}: all {bases:,} bp are those of {scores}, and no other base has a value"

@@ -62,7 +62,7 @@ def run(arguments: argparse.Namespace) -> None:
         summary = _json_object("--summary", arguments.summary, text)
 
     from seqlift.data.genome import Genome
-    from seqlift.regions.make import read_regions
+    from seqlift.regions.table import read_regions
     from seqlift.training.train import train_model
 
     logging.basicConfig(format="%(message)s")

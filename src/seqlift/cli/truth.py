@@ -15,7 +15,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(arguments: argparse.Namespace) -> None:
     """Compare, write the result and print it."""
-    from seqlift.truth import compare_with_truth
+    from seqlift.truth.comparison import compare_with_truth
 
     found = compare_with_truth(
         arguments.simulation,

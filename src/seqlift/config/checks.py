@@ -329,13 +329,13 @@ def _check_without_effect(config: dict, targets: Targets) -> Problems:
         value = show(training["count_weight"])
         yield "training.count_weight", f"{value} changes nothing with model.head (={head!r}); delete it"
     if (
-        _dict(config.get("attribution")).get("spread") is True
+        _dict(config.get("attribution")).get("model_std") is True
         and "folds" not in regions
         and model.get("replicates") == 1
         and len(_list(training.get("seed"))) < 2
     ):
         yield (
-            "attribution.spread",
+            "attribution.model_std",
             "(=True) needs several models that can differ; take regions.folds, several training.seed, or "
             "model.replicates of 2 and more",
         )

@@ -26,7 +26,7 @@ from seqlift.core.files import replacing
 from seqlift.data.genome import Genome, one_hot_batch
 from seqlift.data.intervals import read_lines, split_fields
 from seqlift.errors import SeqliftError
-from seqlift.tracks import write_track
+from seqlift.tracks.writing import write_track
 
 _LINES = 2**16  # bedGraph lines in memory at a time
 _STRETCH = 2**20  # bp of a track read at a time

@@ -20,7 +20,7 @@ from seqlift.evaluation.comparison import FORMAT
 from seqlift.evaluation.numbers import target_numbers
 from seqlift.evaluation.parts import Part, make_parts
 from seqlift.evaluation.predictions import predict_part
-from seqlift.models import outputs_of
+from seqlift.models.outputs import outputs_of
 from seqlift.models.several import load_models
 from seqlift.motifs.database import load_database
 

@@ -19,7 +19,9 @@ from torch import nn
 from seqlift import __version__
 from seqlift.core.files import replacing
 from seqlift.errors import SeqliftError
-from seqlift.models import Shape, build_model, resolve_architecture
+from seqlift.models import build_model
+from seqlift.models.architecture import resolve_architecture
+from seqlift.models.shape import Shape
 from seqlift.models.trained import TrainedModel, fingerprint
 
 FORMAT = "seqlift model 2"

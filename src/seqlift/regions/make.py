@@ -80,14 +80,14 @@ def make_regions(genome_path: str | os.PathLike, targets: Sequence[Target], **se
 
     - *Windows.* `length` bp from `summit - length // 2`. A peak makes no region whose window, widened by
       `jitter_margin` on either side, overlaps `exclude_regions`, is not inside `include_regions`, runs off its
-      chromosome or straddles a border between splits, or whose window holds more than `max_n_share` of N.
-    - *Share kept.* Each target keeps the best `top_share` of its peaks by score, those on excluded chromosomes and in
-      masked places left aside. Peaks that tie with the last one kept are kept too.
+      chromosome or straddles a border between splits, or whose window holds more than `max_n_fraction` of N.
+    - *Share kept.* Each target keeps the best `top_fraction` of its peaks by score, those on excluded chromosomes and
+      in masked places left aside. Peaks that tie with the last one kept are kept too.
     - *Merging.* The peaks of all targets are taken in the order of their rank (share of its target's peaks that score
       higher; at equal rank, order of targets, then of chromosomes, then of summits). Each one not merged yet makes a
       region, and all other summits within `merge_distance` bp of its own are merged into it. So regions are centred
       on the best peak of their surroundings and the summits of two regions are more than `merge_distance` apart.
-    - *Labels.* 1 for a target that has a summit among its best `top_share` inside the window. None where the window
+    - *Labels.* 1 for a target that has a summit among its best `top_fraction` inside the window. None where the window
       overlaps the target's `unlabelled` intervals, or holds only summits of it that are weaker or masked. Else 0.
     - *Negatives.* `ratio` negatives for each region with a peak, in each split; label 0 for all targets. They are drawn
       without replacement, with no base of their window, jitter included, nearer than `min_distance` bp to any peak that
@@ -139,7 +139,7 @@ def make_regions(genome_path: str | os.PathLike, targets: Sequence[Target], **se
             genome,
             blocked,
             chosen.length,
-            max_n_share=chosen.max_n_share,
+            max_n_fraction=chosen.max_n_fraction,
             splits=splits,
             margin=chosen.jitter_margin,
             seed=chosen.seed,
@@ -304,7 +304,7 @@ def _check_positives(
             raise SeqliftError(
                 f"{targets[number].peaks}: target {name!r} has only {len(positive)} regions with a peak left of "
                 f"{own.sum()} peaks{_reasons(peaks[own])}; at least {MIN_PEAKS} are needed: keep more peaks "
-                "(top_share, exclude_chromosomes, exclude_regions, length, max_n_share), or leave the target out"
+                "(top_fraction, exclude_chromosomes, exclude_regions, length, max_n_fraction), or leave the target out"
             )
 
 
@@ -320,7 +320,7 @@ def _remedy(own: pd.DataFrame, split: str, sizes: Mapping[str, int]) -> str:
         chrom = kept["chrom"].iloc[0]
         return f"all its peaks lie on {chrom}: split that by intervals, as in {interval_example(kept, sizes[chrom])}"
     first = "ask for fewer folds" if split.startswith("fold") else "choose other valid and test chromosomes"
-    return f"{first}, or keep more peaks (top_share, exclude_chromosomes, length, max_n_share)"
+    return f"{first}, or keep more peaks (top_fraction, exclude_chromosomes, length, max_n_fraction)"
 
 
 def _check_negatives(table: pd.DataFrame, splits: Splits) -> None:
@@ -342,8 +342,8 @@ def _describe_settings(settings: RegionSettings) -> dict:
         "seed": settings.seed,
         "settings": {
             "merge_distance": settings.merge_distance,
-            "top_share": settings.top_share,
-            "max_n_share": settings.max_n_share,
+            "top_fraction": settings.top_fraction,
+            "max_n_fraction": settings.max_n_fraction,
             "jitter_margin": settings.jitter_margin,
             "exclude_chromosomes": list(settings.exclude_chromosomes),
             "exclude_regions": [str(path) for path in settings.exclude_regions],

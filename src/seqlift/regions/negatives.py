@@ -141,7 +141,7 @@ def _pool(
     gc, n_share = np.zeros(len(pool)), np.zeros(len(pool))
     gc[inside], n_share[inside] = measure_windows(pool.iloc[inside], genome, settings.length)
     why = np.select(
-        [excluded, (pool["split"] == "").to_numpy(), near, n_share > settings.max_n_share],
+        [excluded, (pool["split"] == "").to_numpy(), near, n_share > settings.max_n_fraction],
         list(POOL_DROPPED)[:4],
         default="",
     )

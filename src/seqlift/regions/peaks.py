@@ -100,7 +100,7 @@ def read_genome_peaks(path: str | os.PathLike, genome: Genome, excluded: Sequenc
     return peaks.assign(file=Path(path).name, place=place)
 
 
-def rank_by_score(peaks: pd.DataFrame, targets: Sequence[Target], top_share: float) -> tuple[np.ndarray, np.ndarray]:
+def rank_by_score(peaks: pd.DataFrame, targets: Sequence[Target], top_fraction: float) -> tuple[np.ndarray, np.ndarray]:
     """Share of its target's peaks that score higher (0: the best), and whether a peak is below the share kept.
 
     Parameters
@@ -108,7 +108,7 @@ def rank_by_score(peaks: pd.DataFrame, targets: Sequence[Target], top_share: flo
     peaks : pandas.DataFrame, N rows
         `target`, `score`, `line`, and `aside` (bool): peaks that do not count.
     targets : sequence of Target
-    top_share : float
+    top_fraction : float
 
     Returns
     -------
@@ -127,18 +127,18 @@ def rank_by_score(peaks: pd.DataFrame, targets: Sequence[Target], top_share: flo
     for number, target in enumerate(targets):
         rows = np.flatnonzero((number_of == number) & ~aside)
         scores = peaks["score"].iloc[rows]
-        if top_share < 1:
-            _check_scores(scores, peaks["line"].iloc[rows], target, top_share)
+        if top_fraction < 1:
+            _check_scores(scores, peaks["line"].iloc[rows], target, top_fraction)
         if len(scores) and not scores.isna().any():
             higher = scores.rank(method="min", ascending=False).to_numpy() - 1
             rank[rows] = higher / len(scores)
             # The number kept is rounded to the nearest, at least one.
-            weak[rows] = higher >= max(1, np.floor(top_share * len(scores) + 0.5))
+            weak[rows] = higher >= max(1, np.floor(top_fraction * len(scores) + 0.5))
     return rank, weak
 
 
-def _check_scores(scores: pd.Series, lines: pd.Series, target: Target, top_share: float) -> None:
-    remedy = f"top_share ({top_share}) keeps the best by score: add scores or set it to 1"
+def _check_scores(scores: pd.Series, lines: pd.Series, target: Target, top_fraction: float) -> None:
+    remedy = f"top_fraction ({top_fraction}) keeps the best by score: add scores or set it to 1"
     without = lines[scores.isna()]
     if len(without):
         raise SeqliftError(
@@ -185,7 +185,7 @@ def judge_peaks(
     windows["end"] = windows["start"] + settings.length
     excluded = ~peaks["chrom"].isin(list(splits.parts)).to_numpy()
     in_mask = overlapping(widened(windows, margin), merge_intervals(masked))
-    rank, weak = rank_by_score(peaks.assign(aside=excluded | in_mask), targets, settings.top_share)
+    rank, weak = rank_by_score(peaks.assign(aside=excluded | in_mask), targets, settings.top_fraction)
     size = peaks["chrom"].map(genome.sizes).fillna(0).to_numpy()
     off = ((windows["start"] - margin < 0) | (windows["end"] + margin > size)).to_numpy()
     split = splits.of(windows, margin)
@@ -193,7 +193,7 @@ def judge_peaks(
     whole = np.flatnonzero(~off & ~excluded)
     gc[whole], n_share[whole] = measure_windows(windows.iloc[whole], genome, settings.length)
     dropped = np.select(
-        [excluded, in_mask, weak, off, split == "", n_share > settings.max_n_share],
+        [excluded, in_mask, weak, off, split == "", n_share > settings.max_n_fraction],
         ["excluded_chromosome", "masked", "below_top_share", "off_chromosome", "between_splits", "too_many_n"],
         default="",
     ).astype(object)

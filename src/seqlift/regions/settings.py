@@ -40,7 +40,7 @@ class RegionSettings:
         Negatives for each region with a peak, in each set.
     min_distance, merge_distance, jitter_margin : int
         In bp. `merge_distance` is smaller than half the length, so that a merged summit lies inside the window.
-    top_share, max_n_share : float
+    top_fraction, max_n_fraction : float
         Between 0 and 1.
     exclude_chromosomes : sequence of str
         Shell patterns, as `chrUn_*`. Their peaks may be on chromosomes that the FASTA file lacks.
@@ -68,8 +68,8 @@ class RegionSettings:
     ratio: float = 1.0
     min_distance: int = 1000
     merge_distance: int = 0
-    top_share: float = 1.0
-    max_n_share: float = 0.1
+    top_fraction: float = 1.0
+    max_n_fraction: float = 0.1
     jitter_margin: int = 0
     exclude_chromosomes: Sequence[str] = ()
     exclude_regions: Sequence[str | os.PathLike] = ()
@@ -109,13 +109,13 @@ class RegionSettings:
                 f"merge_distance ({self.merge_distance}) must be from 0 to {(self.length - 1) // 2}: below half of "
                 f"length ({self.length}), so that summits merged into a region lie inside its window"
             )
-        if not 0 < self.top_share <= 1:
+        if not 0 < self.top_fraction <= 1:
             raise SeqliftError(
-                f"top_share ({self.top_share}) must be above 0 and at most 1: the share of peaks to keep"
+                f"top_fraction ({self.top_fraction}) must be above 0 and at most 1: the share of peaks to keep"
             )
-        if not 0 <= self.max_n_share <= 1:
+        if not 0 <= self.max_n_fraction <= 1:
             raise SeqliftError(
-                f"max_n_share ({self.max_n_share}) must be from 0 to 1: the largest share of N in a window"
+                f"max_n_fraction ({self.max_n_fraction}) must be from 0 to 1: the largest share of N in a window"
             )
         if self.jitter_margin < 0:
             raise SeqliftError(f"jitter ({self.jitter_margin}) must not be negative")

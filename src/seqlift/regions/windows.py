@@ -65,7 +65,7 @@ def candidate_windows(
     blocked: pd.DataFrame,
     length: int,
     *,
-    max_n_share: float,
+    max_n_fraction: float,
     splits: Splits,
     margin: int,
     seed: int,
@@ -82,7 +82,7 @@ def candidate_windows(
         `chrom`, `start`, `end` (bp, 0-based, end exclusive): what no window overlaps.
     length : int
         Of each window (bp).
-    max_n_share : float
+    max_n_fraction : float
         Largest share of N in a window.
     splits : Splits
         Windows lie on its parts only.
@@ -106,7 +106,7 @@ def candidate_windows(
             rng = np.random.default_rng([seed, zlib.crc32(chrom.encode()), *([first] if first else [])])
             starts = _cut_free(spans, first + margin, last - margin, length, rng)
             gc, n_share = window_content(genome.codes(chrom), starts, length)
-            good = n_share <= max_n_share
+            good = n_share <= max_n_fraction
             chrom_code = np.full(good.sum(), number, np.int32)
             split_code = np.full(good.sum(), splits.names.index(split), np.int16)
             found.append((chrom_code, split_code, starts[good], gc[good]))

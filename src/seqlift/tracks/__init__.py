@@ -5,10 +5,3 @@ nothing that could contribute. Where regions overlap, a declared policy says whi
 (`seqlift.tracks.laying`). The value at a base is exactly (float32) what the score file holds, and every track is read
 back and compared with it.
 """
-
-from seqlift.tracks.laying import POLICIES, lay
-from seqlift.tracks.sizes import read_sizes
-from seqlift.tracks.verifying import verify_track
-from seqlift.tracks.writing import TrackSummary, write_track
-
-__all__ = ["POLICIES", "TrackSummary", "lay", "read_sizes", "verify_track", "write_track"]

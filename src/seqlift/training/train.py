@@ -26,23 +26,18 @@ from seqlift.core.files import replacing
 from seqlift.data.genome import Genome
 from seqlift.data.signal import Signal, load_signal
 from seqlift.errors import SeqliftError
-from seqlift.models import Shape, build_model, resolve_architecture, start_at
+from seqlift.models import build_model, start_at
+from seqlift.models.architecture import resolve_architecture
 from seqlift.models.checkpoint import save_checkpoint
+from seqlift.models.shape import Shape
 from seqlift.regions.splits import check_apart
 from seqlift.regions.table import SIGNAL_PREFIX, TARGET_PREFIX, assign_fold, fold_names, labels_of, target_names
-from seqlift.training import (
-    EVALUATION_BATCH,
-    RESUME_NAME,
-    SCHEDULES,
-    Attempt,
-    Place,
-    check_tensorboard,
-    fit,
-    in_processes,
-    read_state,
-)
 from seqlift.training.dataset import FixedRegions, TrainingRegions
+from seqlift.training.learner import SCHEDULES
+from seqlift.training.loop import EVALUATION_BATCH, Place, fit
 from seqlift.training.objectives import CLASS_WEIGHTS, CountsObjective, Objective, make_objective
+from seqlift.training.processes import in_processes
+from seqlift.training.record import RESUME_NAME, Attempt, check_tensorboard, read_state
 
 log = logging.getLogger(__name__)
 

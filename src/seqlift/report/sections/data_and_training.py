@@ -3,7 +3,7 @@
 import numpy as np
 import pandas as pd
 
-from seqlift.regions.make import DROPPED
+from seqlift.regions.peaks import DROPPED
 from seqlift.report.figures import explanations as figures
 from seqlift.report.formats import spread
 from seqlift.report.read.run import Run
