@@ -1,4 +1,4 @@
-"""The report, the summary and the provenance of a run, from a run folder made by `report_fixture`."""
+"""The report, the summary and the provenance of a run, from a run folder made by `fixtures.report`."""
 
 import html.parser
 import io

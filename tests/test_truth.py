@@ -11,8 +11,8 @@ import pandas as pd
 import pytest
 from sklearn.metrics import average_precision_score, roc_auc_score
 
-from fixtures import motif as motif_fixture
 from fixtures.hits import write_folder
+from fixtures.motif import write_scores as write_score_file
 from seqlift.cli import main
 from seqlift.data.genome import Genome
 from seqlift.data.simulate import BACKGROUND, CLASSES, TARGETS, Motif, Simulation, simulate
@@ -297,7 +297,7 @@ def explained(made, tmp_path_factory):
                 at = int(start) - some["start"][row]
                 hypothetical[row, :, at : at + 11] += weights if strand == "+" else weights[::-1, ::-1]
                 seqlets.append((row, at, strand == "-"))
-    path = motif_fixture.write_scores(folder / "GATA1.deeplift.h5", some, sequences, hypothetical, target="GATA1")
+    path = write_score_file(folder / "GATA1.deeplift.h5", some, sequences, hypothetical, target="GATA1")
     pattern = {"name": "pos_0", "seqlets": seqlets, "width": 11, "start": 0, "end": 11, "flipped": True}
     motifs = write_folder(folder / "deeplift", path, [pattern])
     call_hits(path, motifs, motifs)
