@@ -12,7 +12,7 @@ positives and within the negatives, so the share of positives stays that of the 
 Medicine 19:1141, 2000).
 """
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 
 import numpy as np
@@ -103,6 +103,26 @@ def auroc_auprc(scores: np.ndarray, positive: np.ndarray, weights: np.ndarray | 
     order, last = _order(scores)
     weights = np.ones(len(scores)) if weights is None else np.asarray(weights, float)
     return _areas(np.asarray(positive, bool)[order], weights[order], last)
+
+
+def resampled_areas(scores: np.ndarray, positive: np.ndarray, times: Iterable[np.ndarray]) -> np.ndarray:
+    """AUROC and average precision of bootstrap samples, sorting the scores only once.
+
+    Parameters
+    ----------
+    scores : numpy.ndarray, shape (N,)
+    positive : numpy.ndarray, shape (N,), bool
+    times : iterable of numpy.ndarray, shape (N,)
+        How often each score is drawn, for each sample.
+
+    Returns
+    -------
+    numpy.ndarray, shape (samples, 2)
+        NaN where a sample has no positives or no negatives.
+    """
+    order, last = _order(scores)
+    positive = np.asarray(positive, bool)[order]
+    return np.array([_areas(positive, np.asarray(drawn, float)[order], last) for drawn in times])
 
 
 def _order(scores: np.ndarray) -> tuple[np.ndarray, np.ndarray]:

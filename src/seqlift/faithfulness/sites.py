@@ -9,7 +9,7 @@ import os
 import numpy as np
 import pandas as pd
 
-from seqlift.core.metrics import LEVEL, RESAMPLES, auroc_auprc, resampled
+from seqlift.core.metrics import LEVEL, RESAMPLES, auroc_auprc, resampled, resampled_areas
 from seqlift.data.intervals import read_peaks
 from seqlift.errors import SeqliftError
 from seqlift.faithfulness.curves import Estimate
@@ -64,9 +64,10 @@ def recovery(contributions: np.ndarray, inside: np.ndarray, seed: int) -> tuple[
     seed : int
         Of the bootstrap.
     """
-    size, n = np.abs(contributions), len(contributions)
-    drawn = [auroc_auprc(size[rows].ravel(), inside[rows].ravel()) for rows in resampled(n, RESAMPLES, seed)]
-    auroc, auprc = auroc_auprc(size.ravel(), inside.ravel())
+    size, (n, length) = np.abs(contributions).ravel(), contributions.shape
+    times = (np.repeat(np.bincount(rows, minlength=n), length) for rows in resampled(n, RESAMPLES, seed))
+    drawn = resampled_areas(size, inside.ravel(), times)
+    auroc, auprc = auroc_auprc(size, inside.ravel())
     low = high = np.full(2, np.nan)
     if np.isfinite(drawn).all():  # no draw is without any site
         low, high = np.quantile(drawn, [(1 - LEVEL) / 2, (1 + LEVEL) / 2], axis=0)

@@ -160,6 +160,7 @@ class ScoreWriter:
             self._make(name, 4, length)
         self._make("diagnostics/prediction")
         self._names: set[str] = set()
+        self._open: dict[str, h5py.Dataset] = {}  # a dataset that is closed compresses its last chunk, and later again
 
     def _make(self, name: str, *shape: int) -> None:
         dtype = _TYPES.get(name, np.float32)
@@ -252,9 +253,11 @@ class ScoreWriter:
         self._append({name: source[name][:] if name in _NODES else source[name][rows] for name in names})
 
     def _put(self, name: str, rows: slice, values: np.ndarray) -> None:
-        if name not in self._file:
-            self._make(name, *values.shape[1:])
-        dataset = self._file[name]
+        if name not in self._open:
+            if name not in self._file:
+                self._make(name, *values.shape[1:])
+            self._open[name] = self._file[name]
+        dataset = self._open[name]
         if name in _PER_REFERENCE:
             if values.shape[1] > dataset.shape[1]:
                 dataset.resize(values.shape[1], axis=1)

@@ -115,7 +115,12 @@ class Learner(lightning.LightningModule):
     def on_train_batch_start(self, batch: Batch, batch_index: int) -> None:
         """Make dropout a function of (seed, epoch, batch), and of the process."""
         key = [self.seed, self.current_epoch, batch_index] + ([self.rank] if self.rank else [])
-        torch.manual_seed(int(np.random.SeedSequence(key).generate_state(1, np.uint64)[0] >> 1))
+        number = int(np.random.SeedSequence(key).generate_state(1, np.uint64)[0] >> 1)
+        torch.default_generator.manual_seed(number)
+        if (
+            self.device.type == "cuda"
+        ):  # torch.manual_seed asks for every kind of device, which takes longer than a step
+            torch.cuda.manual_seed(number)
 
     def training_step(self, batch: Batch, batch_index: int) -> Tensor:
         """Loss of a batch: the mean over the known entries of the batch, of all processes together.
