@@ -14,7 +14,7 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from seqlift.attribution.kernels import is_channels_last
-from seqlift.attribution.rules import find
+from seqlift.attribution.operations import find
 
 
 def _as_channels_last(gradient: Tensor) -> Tensor:

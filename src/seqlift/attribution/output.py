@@ -14,7 +14,7 @@ from torch import Tensor
 from torch.overrides import TorchFunctionMode
 from torch.utils.weak import WeakTensorKeyDictionary
 
-from seqlift.attribution.rules import find
+from seqlift.attribution.operations import find
 from seqlift.errors import SeqliftError
 
 OUTPUTS = ("logit", "probability")

@@ -29,7 +29,8 @@ import torch
 from torch import Tensor
 
 from seqlift.attribution import kernels
-from seqlift.attribution.rules import COMPILED, DIVISIONS, PRODUCTS, Computed, Pairing, Rescale, attach, find, getters
+from seqlift.attribution.operations import DIVISIONS, PRODUCTS, find, getters
+from seqlift.attribution.rules import COMPILED, Computed, Pairing, Rescale, attach
 
 _PARTS = "_seqlift_parts"
 

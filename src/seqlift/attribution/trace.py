@@ -14,7 +14,6 @@ others; where something has cut the graph nevertheless, it is refused.
 """
 
 import contextlib
-import inspect
 import sys
 import threading
 import types
@@ -26,31 +25,10 @@ from torch import Tensor, nn
 from torch.overrides import TorchFunctionMode, resolve_name
 from torch.utils.checkpoint import CheckpointFunction
 
-from seqlift.attribution import kernels, layout, reveal_cancel, rules
+from seqlift.attribution import layout, reveal_cancel, rules
+from seqlift.attribution.handlers import MARK, Call, handle, is_tracked, mark
+from seqlift.attribution.operations import IDENTITY, VALUELESS, tensors_in
 from seqlift.errors import SeqliftError
-
-_MARK = "_seqlift_depends_on_input"
-_STEP = "_seqlift_step"  # the outcome of a comparison, false or true, as an activation that is 0 or 1
-_EINSUM = rules.find("einsum")
-_VALUES_ONLY = rules.find("amax amin")
-
-
-def _mark(value: Any) -> Any:
-    """Note that these tensors depend on the model's input; what a view is marked with, its base is too."""
-    if isinstance(value, Tensor):
-        setattr(value, _MARK, True)
-        if value._is_view():
-            setattr(value._base, _MARK, True)
-    elif isinstance(value, tuple | list):
-        for item in value:
-            _mark(item)
-    return value
-
-
-def _is_tracked(value: Any) -> bool:
-    if not isinstance(value, Tensor):
-        return False
-    return hasattr(value, _MARK) or (value._is_view() and hasattr(value._base, _MARK))
 
 
 def _came_from_input(value: Tensor) -> bool:
@@ -61,63 +39,24 @@ def _came_from_input(value: Tensor) -> bool:
         if node is None or node in seen:
             continue
         seen.add(node)
-        if hasattr(getattr(node, "variable", None), _MARK):
+        if hasattr(getattr(node, "variable", None), MARK):
             return True
         open_nodes += [following for following, _ in node.next_functions]
     return False
 
 
-_without_override: dict[Callable, Callable | None] = {}
-
-
-def _open_up(function: Callable) -> Callable | None:
-    """A PyTorch function written in Python, without its look at modes, so that the operations inside show."""
-    if function not in _without_override:
-        inner = inspect.unwrap(function)
-        opened = None
-        if isinstance(inner, types.FunctionType) and inner.__module__.split(".")[0] == "torch":
-            never = dict.fromkeys(
-                ["has_torch_function", "has_torch_function_unary", "has_torch_function_variadic"], lambda *_: False
-            )
-            opened = types.FunctionType(
-                inner.__code__, {**inner.__globals__, **never}, inner.__name__, inner.__defaults__, inner.__closure__
-            )
-            opened.__kwdefaults__ = inner.__kwdefaults__
-        _without_override[function] = opened
-    return _without_override[function]
-
-
-def _functional(name: str) -> Callable:
-    """The operation of that name that leaves its input as it is."""
-    for home in (torch, nn.functional, torch.Tensor):
-        if callable(getattr(home, name, None)):
-            return getattr(home, name)
-    raise NotImplementedError("done in place")
-
-
-def _check_evaluation(function: Callable, args: tuple, kwargs: dict) -> None:
-    """Dropout and BatchNorm are linear only in evaluation."""
-    name = getattr(function, "__name__", "")
-    if "dropout" in name:
-        probability = kwargs.get("p", args[1] if len(args) > 1 else 0.5)
-        if probability and kwargs.get("training", kwargs.get("train", args[2] if len(args) > 2 else True)):
-            raise NotImplementedError("it drops at random also in evaluation (give it `training=self.training`)")
-    elif name == "batch_norm" and kwargs.get("training", args[5] if len(args) > 5 else False):
-        raise NotImplementedError("it normalises with the statistics of the batch, so that rows depend on each other")
-
-
 class _Walk(TorchFunctionMode):
-    """What both walks share: telling operations apart."""
+    """What both walks share: seeing each operation, and refusing by name what cannot be explained."""
 
     def __init__(self, model: Callable, rule: str, channels_last: bool):
         super().__init__()
         self._layout = layout.ChannelsLast() if channels_last else None
         model = getattr(model, "module", model)  # inside of what `seqlift.attribution.output` wraps around it
         self._names = {module: name for name, module in model.named_modules()} if isinstance(model, nn.Module) else {}
-        self._rule = rule
+        self.rule = rule
 
     def _place(self) -> str:
-        """Where in the model the operation at hand is asked for, found on the call stack."""
+        """Where in the model the current operation is called, found on the call stack."""
         frame: types.FrameType | None = sys._getframe()
         while frame is not None:
             module = frame.f_locals.get("self")
@@ -137,29 +76,28 @@ class _Walk(TorchFunctionMode):
 
     def __torch_function__(self, function: Callable, types: Any, args: tuple = (), kwargs: dict | None = None) -> Any:
         kwargs = kwargs or {}
-        if function not in rules.VALUELESS and any(
-            not _is_tracked(t) and _came_from_input(t) for t in rules.tensors_in((args, kwargs))
-        ):
+        tensors = tensors_in((args, kwargs))
+        tracked = [tensor for tensor in tensors if is_tracked(tensor)]
+        if function not in VALUELESS and any(_came_from_input(t) for t in tensors if not is_tracked(t)):
             raise self._refuse(
                 function,
                 "its input was computed where operations cannot be seen "
                 "(a scripted or compiled function, a custom autograd.Function that calls no PyTorch operation)",
             )
-        tracked = [tensor for tensor in rules.tensors_in((args, kwargs)) if _is_tracked(tensor)]
         if not tracked:
             with torch.no_grad():
                 return function(*args, **kwargs)
         self._check_followed(function, tracked)
-        if function in rules.VALUELESS:
-            return self._run(function, *args, **kwargs)
-        if function in rules.IDENTITY:
+        if function in VALUELESS:
+            return self.run(function, *args, **kwargs)
+        if function in IDENTITY:
             return args[0]
         try:
-            return self._explain(function, tracked, args, kwargs)
+            return handle(self, Call(function, args, kwargs, tracked))
         except NotImplementedError as reason:
             raise self._refuse(function, str(reason) or "it has no DeepLIFT rule") from None
 
-    def _run(self, function: Callable, *args: Any, **kwargs: Any) -> Any:
+    def run(self, function: Callable, *args: Any, **kwargs: Any) -> Any:
         return function(*args, **kwargs) if self._layout is None else self._layout(function, *args, **kwargs)
 
     def end(self) -> None:
@@ -167,238 +105,22 @@ class _Walk(TorchFunctionMode):
         if self._layout is not None:
             self._layout.check()
 
-    def _explain(self, function: Callable, tracked: list[Tensor], args: tuple, kwargs: dict) -> Any:
-        if not args and "input" in kwargs and function not in rules.CHOICES:
-            args, kwargs = (kwargs["input"],), {key: value for key, value in kwargs.items() if key != "input"}
-        name = getattr(function, "__name__", "")
-        in_place = name.endswith("_") and not name.endswith("__")
-        if "out" in kwargs and kwargs["out"] is not None:
-            raise NotImplementedError("results written to `out=` cannot be followed")
-        if function in rules.COMPARISONS:
-            return self._compare(function, *args, **kwargs)
-        if any(hasattr(tensor, _STEP) for tensor in tracked):
-            return self._use_comparison(function, args, kwargs)
-        if self._is_linear(function, args, kwargs):
-            if in_place or name == "__setitem__":
-                self._before_change(args[0])
-            return self._linear(function, tracked, args, kwargs)
-        if in_place or kwargs.pop("inplace", False):
-            result = self._explain(_functional(name[:-1]) if in_place else function, tracked, args, kwargs)
-            self._before_change(args[0])
-            with self._gradients():
-                return self._follow(args[0].copy_(result))
-        if function in rules.PRODUCTS:
-            if len(tracked) > 2 + (function not in _EINSUM):
-                raise NotImplementedError(f"it multiplies {len(tracked)} activations at once; multiply two at a time")
-            return self._nonlinear(rules.Product(), function, tracked, args, kwargs)
-        if function in rules.EXTREMA:
-            return self._extremum(function, args, kwargs)
-        if function in rules.COMPOSITIONS:
-            with self:
-                return rules.COMPOSITIONS[function](*args, **kwargs)
-        if len(tracked) == 1 and args and args[0] is tracked[0]:
-            if function in rules.ELEMENTWISE:
-                split = self._rule != "rescale" and function in rules.ACTIVATIONS
-                rule = (reveal_cancel.RevealCancel if split else rules.Rescale)(rules.ELEMENTWISE[function])
-                return self._nonlinear(rule, function, tracked, args, kwargs)
-            if function in rules.MAX_POOLS:
-                return self._max_pool(function, args, kwargs)
-            if function in rules.TOP_K:
-                return self._top_k(*args, **kwargs)
-            if function in rules.SOFTMAX or function in rules.LOG_SUM_EXP:
-                return self._softmax(function, tracked, args, kwargs)
-        opened = _open_up(function)
-        if opened is None:
-            raise NotImplementedError
-        with self:
-            return opened(*args, **kwargs)
-
-    def _is_linear(self, function: Callable, args: tuple, kwargs: dict) -> bool:
-        if function in rules.PRODUCTS:
-            return self._factors(function, args, kwargs) < 2
-        if function in rules.DIVISIONS:
-            divisor = kwargs.get("other", args[1] if len(args) > 1 else None)
-            return not _is_tracked(divisor) and kwargs.get("rounding_mode") is None
-        return function in rules.LINEAR
-
-    def _factors(self, function: Callable, args: tuple, kwargs: dict) -> int:
-        """How many of the factors of a product depend on the input (the bias of a layer is none)."""
-        positional = args if function in _EINSUM else args[:2]
-        factors = [*positional, *(value for key, value in kwargs.items() if key != "bias")]
-        return sum(_is_tracked(tensor) for tensor in rules.tensors_in(factors))
-
-    def _linear(self, function: Callable, tracked: list[Tensor], args: tuple, kwargs: dict) -> Any:
-        if function in rules.LINEAR:
-            places = rules.LINEAR[function]
-            if any(any(map(_is_tracked, rules.tensors_in(a))) for i, a in enumerate(args) if i not in places) or any(
-                any(map(_is_tracked, rules.tensors_in(a))) for k, a in kwargs.items() if k not in rules.LINEAR_KEYWORDS
-            ):
-                raise NotImplementedError("an index, a mask, a condition or a weight in it depends on the input")
-        _check_evaluation(function, args, kwargs)
-        with self._gradients():
-            result = self._run(function, *args, **kwargs)
-        if any(not (t.is_floating_point() or t.is_complex()) for t in rules.tensors_in(result)):
-            raise NotImplementedError("it makes whole numbers of an activation")
-        if self._rule != "rescale" and not any(result is tensor for tensor in tracked):
-            self._split_change(function, tracked, args, kwargs, result)
-        return self._follow(result)
-
-    def _extremum(self, function: Callable, args: tuple, kwargs: dict) -> Any:
-        given = dict(zip(("input", "dim", "keepdim"), args, strict=False)) | kwargs
-        x, other = given.pop("input", None), given.get("other", given.get("dim"))
-        x = given.pop("self") if x is None else x
-        if isinstance(other, Tensor):
-            with self:
-                return (rules.maximum if rules.EXTREMA[function] > 0 else rules.minimum)(x, other)
-        dims, keepdim = rules.as_dims(given.get("dim", given.get("axis")), x.ndim), given.get("keepdim", False)
-        if 0 in dims:
-            raise NotImplementedError("it reaches over the first axis, so rows of a batch depend on each other")
-        kept = [d for d in range(x.ndim) if d not in dims]
-        search = torch.max if rules.EXTREMA[function] > 0 else torch.min
-        with self:
-            rows = x.permute(*kept, *dims).flatten(len(kept))
-        rule = rules.Select(1, rules.EXTREMA[function])
-        values = self._nonlinear(rule, lambda t: search(t, -1, keepdim=True), [rows], (rows,), {})
-        shape = [1 if d in dims else x.shape[d] for d in range(x.ndim) if keepdim or d not in dims]
-        with self:
-            values = values.reshape(shape)
-        if function in _VALUES_ONLY or "dim" not in given:
-            return values
-        places = search(rows.detach(), -1).indices.reshape(shape)
-        kind = torch.return_types.max if rules.EXTREMA[function] > 0 else torch.return_types.min
-        return kind((values, _mark(places)))
-
-    def _max_pool(self, function: Callable, args: tuple, kwargs: dict) -> Any:
-        pool, n_axes = rules.MAX_POOLS[function]
-        names = ["input", "kernel_size", "stride", "padding", "dilation", "ceil_mode", "return_indices"]
-        names = ["input", "output_size", "return_indices"] if "adaptive" in pool.__name__ else names
-        given = dict(zip(names, args, strict=False)) | kwargs
-        x = given.pop("input")
-        with_places = given.pop("return_indices", False) or "indices" in function.__name__
-        if pool is nn.functional.max_pool1d_with_indices and kernels.can_take(x):
-            pool = kernels.max_pool1d
-        values = self._nonlinear(rules.Select(n_axes), lambda t: pool(t, **given), [x], (x,), {})
-        return (values, _mark(pool(x.detach(), **given)[1])) if with_places else values
-
-    def _top_k(self, x: Tensor, k: int, dim: int = -1, largest: bool = True, sorted: bool = True) -> Any:
-        if dim % x.ndim == 0:
-            raise NotImplementedError("it reaches over the first axis, so rows of a batch depend on each other")
-        with self:
-            rows = x.movedim(dim, -1)
-        values = self._nonlinear(rules.TopK(k, 1 if largest else -1), torch.topk, [rows], (rows,), {})
-        with self:
-            values = values.movedim(-1, dim)
-        return torch.return_types.topk((values, _mark(x.detach().topk(k, dim, largest).indices)))
-
-    def _compare(self, function: Callable, input: Tensor, other: Any) -> Tensor:
-        with self:
-            difference = torch.sub(input, other)
-        rule = rules.Rescale(rules.rescale_step)
-        return self._outcome(self._nonlinear(rule, rules.COMPARISONS[function], [difference], (difference,), {}))
-
-    @staticmethod
-    def _outcome(step: Tensor) -> Tensor:
-        condition = _mark(step.detach() > 0.5)
-        setattr(condition, _STEP, step)
-        return condition
-
-    def _use_comparison(self, function: Callable, args: tuple, kwargs: dict) -> Any:
-        """What is made of the outcome of a comparison: a choice, another condition, or a number."""
-
-        def numbers(value: Any) -> Any:
-            if isinstance(value, tuple | list):
-                return type(value)(map(numbers, value))
-            return getattr(value, _STEP, value)
-
-        if function in rules.CHOICES:
-            return self._choose(function, args, kwargs)
-        given = [*args, *kwargs.values()]
-        if function in rules.NEGATIONS:
-            with self:
-                opposite = 1 - numbers(given[0])
-            return self._outcome(opposite)
-        if function in rules.CONJUNCTIONS | rules.DISJUNCTIONS:
-            with self:
-                a, b = (numbers(value) * 1.0 for value in given)
-                both = a * b if function in rules.CONJUNCTIONS else a + b - a * b
-            return self._outcome(both)
-        if function not in rules.LINEAR.keys() | rules.PRODUCTS | rules.TO_NUMBERS:
-            raise NotImplementedError("of a comparison of activations")
-        with torch.no_grad():
-            plain = function(*args, **kwargs)
-        with self:
-            result = function(*numbers(args), **{key: numbers(value) for key, value in kwargs.items()})
-        if isinstance(plain, Tensor) and isinstance(result, Tensor):
-            return self._outcome(result) if plain.dtype == torch.bool else result
-        raise NotImplementedError("of a comparison of activations")
-
-    def _choose(self, function: Callable, args: tuple, kwargs: dict) -> Tensor:
-        names = (
-            ("condition", "input", "other")
-            if isinstance(getattr(args[0], _STEP, None), Tensor)
-            else (
-                ("input", "condition", "other") if function in rules.find("where") else ("other", "condition", "input")
-            )
-        )
-        given = dict(zip(names, args, strict=False)) | {
-            {"self": "input", "mask": "condition", "value": "input"}.get(key, key): value
-            for key, value in kwargs.items()
-        }
-        step = getattr(given["condition"], _STEP, None)
-        changed = args[0] if function.__name__ in ("masked_fill_", "__setitem__") else None
-        if step is None or len(given) < 3 or (changed is not None and step.shape != changed.shape):
-            raise NotImplementedError("of a comparison of activations")
-        kind = next(value for value in (given["input"], given["other"], step) if isinstance(value, Tensor))
-        values = [torch.as_tensor(given[name], dtype=kind.dtype, device=step.device) for name in ("input", "other")]
-        with self:
-            a, b = (getattr(value, _STEP, value) for value in values)
-            inputs = list(torch.broadcast_tensors(step, a, b))
-        result = self._follow(self._apply(rules.Choice(), lambda s, a, b: torch.where(s > 0.5, a, b), inputs))
-        if changed is None:
-            return result
-        self._before_change(changed)
-        with self._gradients():
-            return self._follow(changed.copy_(result))
-
-    def _softmax(self, function: Callable, tracked: list[Tensor], args: tuple, kwargs: dict) -> Any:
-        given = dict(zip(("input", "dim", "keepdim"), args, strict=False)) | kwargs
-        dim = given.get("dim")
-        if given.get("dtype") is not None or not isinstance(dim, int):
-            raise NotImplementedError("it is understood for one `dim` and without `dtype`")
-        keepdim = bool(given.get("keepdim", False))
-        rule = rules.LogSumExp(dim, keepdim) if function in rules.LOG_SUM_EXP else rules.Softmax(dim)
-        return self._nonlinear(rule, function, tracked, args, kwargs)
-
-    def _nonlinear(self, rule: rules.Rule, function: Callable, tracked: list[Tensor], args: tuple, kwargs: dict) -> Any:
-        def of_tracked(*values: Tensor) -> Any:
-            """The operation as a function of its tracked inputs alone."""
-            replaced = iter(values)
-
-            def put(value: Any) -> Any:
-                if _is_tracked(value):
-                    return next(replaced)
-                return type(value)(map(put, value)) if type(value) in (tuple, list) else value
-
-            return function(*map(put, args), **{key: put(value) for key, value in kwargs.items()})
-
-        return self._follow(self._apply(rule, of_tracked, tracked))
-
-    def _gradients(self) -> contextlib.AbstractContextManager:
+    def gradients(self) -> contextlib.AbstractContextManager:
         raise NotImplementedError
 
-    def _follow(self, value: Any) -> Any:
-        return _mark(value)
+    def follow(self, value: Any) -> Any:
+        return mark(value)
 
     def _check_followed(self, function: Callable, tracked: list[Tensor]) -> None:
         """Refuse activations whose multipliers would be lost on the way back."""
 
-    def _before_change(self, tensor: Tensor) -> None:
-        """Called before an operation changes a tensor in place."""
+    def before_change(self, tensor: Tensor) -> None:
+        """Nothing to do for most walks."""
 
-    def _split_change(self, function: Callable, tracked: list[Tensor], args: tuple, kwargs: dict, result: Any) -> None:
-        """Prepare RevealCancel, which explains rises and falls apart."""
+    def split_change(self, call: Call, result: Any) -> None:
+        raise NotImplementedError
 
-    def _apply(self, rule: rules.Rule, function: Callable, tracked: list[Tensor]) -> Any:
+    def explain(self, rule: rules.Rule, function: Callable, inputs: list[Tensor]) -> Any:
         raise NotImplementedError
 
 
@@ -409,25 +131,25 @@ class _Record(_Walk):
         super().__init__(model, rule, channels_last)
         self.records: list[list] = []
 
-    def _gradients(self) -> contextlib.AbstractContextManager:
+    def gradients(self) -> contextlib.AbstractContextManager:
         return torch.no_grad()
 
-    def _follow(self, value: Any) -> Any:
-        for tensor in rules.tensors_in(_mark(value)):
+    def follow(self, value: Any) -> Any:
+        for tensor in tensors_in(mark(value)):
             if tensor.is_floating_point():
                 tensor.requires_grad_()
         return value
 
-    def _apply(self, rule: rules.Rule, function: Callable, tracked: list[Tensor]) -> Any:
-        output, saved = rule.record(function, [tensor.detach() for tensor in tracked])
+    def explain(self, rule: rules.Rule, function: Callable, inputs: list[Tensor]) -> Any:
+        output, saved = rule.record(function, [tensor.detach() for tensor in inputs])
         self.records.append([rule, list(saved)])
-        return output
+        return self.follow(output)
 
-    def _split_change(self, function: Callable, tracked: list[Tensor], args: tuple, kwargs: dict, result: Any) -> None:
-        if reveal_cancel.wants_inputs(self._rule, function, len(tracked), result):
-            self.records.append([reveal_cancel.Inputs(), [tensor.detach() for tensor in tracked]])
+    def split_change(self, call: Call, result: Any) -> None:
+        if reveal_cancel.wants_inputs(self.rule, call.function, len(call.tracked), result):
+            self.records.append([reveal_cancel.Inputs(), [tensor.detach() for tensor in call.tracked]])
 
-    def _before_change(self, tensor: Tensor) -> None:
+    def before_change(self, tensor: Tensor) -> None:
         changed = tensor.untyped_storage().data_ptr()
         for _, saved in self.records:
             for i, kept in enumerate(saved):
@@ -442,8 +164,13 @@ class _Replay(_Walk):
         super().__init__(model, rule, channels_last)
         self._records, self._next, self._pairing = records, 0, pairing
 
-    def _gradients(self) -> contextlib.AbstractContextManager:
+    def gradients(self) -> contextlib.AbstractContextManager:
         return torch.enable_grad()
+
+    def end(self) -> None:
+        super().end()
+        if self._next != len(self._records):
+            raise SeqliftError("the model takes another way for references than for sequences; it cannot be explained")
 
     def _check_followed(self, function: Callable, tracked: list[Tensor]) -> None:
         if any(tensor.is_floating_point() and not tensor.requires_grad for tensor in tracked):
@@ -459,17 +186,19 @@ class _Replay(_Walk):
         self._next += 1
         return saved
 
-    def _apply(self, rule: rules.Rule, function: Callable, tracked: list[Tensor]) -> Any:
+    def explain(self, rule: rules.Rule, function: Callable, inputs: list[Tensor]) -> Any:
         saved = self._take(rule)
         with torch.enable_grad():
-            return rule.replay(function, tracked, saved, self._pairing)
+            return self.follow(rule.replay(function, inputs, saved, self._pairing))
 
-    def _split_change(self, function: Callable, tracked: list[Tensor], args: tuple, kwargs: dict, result: Any) -> None:
+    def split_change(self, call: Call, result: Any) -> None:
         totals = None
-        if reveal_cancel.wants_inputs(self._rule, function, len(tracked), result):
+        if reveal_cancel.wants_inputs(self.rule, call.function, len(call.tracked), result):
             saved = self._take(reveal_cancel.Inputs())
-            totals = [reveal_cancel.total_parts(x, r, self._pairing) for x, r in zip(saved, tracked, strict=True)]
-        reveal_cancel.note_parts(self._rule, self._run, function, args, kwargs, tracked, result, totals)
+            totals = [reveal_cancel.total_parts(x, r, self._pairing) for x, r in zip(saved, call.tracked, strict=True)]
+        reveal_cancel.note_parts(
+            self.rule, self.run, call.function, call.args, call.kwargs, call.tracked, result, totals
+        )
 
 
 def _output(value: Any) -> Tensor:
@@ -478,7 +207,7 @@ def _output(value: Any) -> Tensor:
             f"the model returns a {type(value).__name__}; attribution needs one tensor of shape (N, T): "
             "wrap the model in a function that picks it"
         )
-    if not hasattr(value, _MARK):
+    if not hasattr(value, MARK):
         raise SeqliftError(
             "the model's output does not depend on its input by operations that can be seen: a scripted or compiled "
             "module or a custom autograd.Function hides them, or they left PyTorch"
@@ -589,7 +318,7 @@ def _walk(
 ) -> tuple[Tensor, Tensor, Tensor]:
     n, n_references = references.shape[:2]
     record = _Record(model, rule, channels_last)
-    followed = record._follow(sequences.detach().clone())
+    followed = record.follow(sequences.detach().clone())
     with torch.enable_grad(), record:
         prediction = target(_output(model(followed, *args)))
     record.end()
@@ -597,12 +326,10 @@ def _walk(
     leaf = references.flatten(0, 1).detach().requires_grad_()
     replay = _Replay(model, rule, channels_last, record.records, pairing)
     with torch.enable_grad():
-        followed = _mark(leaf.clone())
+        followed = mark(leaf.clone())
     with torch.no_grad(), replay:
         reference_prediction = target(_output(model(followed, *reference_args)))
     replay.end()
-    if replay._next != len(record.records):
-        raise SeqliftError("the model takes another way for references than for sequences; it cannot be explained")
     (gradient,) = torch.autograd.grad(reference_prediction, leaf, torch.ones_like(reference_prediction))
     if len(prediction) != n:
         prediction = prediction[::n_references]

@@ -8,7 +8,7 @@ import torch
 from torch import Tensor
 from torch.utils._python_dispatch import TorchDispatchMode
 
-from seqlift.attribution.rules import tensors_in
+from seqlift.attribution.operations import tensors_in
 from seqlift.errors import SeqliftError
 
 # Bytes of the largest activation of a batch. On a CPU, larger ones fall out of the caches and come from the system
