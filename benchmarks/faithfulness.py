@@ -22,7 +22,7 @@ from printing import machine, table, versions
 from torch import Tensor, nn
 
 from seqlift import deeplift, mutagenesis
-from seqlift.attribution.heads import Explainable
+from seqlift.attribution.explained_output import ExplainedOutput
 from seqlift.attribution.references import dinucleotide_shuffles
 from seqlift.faithfulness.agreement import correlations
 from seqlift.faithfulness.curves import SHARES, Curves, ablation_curves, areas_beyond, order_ranks, random_ranks
@@ -89,7 +89,7 @@ def same_curves(n: int) -> str:
         times = []
         settings = {"n_references": REFERENCES, "seed": SEED, "device": CPU}
         for run in (
-            lambda: ablation_curves(Explainable(model, 0), x, dinucleotide_shuffles, {"": ranks}, **settings)[""],  # noqa: B023
+            lambda: ablation_curves(ExplainedOutput(model, 0), x, dinucleotide_shuffles, {"": ranks}, **settings)[""],  # noqa: B023
             lambda: by_captum(model, x, ranks),  # noqa: B023
         ):
             with torch.no_grad():
@@ -119,7 +119,7 @@ def wrong_explanations(n: int, trials: int) -> str:
         orders = {name: order_ranks(scores, x, SEED) for name, scores in explanations.items()}
         orders["random"] = random_ranks(x, 3, SEED)
         settings = {"n_references": REFERENCES, "seed": SEED, "device": CPU}
-        curves = ablation_curves(Explainable(model, 0), x, dinucleotide_shuffles, orders, **settings)
+        curves = ablation_curves(ExplainedOutput(model, 0), x, dinucleotide_shuffles, orders, **settings)
         return {name: areas_beyond(curves[name], curves["random"], SEED) for name in explanations}
 
     size = np.abs(true).max(1, keepdims=True)

@@ -30,7 +30,7 @@ SHARES = (0.1, 0.4)
 
 PATH_STEPS = 50  # interior gradients by default: one path of so many points, from a uniform reference
 SHARD_SIZE = 20_000  # attribution.shard_size
-BLOCK = 2**28  # bytes of the largest activation of a batch on a GPU (seqlift.attribution.trial)
+BLOCK = 2**28  # bytes of the largest activation of a batch on a GPU (seqlift.attribution.batch_size)
 GENOME = 3.1e9  # bp
 ONCE = ("compendium", "grammar", "report")  # jobs that read all scores or motifs
 AFTER = ("motifs", "logos", "hits", *ONCE)  # one after the other, behind attribution

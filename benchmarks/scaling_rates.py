@@ -24,7 +24,7 @@ from torch.utils._python_dispatch import TorchDispatchMode
 from torch.utils.flop_counter import flop_registry
 
 import seqlift
-from seqlift.attribution.heads import Explainable, explainable
+from seqlift.attribution.explained_output import ExplainedOutput, explained_output
 from seqlift.attribution.references import dinucleotide_shuffles
 from seqlift.models import build_model
 from seqlift.models.checkpoint import save_checkpoint
@@ -106,9 +106,9 @@ def network(architecture: dict, device: torch.device) -> nn.Module:
     return build_model(architecture, Shape(LENGTH, 1, strands=1, window=WINDOW)).to(device).eval()
 
 
-def profile_of(models: list[nn.Module]) -> Explainable:
+def profile_of(models: list[nn.Module]) -> ExplainedOutput:
     shape = Shape(LENGTH, 1, strands=1, window=WINDOW)
-    return explainable(models, Output("t.profile", "t", 0, "profile"), "profile", shape)
+    return explained_output(models, Output("t.profile", "t", 0, "profile"), "profile", shape)
 
 
 class Runs:
@@ -123,7 +123,7 @@ class Runs:
         self._counts = torch.poisson(torch.ones(self.batch, 1, 1, WINDOW)).to(device)
         self._optimiser = torch.optim.AdamW(self._model.parameters())
 
-    def deeplift(self, n: int, references: int = N_REFERENCES, of: Explainable | None = None, **settings) -> None:
+    def deeplift(self, n: int, references: int = N_REFERENCES, of: ExplainedOutput | None = None, **settings) -> None:
         what, (x, r) = of or profile_of([self._model]), self._data.first(n)
         seqlift.deeplift(what.module, x, r[:, :references], args=what.args(x, None), **settings)
 

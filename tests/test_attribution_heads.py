@@ -5,7 +5,7 @@ import torch
 import torch.nn.functional as F
 
 from seqlift import deeplift, interior_gradients, mutagenesis
-from seqlift.attribution.heads import explainable
+from seqlift.attribution.explained_output import explained_output
 from seqlift.models import build_model
 from seqlift.models.architecture import MODEL_TYPES
 from seqlift.models.ensemble import Ensemble
@@ -42,7 +42,7 @@ def built(kind, head, shape=SHAPE, seed=0, **options):
 
 
 def outputs(model, head, shape=SHAPE):
-    return [(output, explainable([model], output, head, shape)) for output in outputs_of(head, ["a", "b"])]
+    return [(output, explained_output([model], output, head, shape)) for output in outputs_of(head, ["a", "b"])]
 
 
 @pytest.mark.parametrize("replicates", [1, 2])
@@ -96,7 +96,7 @@ def test_a_linear_profile_is_explained_by_its_weights(index):
     """By hand: with w = softmax z(x), f = Σ w (z - mean z) has the multipliers Σ (w - 1/SW) · weight."""
     model, shape = LinearProfile(), Shape(LENGTH, 2, strands=2, window=WINDOW)
     output = outputs_of("profile", ["a", "b"])[2 * index + 1]
-    explained = explainable([model], output, "profile", shape)
+    explained = explained_output([model], output, "profile", shape)
     x, references = sequences(3), torch.rand(3, 2, 4, LENGTH)
     weight = model.weight[index].detach().flatten(0, 1)  # (SW, 4, L)
     logits = torch.einsum("wal,nal->nw", weight, x)
@@ -118,7 +118,7 @@ def test_a_linear_profile_is_explained_by_its_weights(index):
 def test_weights_are_those_of_the_sequence_not_of_its_references():
     """An independent way: the gradient of Σ softmax(z).detach() · z, which captum-like code takes for a linear net."""
     model = LinearProfile()
-    explained = explainable(
+    explained = explained_output(
         [model], outputs_of("profile", ["a", "b"])[1], "profile", Shape(LENGTH, 2, strands=2, window=WINDOW)
     )
     x = sequences(2).requires_grad_()
@@ -161,9 +161,9 @@ def test_the_mean_of_models_has_the_mean_of_their_contributions(kind, head):
     models = [built(kind, head, seed=seed, both_strands=seed > 0) for seed in range(3)]
     x, references = sequences(2), sequences(6, seed=4).view(2, 3, 4, LENGTH)
     for output in outputs_of(head, ["a", "b"]):
-        mean = explainable(models, output, head, SHAPE)
+        mean = explained_output(models, output, head, SHAPE)
         args = mean.args(x, None)  # the same weights for all
-        singles = [explainable([model], output, head, SHAPE) for model in models]
+        singles = [explained_output([model], output, head, SHAPE) for model in models]
         expected = [deeplift(e.module, x, references, target=e.target, args=args).contributions for e in singles]
         found = deeplift(mean.module, x, references, target=mean.target, args=args)
         torch.testing.assert_close(found.contributions, torch.stack(expected).mean(0), rtol=1e-3, atol=1e-6)

@@ -8,11 +8,11 @@ import torch.nn.functional as F
 from torch import nn
 
 from seqlift import SeqliftError, deeplift, interior_gradients
+from seqlift.attribution.batch_size import default_batch_size
 from seqlift.attribution.batches import centred
-from seqlift.attribution.output import Explained
+from seqlift.attribution.output_layer import ExplainedModel
 from seqlift.attribution.references import dinucleotide_shuffles, uniform, zeros
 from seqlift.attribution.totals import Block, Totals, summarise
-from seqlift.attribution.trial import default_batch_size
 
 LENGTH = 24
 DTYPES = [torch.float64, torch.float32, torch.bfloat16, torch.float16]
@@ -426,7 +426,7 @@ def test_logits_and_probabilities(ending):
     for target in (0, 2):
         agree(deeplift(model, x, references, target=target), deeplift(logits, x, references, target=target))
         with torch.no_grad():
-            asked = Explained(model, "probability")(x)
+            asked = ExplainedModel(model, "probability")(x)
             torch.testing.assert_close(asked, probabilities(x))
             assert ((asked > 0) & (asked < 1)).all()
         result = deeplift(model, x, references, target=target, output="probability")
@@ -438,7 +438,7 @@ def test_logits_and_probabilities(ending):
 def test_softmax_without_a_dim():
     net, x = small_net(), one_hot(3)
     with torch.no_grad():
-        torch.testing.assert_close(Explained(nn.Sequential(net, nn.Softmax()))(x), net(x) - net(x).mean(1, True))
+        torch.testing.assert_close(ExplainedModel(nn.Sequential(net, nn.Softmax()))(x), net(x) - net(x).mean(1, True))
 
 
 def test_one_unit_solved_by_hand():
@@ -469,14 +469,14 @@ def test_one_unit_solved_by_hand():
 def test_a_model_that_ends_otherwise_is_explained_as_it_is(last):
     net, x = small_net(), one_hot(3)
     with torch.no_grad():
-        torch.testing.assert_close(Explained(lambda s: last(net(s)))(x), last(net(x)))
-        torch.testing.assert_close(Explained(lambda s: last(net(s)), "probability")(x), last(net(x)).sigmoid())
+        torch.testing.assert_close(ExplainedModel(lambda s: last(net(s)))(x), last(net(x)))
+        torch.testing.assert_close(ExplainedModel(lambda s: last(net(s)), "probability")(x), last(net(x)).sigmoid())
 
 
 def test_sigmoids_inside_a_model_are_not_its_output():
     net, x = small_net(nn.Sigmoid(), nn.Linear(2, 1).double()), one_hot(3)
     with torch.no_grad():
-        torch.testing.assert_close(Explained(net)(x), net(x))
+        torch.testing.assert_close(ExplainedModel(net)(x), net(x))
 
 
 def test_logits_changed_afterwards_are_not_explained():
@@ -487,17 +487,20 @@ def test_logits_changed_afterwards_are_not_explained():
         return p
 
     with pytest.raises(SeqliftError, match="logits in place"):
-        Explained(model)(one_hot(2))
+        ExplainedModel(model)(one_hot(2))
 
 
 def test_shapes_of_outputs():
     x = one_hot(3)
-    assert Explained(lambda s: s.sum((1, 2)))(x).shape == (3, 1)
-    assert Explained(lambda s: s.sum((1, 2), keepdim=True).squeeze())(x[:1]).shape == (1, 1)  # the row's axis went too
-    assert Explained(lambda s: s[:, :, 0].squeeze())(x[:1]).shape == (1, 4)
+    assert ExplainedModel(lambda s: s.sum((1, 2)))(x).shape == (3, 1)
+    assert ExplainedModel(lambda s: s.sum((1, 2), keepdim=True).squeeze())(x[:1]).shape == (
+        1,
+        1,
+    )
+    assert ExplainedModel(lambda s: s[:, :, 0].squeeze())(x[:1]).shape == (1, 4)
     for wrong in (lambda s: s, lambda s: s.sum(), lambda s: s[:2, :, 0], lambda s: s.flatten()):
         with pytest.raises(SeqliftError, match=r"must be \(N, T\), here \(3, T\)"):
-            Explained(wrong)(x)
+            ExplainedModel(wrong)(x)
 
 
 # --- the model on loan ------------------------------------------------------------------------------------------------

@@ -9,7 +9,7 @@ from scipy.stats import pearsonr, spearmanr
 from sklearn.metrics import average_precision_score, roc_auc_score
 
 from seqlift import SeqliftError, deeplift, interior_gradients
-from seqlift.attribution.heads import Explainable
+from seqlift.attribution.explained_output import ExplainedOutput
 from seqlift.attribution.references import dinucleotide_shuffles, uniform
 from seqlift.faithfulness.agreement import (
     can_be_repeated,
@@ -82,7 +82,7 @@ def test_every_two_of_several_count_alike():
 
 
 def test_explained_again_as_a_score_file_says(network, x):
-    output = Explainable(network, 1)
+    output = ExplainedOutput(network, 1)
     found = explain_again(output, output, x, DEEPLIFT, dinucleotide_shuffles, CPU)
     expected = deeplift(network, x, n_references=6, target=1, seed=4)
     np.testing.assert_allclose(found, expected.contributions.sum(1), atol=1e-6)
@@ -94,7 +94,7 @@ def test_explained_again_as_a_score_file_says(network, x):
 
 
 def test_the_halves_share_no_reference_and_are_the_whole_together(network, x):
-    output = Explainable(network, 0)
+    output = ExplainedOutput(network, 0)
     whole = explain_again(output, output, x, DEEPLIFT, dinucleotide_shuffles, CPU)
     first, second = explain_by_halves(output, x, DEEPLIFT, dinucleotide_shuffles, 6, CPU)
     np.testing.assert_allclose((first + second) / 2, whole, atol=1e-5)

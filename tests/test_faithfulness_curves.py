@@ -7,7 +7,7 @@ import torch.nn.functional as F
 from torch import nn
 
 from seqlift import deeplift
-from seqlift.attribution.heads import Explainable
+from seqlift.attribution.explained_output import ExplainedOutput
 from seqlift.attribution.references import dinucleotide_shuffles, uniform
 from seqlift.faithfulness import curves as module
 from seqlift.faithfulness.curves import (
@@ -61,7 +61,7 @@ def sequences(n, seed=0, unknown=0):
 
 def curves_of(model, x, references, orders, n=3, target=0, **more):
     return ablation_curves(
-        Explainable(model, target), x, references, orders, n_references=n, seed=7, device=CPU, **more
+        ExplainedOutput(model, target), x, references, orders, n_references=n, seed=7, device=CPU, **more
     )
 
 
@@ -103,7 +103,7 @@ def test_one_base_at_a_time_gives_the_same_curves():
     model, x, scale = Scanner(), sequences(3, unknown=12), torch.tensor([1.0, 0.5, 2.0])
     random = np.random.default_rng(0)
     orders = {"one": order_ranks(random.normal(size=(3, LENGTH)), x, 2), "five": random_ranks(x, 5, 2)}
-    output = Explainable(model, 1)
+    output = ExplainedOutput(model, 1)
     object.__setattr__(output, "args", lambda sequences, device: (scale,))
     found = ablation_curves(output, x, dinucleotide_shuffles, orders, n_references=3, seed=7, device=CPU)
     references = dinucleotide_shuffles(x, 3, 7)

@@ -22,7 +22,7 @@ from torch import Tensor, nn
 
 from seqlift import __version__
 from seqlift.attribution.deeplift import DeepLift, deeplift
-from seqlift.attribution.heads import Explainable, explainable
+from seqlift.attribution.explained_output import ExplainedOutput, explained_output
 from seqlift.attribution.interior_gradients import InteriorGradients, interior_gradients
 from seqlift.attribution.mutagenesis import Mutagenesis, mutagenesis
 from seqlift.attribution.references import reference_kind
@@ -285,8 +285,8 @@ class _Opened(NamedTuple):
 
     output: Output
     length: int
-    mean: Explainable
-    singles: list[Explainable]  # the networks of which the mean is; empty unless their spread is asked for
+    mean: ExplainedOutput
+    singles: list[ExplainedOutput]  # the networks of which the mean is; empty unless their spread is asked for
     attributes: dict  # of the score file
 
 
@@ -306,8 +306,8 @@ def _open(paths: list, target: str, model_std: bool) -> _Opened:
             "regions.folds"
         )
 
-    def part(models: list[nn.Module]) -> Explainable:
-        return explainable(models, output, first.head, first.shape)
+    def part(models: list[nn.Module]) -> ExplainedOutput:
+        return explained_output(models, output, first.head, first.shape)
 
     attributes = {
         "quantity": output.quantity,
@@ -367,7 +367,7 @@ def _complete(method: str, settings: dict, references: str | None, tolerance: fl
 
 
 def method_caller(method: str, device: torch.device, **settings: Any) -> Callable[..., Result]:
-    """The method as a function of an output (`Explainable`), sequences and the output's further arguments."""
+    """The method as a function of an output (`ExplainedOutput`), sequences and the output's further arguments."""
     methods: dict[str, Callable[..., Result]] = {
         "deeplift": deeplift,
         "interior_gradients": interior_gradients,
@@ -376,13 +376,15 @@ def method_caller(method: str, device: torch.device, **settings: Any) -> Callabl
     explain = methods[method]
     settings = {_ARGUMENTS.get(name, name): value for name, value in settings.items()}
 
-    def call(output: Explainable, sequences: Tensor, args: tuple[Tensor, ...], **more: Any) -> Result:
+    def call(output: ExplainedOutput, sequences: Tensor, args: tuple[Tensor, ...], **more: Any) -> Result:
         return explain(output.module, sequences, target=output.target, args=args, device=device, **settings, **more)
 
     return call
 
 
-def _predict(output: Explainable, regions: pd.DataFrame, genome: Genome, seed: int, device: torch.device) -> np.ndarray:
+def _predict(
+    output: ExplainedOutput, regions: pd.DataFrame, genome: Genome, seed: int, device: torch.device
+) -> np.ndarray:
     """What is explained, of each region: (N,)."""
     blocks = [regions.iloc[first : first + _PREDICTED] for first in range(0, len(regions), _PREDICTED)]
     return torch.cat([output.predict(load_one_hot(block, genome, seed), device) for block in blocks]).numpy()

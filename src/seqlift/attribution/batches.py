@@ -10,42 +10,15 @@ import torch
 from torch import Tensor
 
 from seqlift.attribution import references as reference_kinds
-from seqlift.attribution.pace import Pace
+from seqlift.attribution.batch_size import BatchSize, default_batch_size
+from seqlift.attribution.checks import check_independence, check_inputs
 from seqlift.attribution.totals import BY_REFERENCE, Block, Summary, Totals, summarise
-from seqlift.attribution.trial import check_independence, default_batch_size
 from seqlift.errors import SeqliftError
 
 References = Tensor | Callable[[Tensor, int, int], Tensor] | None
 
 ROUND = 10  # references that "auto" adds at a time
 GROUP = 8  # blocks whose sequences are kept together, so that those that need more references still fill a block
-
-
-def check_inputs(sequences: Tensor, args: tuple) -> tuple[Tensor, ...]:
-    """Hold sequences (N, 4, L) and further inputs of the model (N, ...) against what every method needs.
-
-    Returns
-    -------
-    tuple of torch.Tensor
-        `args`.
-
-    Raises
-    ------
-    SeqliftError
-        Names the argument, its shape or value, and the rule.
-    """
-    if not isinstance(sequences, Tensor) or sequences.ndim != 3 or sequences.shape[1] != 4:
-        shape = tuple(getattr(sequences, "shape", ()))
-        raise SeqliftError(f"`sequences` must be a tensor of shape (N, 4, L), not {type(sequences).__name__} {shape}")
-    if not len(sequences):
-        raise SeqliftError(f"`sequences` of shape {tuple(sequences.shape)} holds no sequence")
-    if not sequences.is_floating_point():
-        raise SeqliftError(f"`sequences` (type {sequences.dtype}) must have a floating type, as the model's input does")
-    args = tuple(args)
-    for i, arg in enumerate(args):
-        if not isinstance(arg, Tensor) or arg.ndim == 0 or len(arg) != len(sequences):
-            raise SeqliftError(f"`args[{i}]` must be a tensor with a row for each of the {len(sequences)} sequences")
-    return args
 
 
 @dataclass(frozen=True)
@@ -235,14 +208,14 @@ class _Pairs:
             batch_size = default_batch_size(predict, *self._on_device(torch.arange(1)))
             whole = self._round * points  # all that a sequence takes is better not cut in two
             batch_size = whole if batch_size < whole <= 2 * batch_size else batch_size
-        self._pace = Pace(batch_size)
+        self._batch_size = BatchSize(batch_size)
 
     def _on_device(self, rows: Tensor) -> tuple[Tensor, tuple[Tensor, ...]]:
         return self._request.sequences[rows].to(self._where), tuple(a[rows].to(self._where) for a in self._request.args)
 
     def _at_once(self) -> int:
         """Pairs in a block."""
-        return max(1, self._pace.rows // self._points)
+        return max(1, self._batch_size.rows // self._points)
 
     def group_size(self) -> int:
         return GROUP * max(1, self._at_once() // self._round)
@@ -275,7 +248,7 @@ class _Pairs:
             else:
                 references = drawn[row : row + len(some), columns.start - start : columns.stop - start]
             block = functools.partial(self._explain_block, group[some], references)
-            summary = self._pace.attempt(block, self._points * len(some) * references.shape[1])
+            summary = self._batch_size.attempt(block, self._points * len(some) * references.shape[1])
             if summary is not None:
                 totals.add(some, columns, summary)
                 column = columns.stop if columns.stop < stop else start
@@ -286,7 +259,7 @@ class _Pairs:
         references = references.detach().to(self._where, x.dtype)
         if self._request.center_first_layer:
             references = centred(x, references)
-        block = self._compute(x, references, args, self._pace.rows)
+        block = self._compute(x, references, args, self._batch_size.rows)
         if not self._checked:  # after the method has had its say about what the model does
             self._check_independence(references[:1, 0], int(rows[0]))
             self._checked = True

@@ -13,8 +13,8 @@ import torch
 from torch import Tensor
 
 from seqlift.attribution.batches import References, Request, explain_pairs
-from seqlift.attribution.borrow import borrowed
-from seqlift.attribution.output import Explained, select
+from seqlift.attribution.model_state import in_evaluation_mode
+from seqlift.attribution.output_layer import ExplainedModel, select
 from seqlift.attribution.rules import RULES
 from seqlift.attribution.totals import Block, broken_completeness
 from seqlift.attribution.trace import multipliers
@@ -141,7 +141,7 @@ def deeplift(
         max_references=max_references,
         center_first_layer=center_first_layer,
     )
-    explained = Explained(model, output)
+    explained = ExplainedModel(model, output)
 
     def chosen(outputs: Tensor) -> Tensor:
         return select(outputs, target)
@@ -152,7 +152,7 @@ def deeplift(
     def compute(x: Tensor, r: Tensor, extra: tuple[Tensor, ...], rows: int) -> Block:
         return Block(*multipliers(explained, x, r, chosen, extra, rule))
 
-    with borrowed(model, device) as where:
+    with in_evaluation_mode(model, device) as where:
         result = DeepLift(**explain_pairs(request, where, predict, compute, batch_size))
     _warn_if_broken(result, sequences.dtype)
     return result

@@ -15,8 +15,8 @@ import torch
 from torch import Tensor
 
 from seqlift.attribution.batches import References, Request, explain_pairs
-from seqlift.attribution.borrow import borrowed
-from seqlift.attribution.output import Explained, select
+from seqlift.attribution.model_state import in_evaluation_mode
+from seqlift.attribution.output_layer import ExplainedModel, select
 from seqlift.attribution.path import PathGradients
 from seqlift.attribution.totals import Block, exact_type
 from seqlift.errors import SeqliftError
@@ -176,7 +176,7 @@ def interior_gradients(
     )
     levels = _levels(steps, max_steps, tolerance)
     alphas, weights = quadrature_nodes(levels[0], quadrature)
-    explained = Explained(model, output)
+    explained = ExplainedModel(model, output)
 
     def predict(x: Tensor, *extra: Tensor) -> Tensor:
         return select(explained(x, *extra), target)
@@ -207,7 +207,9 @@ def interior_gradients(
         delta = _change(fx, fr) - _sum_of_contributions(x, r, average)
         return Block(_corrected(x, r, average), fx, fr, path, taken, delta=delta)
 
-    with borrowed(model, device, look_inside=False) as where:  # gradients also come out of what hides its operations
+    with in_evaluation_mode(
+        model, device, look_inside=False
+    ) as where:  # gradients also come out of what hides its operations
         fields = explain_pairs(request, where, predict, compute, batch_size, points=levels[0])
     return InteriorGradients(**fields, **_milestones(fields, alphas), alphas=alphas, weights=weights)
 

@@ -11,11 +11,10 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-from seqlift.attribution.batches import check_inputs
-from seqlift.attribution.borrow import borrowed
-from seqlift.attribution.output import Explained, select
-from seqlift.attribution.pace import Pace, in_batches
-from seqlift.attribution.trial import check_independence, default_batch_size
+from seqlift.attribution.batch_size import BatchSize, default_batch_size, in_batches
+from seqlift.attribution.checks import check_independence, check_inputs
+from seqlift.attribution.model_state import in_evaluation_mode
+from seqlift.attribution.output_layer import ExplainedModel, select
 from seqlift.errors import SeqliftError
 
 _GROUP = 16  # batches whose changes are listed together: few batches are short, and the lists stay small
@@ -85,7 +84,7 @@ def mutagenesis(
     args = check_inputs(sequences, args)
     sequences = sequences.detach()
     _check_one_hot(sequences)
-    explained = Explained(model, output)
+    explained = ExplainedModel(model, output)
     n, _, length = sequences.shape
     precise = torch.float64 if sequences.dtype == torch.float64 else torch.float32
 
@@ -93,16 +92,16 @@ def mutagenesis(
         return select(explained(x, *extra), target).to(precise)
 
     effects, prediction = torch.zeros(n, 4, length, dtype=precise), torch.zeros(n, dtype=precise)
-    with borrowed(model, device, look_inside=False) as where, torch.no_grad():
+    with in_evaluation_mode(model, device, look_inside=False) as where, torch.no_grad():
         one, of_one = sequences[:1].to(where), tuple(arg[:1].to(where) for arg in args)
-        pace = Pace(default_batch_size(predict, one, of_one) if batch_size is None else batch_size)
+        size = BatchSize(default_batch_size(predict, one, of_one) if batch_size is None else batch_size)
         other = one.roll(1, 1)  # every base another one
         check_independence(predict, torch.cat([one, other]), tuple(arg.repeat_interleave(2, 0) for arg in of_one))
         first = 0
         while first < n:
-            block = slice(first, first + max(1, _GROUP * pace.rows // (3 * length + 1)))
+            block = slice(first, first + max(1, _GROUP * size.rows // (3 * length + 1)))
             extra = tuple(arg[block].to(where) for arg in args)
-            found = _effects(predict, sequences[block].to(where), extra, pace)
+            found = _effects(predict, sequences[block].to(where), extra, size)
             effects[block], prediction[block] = (values.cpu() for values in found)
             first = block.stop
     hypothetical = effects - effects.mean(1, keepdim=True)
@@ -120,7 +119,9 @@ def _check_one_hot(sequences: Tensor) -> None:
         )
 
 
-def _effects(predict: Callable[..., Tensor], x: Tensor, args: tuple[Tensor, ...], pace: Pace) -> tuple[Tensor, Tensor]:
+def _effects(
+    predict: Callable[..., Tensor], x: Tensor, args: tuple[Tensor, ...], size: BatchSize
+) -> tuple[Tensor, Tensor]:
     """The effects of all changes of x (B, 4, L), and f(x) (B,)."""
 
     def changed(changes: Tensor) -> Tensor:
@@ -133,8 +134,8 @@ def _effects(predict: Callable[..., Tensor], x: Tensor, args: tuple[Tensor, ...]
     def unchanged(row: Tensor) -> Tensor:
         return predict(x[row], *(arg[row] for arg in args))
 
-    f = in_batches(unchanged, torch.arange(len(x), device=x.device), pace)
+    f = in_batches(unchanged, torch.arange(len(x), device=x.device), size)
     changes = (x == 0).nonzero()  # (M, 3): row, base, position
     effects = f.new_zeros(x.shape)
-    effects[tuple(changes.T)] = in_batches(changed, changes, pace) - f[changes[:, 0]]
+    effects[tuple(changes.T)] = in_batches(changed, changes, size) - f[changes[:, 0]]
     return effects, f

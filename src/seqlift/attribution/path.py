@@ -25,11 +25,11 @@ from torch import Tensor
 from torch.overrides import TorchFunctionMode
 from torch.utils.weak import WeakTensorKeyDictionary
 
+from seqlift.attribution.batch_size import is_out_of_memory
 from seqlift.attribution.compositions import as_dims
 from seqlift.attribution.kernels import is_channels_last
 from seqlift.attribution.layout import ChannelsLast, serves
 from seqlift.attribution.operations import find, getters, tensors_in
-from seqlift.attribution.pace import is_out_of_memory
 from seqlift.errors import SeqliftError
 
 

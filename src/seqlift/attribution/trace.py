@@ -51,7 +51,7 @@ class _Walk(TorchFunctionMode):
     def __init__(self, model: Callable, rule: str, channels_last: bool):
         super().__init__()
         self._layout = layout.ChannelsLast() if channels_last else None
-        model = getattr(model, "module", model)  # inside of what `seqlift.attribution.output` wraps around it
+        model = getattr(model, "module", model)  # inside of what `seqlift.attribution.output_layer` wraps around it
         self._names = {module: name for name, module in model.named_modules()} if isinstance(model, nn.Module) else {}
         self.rule = rule
 

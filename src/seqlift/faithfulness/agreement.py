@@ -13,7 +13,7 @@ import torch
 from torch import Tensor
 
 from seqlift.attribution.attribute import SETTINGS, method_caller
-from seqlift.attribution.heads import Explainable
+from seqlift.attribution.explained_output import ExplainedOutput
 from seqlift.attribution.references import Kind
 
 ALIKE = ("uniform", "zeros", "background")  # kinds of which all references are the same
@@ -66,15 +66,20 @@ def can_be_repeated(attributes: dict) -> bool:
 
 
 def explain_again(
-    output: Explainable, mean: Explainable, sequences: Tensor, attributes: dict, references: Kind, device: torch.device
+    output: ExplainedOutput,
+    mean: ExplainedOutput,
+    sequences: Tensor,
+    attributes: dict,
+    references: Kind,
+    device: torch.device,
 ) -> np.ndarray:
     """Contributions of the bases that are there, with the settings that a score file was made with.
 
     Parameters
     ----------
-    output : Explainable
+    output : ExplainedOutput
         What is explained: of one of the models, or of all.
-    mean : Explainable
+    mean : ExplainedOutput
         The output that the score file explains; the weights of its profile serve all models.
     sequences : torch.Tensor, shape (N, 4, L)
     attributes : dict
@@ -94,7 +99,12 @@ def explain_again(
 
 
 def explain_by_halves(
-    mean: Explainable, sequences: Tensor, attributes: dict, references: Kind, n_references: int, device: torch.device
+    mean: ExplainedOutput,
+    sequences: Tensor,
+    attributes: dict,
+    references: Kind,
+    n_references: int,
+    device: torch.device,
 ) -> list[np.ndarray]:
     """The same by the first and by the second half of the references of a score file, two arrays of shape (N, L).
 

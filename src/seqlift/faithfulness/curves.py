@@ -26,11 +26,10 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from seqlift.attribution.borrow import borrowed
-from seqlift.attribution.heads import Explainable
-from seqlift.attribution.pace import Pace, in_batches
+from seqlift.attribution.batch_size import BatchSize, default_batch_size, in_batches
+from seqlift.attribution.explained_output import ExplainedOutput
+from seqlift.attribution.model_state import in_evaluation_mode
 from seqlift.attribution.references import Kind, base_codes
-from seqlift.attribution.trial import default_batch_size
 from seqlift.core.metrics import LEVEL, RESAMPLES
 from seqlift.data.shuffle import sequence_keys
 
@@ -99,7 +98,7 @@ def _ranks(scores: np.ndarray, ties: np.ndarray, sequences: Tensor) -> np.ndarra
 
 
 def ablation_curves(
-    output: Explainable,
+    output: ExplainedOutput,
     sequences: Tensor,
     references: Kind,
     orders: dict[str, np.ndarray],
@@ -113,7 +112,7 @@ def ablation_curves(
 
     Parameters
     ----------
-    output : Explainable
+    output : ExplainedOutput
         f. Weights of a profile stay those of the whole sequence.
     sequences : torch.Tensor, shape (N, 4, L)
     references : callable
@@ -135,18 +134,18 @@ def ablation_curves(
     """
     found = {name: np.empty((2, len(sequences), len(SHARES))) for name in orders}
     args = output.args(sequences, device)
-    with borrowed(output.module, device, look_inside=False) as where, torch.no_grad():
+    with in_evaluation_mode(output.module, device, look_inside=False) as where, torch.no_grad():
 
         def predict(x: Tensor, *extra: Tensor) -> Tensor:
             return output.module(x, *extra)[:, output.target]
 
         first = sequences[:1].to(where), tuple(arg[:1].to(where) for arg in args)
-        pace = Pace(default_batch_size(predict, *first))
+        size = BatchSize(default_batch_size(predict, *first))
         for i, sequence in enumerate(sequences):
             drawn = references(sequence[None], n_references, seed)[0].to(where)  # (R, 4, L)
             extra = tuple(arg[i : i + 1].to(where) for arg in args)
             ranks = {name: _paired(of[i], len(drawn)) for name, of in orders.items()}
-            values = _ablate(predict, sequence.to(where), drawn, np.concatenate(list(ranks.values())), extra, pace)
+            values = _ablate(predict, sequence.to(where), drawn, np.concatenate(list(ranks.values())), extra, size)
             done = 0
             for name, pairs in ranks.items():
                 found[name][:, i] = values[:, done : done + len(pairs)].mean(1)
@@ -167,7 +166,7 @@ def _ablate(
     references: Tensor,
     ranks: np.ndarray,
     args: tuple[Tensor, ...],
-    pace: Pace,
+    size: BatchSize,
 ) -> np.ndarray:
     """Deletion and insertion of x (4, L) for P pairs of order and reference (R, 4, L): (2, P, S)."""
     known = int((x != 0).any(0).sum())
@@ -189,7 +188,7 @@ def _ablate(
         def predicted(some: Tensor) -> Tensor:
             return predict(make(some), *(arg.expand(len(some), *arg.shape[1:]) for arg in args))
 
-        return in_batches(predicted, torch.arange(n, device=x.device), pace).cpu().double()
+        return in_batches(predicted, torch.arange(n, device=x.device), size).cpu().double()
 
     ends = ask(lambda some: torch.cat([x[None], references])[some], 1 + len(references))
     whole, gone = ends[:1].expand(len(ranks)), ends[1:][own]  # nothing treated, everything treated

@@ -18,7 +18,7 @@ import pandas as pd
 import torch
 
 from seqlift.attribution.attribute import joint_fingerprint
-from seqlift.attribution.heads import Explainable, explainable
+from seqlift.attribution.explained_output import ExplainedOutput, explained_output
 from seqlift.attribution.mutagenesis import mutagenesis
 from seqlift.attribution.references import Kind, reference_kind
 from seqlift.attribution.totals import broken_completeness
@@ -205,8 +205,8 @@ def _judge_output(sample: Sample, judge: _Judge, advance: Callable[[int], None])
     first = judge.models[0]
     output = first.output(sample.output)
 
-    def part(models: list) -> Explainable:
-        return explainable(models, output, first.head, first.shape)
+    def part(models: list) -> ExplainedOutput:
+        return explained_output(models, output, first.head, first.shape)
 
     mean = part([each.model for each in judge.models])
     checkpoints = [each.model for each in judge.models]
@@ -235,7 +235,7 @@ def _judge_output(sample: Sample, judge: _Judge, advance: Callable[[int], None])
 
 
 def _all_curves(
-    sample: Sample, mean: Explainable, mutated: np.ndarray | None, judge: _Judge
+    sample: Sample, mean: ExplainedOutput, mutated: np.ndarray | None, judge: _Judge
 ) -> dict[str, dict[str, Curves]]:
     """By kind of reference and order: every method with dinucleotide shuffles and with the kind that it was given."""
     ranks = {each.method: order_ranks(each.contributions, sample.sequences, judge.seed) for each in sample.explained}
@@ -299,8 +299,8 @@ def _agreement_columns(
     explained: Explained,
     sample: Sample,
     mutated: np.ndarray | None,
-    mean: Explainable,
-    singles: list[Explainable],
+    mean: ExplainedOutput,
+    singles: list[ExplainedOutput],
     judge: _Judge,
 ) -> dict:
     """Correlations with mutagenesis, with the other methods, between models and between halves of the references."""

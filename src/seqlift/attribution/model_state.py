@@ -1,4 +1,4 @@
-"""A model on loan: explained in evaluation mode on the device asked for, and given back exactly as it came."""
+"""The state in which a model is explained (evaluation mode, frozen weights, a device), and its restoration."""
 
 import contextlib
 from collections.abc import Callable, Iterator
@@ -11,13 +11,15 @@ from seqlift.errors import SeqliftError
 
 
 @contextlib.contextmanager
-def borrowed(model: Callable, device: str | torch.device | None, *, look_inside: bool = True) -> Iterator[torch.device]:
+def in_evaluation_mode(
+    model: Callable, device: str | torch.device | None, *, look_inside: bool = True
+) -> Iterator[torch.device]:
     """Put a model in evaluation mode with frozen weights, on `device` (None: where it is); undo all of it at the end.
 
-    The train/eval flag is set and put back on each submodule by itself, so that a BatchNorm frozen inside a training
-    model is frozen afterwards too. Buffers are put back as they were, in case that a model changes them. A callable
-    that is no `nn.Module` is used as it is. Inside, the caller's `torch.no_grad()` or `torch.inference_mode()` does not
-    count: gradients are off, and can be turned on.
+    The train/eval flag is set and restored on each submodule by itself, so that a BatchNorm frozen inside a training
+    model is frozen afterwards too. Buffers are restored, in case that a model changes them. A callable that is not a
+    `nn.Module` is used as it is. The caller's `torch.no_grad()` or `torch.inference_mode()` has no effect inside:
+    gradients are off, and can be switched on.
 
     Parameters
     ----------
@@ -34,26 +36,21 @@ def borrowed(model: Callable, device: str | torch.device | None, *, look_inside:
     Raises
     ------
     SeqliftError
-        If `look_inside`, and a submodule is scripted or compiled: it hides its operations. If the model lies on several
-        devices and is wanted on one.
+        If `look_inside` and a submodule is scripted or compiled, which hides its operations; if the model lies on
+        several devices and `device` names one.
     """
     with torch.inference_mode(False), torch.no_grad():
-        if isinstance(model, nn.Module):
-            if look_inside:
-                _refuse_hidden(model)
-            with _prepared(model, device) as where:
-                yield where
-        else:
+        if not isinstance(model, nn.Module):
             yield torch.device("cpu") if device is None else choose_device(device)
-
-
-def _refuse_hidden(model: nn.Module) -> None:
-    for name, module in model.named_modules():
-        if isinstance(module, torch.jit.ScriptModule) or hasattr(module, "_orig_mod"):
-            raise SeqliftError(
-                f"cannot explain `{name or 'the model'}` ({type(module).__name__}): a scripted or compiled module "
-                "hides its operations; pass the module that it was made from"
-            )
+            return
+        for name, module in model.named_modules() if look_inside else ():
+            if isinstance(module, torch.jit.ScriptModule) or hasattr(module, "_orig_mod"):
+                raise SeqliftError(
+                    f"cannot explain `{name or 'the model'}` ({type(module).__name__}): a scripted or compiled module "
+                    "hides its operations; pass the module that it was made from"
+                )
+        with _prepared(model, device) as where:
+            yield where
 
 
 @contextlib.contextmanager

@@ -101,7 +101,7 @@ class _OutputLayer(TorchFunctionMode):
         self._known[result] = _Probabilities(recall, parts[0].is_logarithm, _version(result))
 
 
-class Explained:
+class ExplainedModel:
     """A model as a function of the output that is explained.
 
     Parameters

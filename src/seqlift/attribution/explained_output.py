@@ -16,8 +16,8 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor, nn
 
-from seqlift.attribution.borrow import borrowed
-from seqlift.attribution.trial import default_batch_size
+from seqlift.attribution.batch_size import default_batch_size
+from seqlift.attribution.model_state import in_evaluation_mode
 from seqlift.models.ensemble import Ensemble
 from seqlift.models.outputs import Output, ProfileOutput
 from seqlift.models.shape import Shape
@@ -69,7 +69,7 @@ class WeightedLogits(nn.Module):
 
 
 @dataclass(frozen=True)
-class Explainable:
+class ExplainedOutput:
     """An output of a model, as the methods take it.
 
     Attributes
@@ -87,14 +87,14 @@ class Explainable:
         """What the module needs beside `sequences` (N, 4, L): for a profile its weights (N, S * W), on the CPU."""
         if not isinstance(self.module, WeightedLogits):
             return ()
-        with borrowed(self.module, device, look_inside=False) as where, torch.no_grad():
+        with in_evaluation_mode(self.module, device, look_inside=False) as where, torch.no_grad():
             found = [self.module.logits(rows.to(where)).softmax(1).cpu() for rows in sequences.split(_ROWS)]
         return (torch.cat(found),)
 
     def predict(self, sequences: Tensor, device: str | torch.device | None) -> Tensor:
         """f of each sequence (N, 4, L): (N,), on the CPU."""
         args = self.args(sequences, device)
-        with borrowed(self.module, device, look_inside=False) as where, torch.no_grad():
+        with in_evaluation_mode(self.module, device, look_inside=False) as where, torch.no_grad():
             rows = zip(sequences.split(_ROWS), *(arg.split(_ROWS) for arg in args), strict=True)
             found = [self.module(*(values.to(where) for values in given))[:, self.target].cpu() for given in rows]
         return torch.cat(found)
@@ -102,12 +102,12 @@ class Explainable:
     def batch_size(self, sequence: Tensor, device: str | torch.device | None) -> int:
         """Rows that the methods give to the module at a time, by one sequence (1, 4, L)."""
         args = self.args(sequence, device)
-        with borrowed(self.module, device, look_inside=False) as where:
+        with in_evaluation_mode(self.module, device, look_inside=False) as where:
             given = [values.to(where) for values in (sequence, *args)]
             return default_batch_size(self.module, given[0], tuple(given[1:]))
 
 
-def explainable(models: Sequence[nn.Module], output: Output, head: str, shape: Shape) -> Explainable:
+def explained_output(models: Sequence[nn.Module], output: Output, head: str, shape: Shape) -> ExplainedOutput:
     """An output of the mean of models: of their logits and log counts.
 
     Parameters
@@ -120,7 +120,7 @@ def explainable(models: Sequence[nn.Module], output: Output, head: str, shape: S
     """
     model = models[0] if len(models) == 1 else Ensemble(list(models))
     if head != "profile":
-        return Explainable(model, output.index)
+        return ExplainedOutput(model, output.index)
     if output.quantity == "counts":
-        return Explainable(LogCounts(model, shape), output.index)
-    return Explainable(WeightedLogits(model, shape, output.index), 0)
+        return ExplainedOutput(LogCounts(model, shape), output.index)
+    return ExplainedOutput(WeightedLogits(model, shape, output.index), 0)
