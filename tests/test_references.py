@@ -1,14 +1,18 @@
 """Kinds of references: what each holds, that it depends on sequence, seed and number alone, and what is refused."""
 
+import re
 from collections import Counter
+from pathlib import Path
 
 import numpy as np
 import pandas as pd
 import pytest
 import torch
+import yaml
 from scipy.stats import chisquare
 
 from seqlift import deeplift
+from seqlift.attribution.reference_kinds import PATTERN
 from seqlift.attribution.references import (
     KINDS,
     background,
@@ -264,6 +268,13 @@ def test_names_stand_for_the_kinds(genome):
     assert torch.equal(reference_kind("background:0.25,0.25,0.25,0.25")(x, 3, 0), uniform(x, 3, 0))
     named = reference_kind("genomic:0.1", genome=genome, exclude=PEAKS)
     assert torch.equal(named(x, 3, 0), genomic_windows(genome, PEAKS, tolerance=0.1)(x, 3, 0))
+
+
+@pytest.mark.parametrize("text", ["klet", "klet:7", "genomic:", "background:1,2", "fasta:", "uniform:3"])
+def test_the_pattern_of_a_config_knows_the_same_names(text):
+    assert all(re.match(PATTERN, known) for known in TEXTS) and not re.match(PATTERN, text)
+    schema = yaml.safe_load((Path(__file__).parents[1] / "workflow/schemas/config.schema.yaml").read_text())
+    assert schema["$defs"]["references"]["pattern"] == PATTERN
 
 
 @pytest.mark.parametrize(

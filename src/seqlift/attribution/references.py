@@ -21,6 +21,7 @@ import pandas as pd
 import torch
 from torch import Tensor
 
+from seqlift.attribution.reference_kinds import RULE
 from seqlift.data.genome import Genome, codes, one_hot_batch
 from seqlift.data.intervals import read_lines
 from seqlift.data.shuffle import MAX_K, klet_shuffle, sequence_keys
@@ -312,7 +313,6 @@ KINDS: dict[str, Kind] = {
     "uniform": uniform,
     "zeros": zeros,
 }
-_TEXTS = [*KINDS, "klet:<k>", "background:<A>,<C>,<G>,<T>", "genomic", "genomic:<tolerance>", "fasta:<path>"]
 
 
 def reference_kind(text: str, *, genome: Genome | None = None, exclude: pd.DataFrame | None = None) -> Kind:
@@ -355,7 +355,7 @@ def reference_kind(text: str, *, genome: Genome | None = None, exclude: pd.DataF
         return genomic_windows(genome, exclude, tolerance=tolerance)
     if name == "fasta" and rest:
         return from_fasta(rest)
-    raise SeqliftError(f"references {text!r} do not exist; choose from {' '.join(_TEXTS)}")
+    raise SeqliftError(f"references {text!r} do not exist; choose from {RULE}")
 
 
 def _known(sequences: Tensor) -> Tensor:

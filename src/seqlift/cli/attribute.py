@@ -2,6 +2,7 @@
 
 import argparse
 
+from seqlift.attribution.reference_kinds import HELP
 from seqlift.cli.shared import add_shared
 
 OPTIONS = ("references", "tolerance")  # of the methods with references; the rest is handed on as settings of the method
@@ -61,9 +62,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     both.add_argument(
         "--references",
         metavar="KIND",
-        help="dinucleotide (default), mononucleotide or klet:K shuffles of each sequence, genomic (windows of its GC "
-        "content; genomic:0.05 for another tolerance than 0.02), uniform, background:A,C,G,T (shares), zeros, "
-        "fasta:PATH (record k is reference k of every sequence)",
+        help=f"default: dinucleotide. {HELP}",
     )
     both.add_argument("--n-references", type=count_or_auto, metavar="R", help="references of each sequence, or auto")
     both.add_argument(
