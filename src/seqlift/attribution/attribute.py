@@ -13,7 +13,7 @@ import inspect
 import logging
 import os
 from collections.abc import Callable, Sequence
-from typing import Any, NamedTuple, cast
+from typing import Any, NamedTuple
 
 import numpy as np
 import pandas as pd
@@ -26,6 +26,7 @@ from seqlift.attribution.explained_output import ExplainedOutput, explained_outp
 from seqlift.attribution.interior_gradients import InteriorGradients, interior_gradients
 from seqlift.attribution.mutagenesis import Mutagenesis, mutagenesis
 from seqlift.attribution.references import reference_kind
+from seqlift.attribution.save import score_fields
 from seqlift.attribution.totals import broken_completeness
 from seqlift.core.devices import choose_device, describe_device
 from seqlift.core.progress import counted_progress
@@ -417,28 +418,8 @@ def _write(
                 broken = broken_completeness(result, tolerance)
                 if broken.any():
                     _refuse_broken(broken, result, block, method, tolerance)
-            writer.append(sequences=sequences.numpy(), model_spread=spread, **_rows(result))
+            writer.append(sequences=sequences.numpy(), model_spread=spread, **score_fields(result))
             advance(len(block))
-
-
-def _rows(result: Result) -> dict[str, Any]:
-    """The fields of a result that a score file keeps, as `ScoreWriter.append` takes them."""
-    names = ["hypothetical", "contributions", "prediction"]
-    if not isinstance(result, Mutagenesis):
-        names += ["n_references", "delta", "reference_prediction", "standard_error"]
-    fields: dict[str, Any] = {name: getattr(result, name).numpy() for name in names}
-    if isinstance(result, InteriorGradients):
-        fields["path"] = {
-            "alphas": result.alphas.numpy(),
-            "weights": result.weights.numpy(),
-            "prediction": result.path_prediction.numpy(),
-            "slope": result.path_slope.numpy(),
-            "gradient_size": cast(Tensor, result.path_gradient_size).numpy(),
-            "alpha_half": result.alpha_half.numpy(),
-            "alpha_90": result.alpha_90.numpy(),
-            "steps": result.steps.numpy(),
-        }
-    return fields
 
 
 def _refuse_broken(broken: Tensor, result: Any, block: pd.DataFrame, method: str, tolerance: float) -> None:

@@ -8,6 +8,7 @@ whatever model that explained, together with the places of the sequences in the 
 import os
 from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -21,7 +22,8 @@ from seqlift.errors import SeqliftError
 from seqlift.scores.file import check_name, create_scores, place_names
 
 METHODS = {"DeepLift": "deeplift", "InteriorGradients": "interior_gradients", "Mutagenesis": "mutagenesis"}
-_OF_REFERENCES = ("n_references", "delta", "reference_prediction", "standard_error")
+_FIELDS = ("hypothetical", "contributions", "prediction")
+_OF_REFERENCES = ("n_references", "delta", "reference_prediction", "standard_error")  # mutagenesis has none of these
 _OF_PATHS = {
     "alphas": "alphas",
     "weights": "weights",
@@ -75,39 +77,41 @@ def save_scores(
     method = METHODS.get(type(result).__name__) if method is None else method
     target, method = check_name("`target`", target), check_name("`method`", method)
     sequences = np.asarray(sequences)
-    fields = _fields(result)
-    _check_sequences(sequences, fields)
+    _check_sequences(sequences, score_fields(result))
     table = _table(coords, len(sequences), sequences.shape[2])
     attributes = {"method": method, "target": target, "source": "seqlift.save_scores", "package_version": __version__}
-    along = {name: getattr(result, field) for name, field in _OF_PATHS.items() if hasattr(result, field)}
-    whole_path = len(along) == len(_OF_PATHS) and all(values is not None for values in along.values())
     with create_scores(path, table, length=sequences.shape[2], attributes=attributes) as writer:
         for first in range(0, len(table), _BLOCK):
             rows = slice(first, first + _BLOCK)
-            block = {name: values[rows] for name, values in fields.items()}
-            steps = {
-                name: np.asarray(values if name in ("alphas", "weights") else values[rows])
-                for name, values in along.items()
-                if whole_path
-            }
-            writer.append(sequences=sequences[rows], path=steps or None, **block)
+            writer.append(sequences=sequences[rows], **score_fields(result, rows))
     return Path(path)
 
 
-def _fields(result: object) -> dict[str, np.ndarray]:
-    """What a result has for each row, as `ScoreWriter.append` takes it."""
+def score_fields(result: object, rows: slice = slice(None)) -> dict[str, Any]:
+    """Some rows of a result as `ScoreWriter.append` takes them; the path only where all of it was kept.
+
+    Raises
+    ------
+    SeqliftError
+        If it is not the result of an explanation.
+    """
     try:
-        fields = {name: np.asarray(getattr(result, name)) for name in ("hypothetical", "contributions", "prediction")}
+        fields: dict[str, Any] = {name: np.asarray(getattr(result, name)[rows]) for name in _FIELDS}
     except AttributeError as error:
         raise SeqliftError(
             f"`result` is a {type(result).__name__} ({error}); give what seqlift.deeplift, interior_gradients or "
             "mutagenesis returned"
         ) from None
     more = {name: getattr(result, name, None) for name in _OF_REFERENCES}
-    return fields | {name: np.asarray(values) for name, values in more.items() if values is not None}
+    fields |= {name: np.asarray(values[rows]) for name, values in more.items() if values is not None}
+    path: dict[str, Any] = {name: getattr(result, field, None) for name, field in _OF_PATHS.items()}
+    if all(values is not None for values in path.values()):
+        shared = ("alphas", "weights")  # by all rows
+        fields["path"] = {name: np.asarray(v if name in shared else v[rows]) for name, v in path.items()}
+    return fields
 
 
-def _check_sequences(sequences: np.ndarray, fields: dict[str, np.ndarray]) -> None:
+def _check_sequences(sequences: np.ndarray, fields: dict[str, Any]) -> None:
     """One-hot, and the ones that were explained."""
     shape = fields["hypothetical"].shape
     if sequences.shape != shape:
