@@ -1,15 +1,17 @@
-"""Compile TF-MoDISco and TOMTOM once, when seqlift is installed: `python -m seqlift.motifs.warmup`.
+"""Compile TF-MoDISco, TOMTOM and seqlift's own loops once, at installation: `python -m seqlift.motifs.warmup`.
 
-Both are Python that numba turns into machine code at first use, about a minute's work for a core each, and keep the
-result beside the installed package (or in numba's cache folder, where that is read-only). Without this the first motif
-jobs of the first run do it, each for itself. It changes no result.
+numba turns this Python into machine code at its first use, which takes a core one to two minutes, and keeps the result
+beside the installed package (or in numba's cache folder, where that is read-only). Without this the first jobs of the
+first run do it, each for itself. It changes no result.
 """
 
 import multiprocessing
 
 import numpy as np
 
+from seqlift.core.metrics import auroc_auprc
 from seqlift.motifs.database import Database
+from seqlift.motifs.hits.fit import fit_hits
 from seqlift.motifs.modisco import find_patterns
 from seqlift.motifs.naming import name_patterns
 from seqlift.motifs.seqlets import choose_seqlets
@@ -40,9 +42,32 @@ def compile_naming() -> int:
     return len(name_patterns([known.matrices[0]], known, shuffles=50))
 
 
+def compile_own() -> None:
+    """Draw references, explain a network with ReLU, find hits and compute an AUROC, all on made-up sequences."""
+    import torch
+    from torch import nn
+
+    from seqlift.attribution.deeplift import deeplift
+    from seqlift.training.dataset import one_hot
+
+    rng = np.random.default_rng(0)
+    codes = rng.integers(0, 4, (4, 40)).astype(np.uint8)
+    model = nn.Sequential(nn.Conv1d(4, 2, 5), nn.ReLU(), nn.Flatten(), nn.Linear(72, 1))
+    deeplift(model, one_hot(torch.from_numpy(codes)), n_references=2)
+    contributions = rng.normal(size=codes.shape)
+    fit_hits(contributions, codes, [rng.normal(size=(4, 8))], 0.7)
+    auroc_auprc(contributions[0], contributions[0] > 0)
+
+
+def compile_naming_and_own() -> None:
+    """Everything but motif discovery, which takes about as long as the rest together."""
+    compile_naming()
+    compile_own()
+
+
 if __name__ == "__main__":
-    naming = multiprocessing.get_context("spawn").Process(target=compile_naming)
-    naming.start()
+    others = multiprocessing.get_context("spawn").Process(target=compile_naming_and_own)
+    others.start()
     compile_discovery()
-    naming.join()
-    raise SystemExit(naming.exitcode)
+    others.join()
+    raise SystemExit(others.exitcode)

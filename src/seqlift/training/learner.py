@@ -119,7 +119,7 @@ class Learner(lightning.LightningModule):
         torch.default_generator.manual_seed(number)
         if (
             self.device.type == "cuda"
-        ):  # torch.manual_seed asks for every kind of device, which takes longer than a step
+        ):  # torch.manual_seed takes longer than a step of training
             torch.cuda.manual_seed(number)
 
     def training_step(self, batch: Batch, batch_index: int) -> Tensor:
