@@ -54,6 +54,7 @@ os.environ.update(
 
 # Threads that wait busily make small networks several times slower where jobs share the cores
 os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
+os.environ.setdefault("OPENBLAS_THREAD_TIMEOUT", "4")
 
 # The number of threads decides in which order sums are taken, and so the last digits. A network is trained and measured
 # by two also where Snakemake gives a job one core: they take turns, no slower than one, and it is the same network.

@@ -117,9 +117,7 @@ class Learner(lightning.LightningModule):
         key = [self.seed, self.current_epoch, batch_index] + ([self.rank] if self.rank else [])
         number = int(np.random.SeedSequence(key).generate_state(1, np.uint64)[0] >> 1)
         torch.default_generator.manual_seed(number)
-        if (
-            self.device.type == "cuda"
-        ):  # torch.manual_seed takes longer than a step of training
+        if self.device.type == "cuda":  # torch.manual_seed takes longer than a step of training
             torch.cuda.manual_seed(number)
 
     def training_step(self, batch: Batch, batch_index: int) -> Tensor:
