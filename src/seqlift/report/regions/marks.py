@@ -58,10 +58,9 @@ def peaks_on(regions: pd.DataFrame, peaks: dict[str, dict]) -> tuple[list[list],
             gone.append(target)
             continue
         table = read_peaks(about["path"])
+        starts, ends, names = (table[column].to_numpy() for column in ("start", "end", "name"))
         for region, row in overlaps(regions, table):
-            peak = table.iloc[row]
-            name = peak["name"] if peak["name"] != "." else ""
-            found[region].append([i, int(peak["start"]), int(peak["end"]), name])
+            found[region].append([i, int(starts[row]), int(ends[row]), names[row] if names[row] != "." else ""])
     return found, gone
 
 

@@ -85,23 +85,21 @@ def region_page(
     peaks, gone = peaks_on(regions, run.regions["peaks"])
     planted = _planted(run, regions)
     beside = neighbours(read_genes(genes), regions) if genes else [[] for _ in range(len(regions))]
-    hits_of = dict(tuple(marks.groupby("region", sort=False)))
     outputs = {output: i for i, output in enumerate(run.outputs)}
+    hits: list[list] = [[] for _ in data]
+    for hit in marks.itertuples():
+        place = [hit.strand, hit.start, hit.end, short(hit.contribution)]
+        hits[hit.region].append([outputs[hit.output], hit.method, hit.motif, *place])
     for i, region in enumerate(data):
-        own = hits_of.get(i)
-        rows = [] if own is None else own.itertuples()
         region.about |= {
-            "hits": [
-                [outputs[hit.output], hit.method, hit.motif, hit.strand, hit.start, hit.end, short(hit.contribution)]
-                for hit in rows
-            ],
+            "hits": hits[i],
             "peaks": peaks[i],
             "planted": planted[i],
             "genes": [[gene.name, gene.start, gene.end, gene.strand] for gene in beside[i] if gene.inside],
         }
     index = _index(run, table, regions, entries, palette, unit) | {
         "best": _best(data, len(run.outputs)),
-        "motifs": _motifs_of(hits_of, len(regions)),
+        "motifs": _motifs_of(marks, len(regions)),
         "peaks": [sorted({peak[3] for peak in found if peak[3]}) for found in peaks],
         "genes": [[[gene.name, gene.distance, gene.inside] for gene in found] for found in beside],
         "what": what,
@@ -196,14 +194,12 @@ def _best(data: list[Region], outputs: int) -> list[list[float | None]]:
     return rows
 
 
-def _motifs_of(hits_of: dict, count: int) -> list[list[int]]:
+def _motifs_of(marks: pd.DataFrame, count: int) -> list[list[int]]:
     """The motifs on each region, those of most contribution first."""
-    found: list[list[int]] = []
-    for i in range(count):
-        if i not in hits_of:
-            found.append([])
-            continue
-        total = hits_of[i].groupby("motif")["contribution"].sum().abs()
-        order = np.lexsort([total.index.to_numpy(), -total.to_numpy()])
-        found.append([int(motif) for motif in total.index.to_numpy()[order]])
+    found: list[list[int]] = [[] for _ in range(count)]
+    total = marks.groupby(["region", "motif"])["contribution"].sum().abs().reset_index()
+    for region, motif in total.sort_values(["region", "contribution"], ascending=[True, False], kind="stable")[
+        ["region", "motif"]
+    ].to_numpy(int):
+        found[region].append(int(motif))
     return found
