@@ -9,93 +9,18 @@ import inspect
 import types
 from collections.abc import Callable, Container
 from contextlib import AbstractContextManager
-from dataclasses import dataclass
 from typing import Any, NamedTuple, Protocol
 
 import torch
 from torch import Tensor, nn
 
 from seqlift.attribution import compositions, kernels, reveal_cancel, rules
-from seqlift.attribution.operations import (
-    ACTIVATIONS,
-    CHOICES,
-    COMPARISONS,
-    COMPOSITIONS,
-    CONJUNCTIONS,
-    DISJUNCTIONS,
-    DIVISIONS,
-    ELEMENTWISE,
-    EXTREMA,
-    LINEAR,
-    LINEAR_KEYWORDS,
-    LOG_SUM_EXP,
-    MAX_POOLS,
-    NEGATIONS,
-    PRODUCTS,
-    SOFTMAX,
-    TO_NUMBERS,
-    TOP_K,
-    find,
-    tensors_in,
-)
+from seqlift.attribution import operations as op
+from seqlift.attribution.calls import Call, is_tracked, mark
 
-MARK = "_seqlift_depends_on_input"
 _STEP = "_seqlift_step"  # the outcome of a comparison, false or true, as an activation that is 0 or 1
-_EINSUM = find("einsum")
+_EINSUM = op.find("einsum")
 _BATCH_AXIS = "it reaches over the first axis, so rows of a batch depend on each other"
-
-
-def mark(value: Any) -> Any:
-    """Note that these tensors depend on the model's input; what a view is marked with, its base is too."""
-    for tensor in tensors_in(value):
-        setattr(tensor, MARK, True)
-        if tensor._is_view():
-            setattr(tensor._base, MARK, True)
-    return value
-
-
-def is_tracked(value: Any) -> bool:
-    """Whether a value is a tensor that depends on the model's input."""
-    if not isinstance(value, Tensor):
-        return False
-    return hasattr(value, MARK) or (value._is_view() and hasattr(value._base, MARK))
-
-
-@dataclass(frozen=True)
-class Call:
-    """An operation that a model calls, with at least one argument that depends on its input.
-
-    Attributes
-    ----------
-    function, args, kwargs
-        The call.
-    tracked : list of torch.Tensor
-        Those of the tensors among its arguments that depend on the model's input.
-    """
-
-    function: Callable
-    args: tuple
-    kwargs: dict
-    tracked: list[Tensor]
-
-    @property
-    def name(self) -> str:
-        return getattr(self.function, "__name__", "")
-
-    @property
-    def is_in_place(self) -> bool:
-        return self.name.endswith("_") and not self.name.endswith("__")
-
-    def on(self, *values: Tensor) -> Any:
-        """The operation with these values in place of its tracked arguments."""
-        replacements = iter(values)
-
-        def put(value: Any) -> Any:
-            if is_tracked(value):
-                return next(replacements)
-            return type(value)(map(put, value)) if type(value) in (tuple, list) else value
-
-        return self.function(*map(put, self.args), **{key: put(value) for key, value in self.kwargs.items()})
 
 
 class Walk(Protocol):
@@ -118,6 +43,7 @@ class Walk(Protocol):
 
     def before_change(self, tensor: Tensor) -> None:
         """Called before an operation changes a tensor in place."""
+        return None
 
     def split_change(self, call: Call, result: Any) -> None:
         """Prepare RevealCancel, which explains rises and falls apart, after a linear operation."""
@@ -134,15 +60,15 @@ def _linear(walk: Walk, call: Call) -> Any:
     function, args, kwargs = call.function, call.args, call.kwargs
     if call.is_in_place or call.name == "__setitem__":
         walk.before_change(args[0])
-    if function in LINEAR:
-        constant = [arg for i, arg in enumerate(args) if i not in LINEAR[function]]
-        constant += [arg for key, arg in kwargs.items() if key not in LINEAR_KEYWORDS]
-        if any(map(is_tracked, tensors_in(constant))):
+    if function in op.LINEAR:
+        constant = [arg for i, arg in enumerate(args) if i not in op.LINEAR[function]]
+        constant += [arg for key, arg in kwargs.items() if key not in op.LINEAR_KEYWORDS]
+        if any(map(is_tracked, op.tensors_in(constant))):
             raise NotImplementedError("an index, a mask, a condition or a weight in it depends on the input")
     _check_evaluation(call)
     with walk.gradients():
         result = walk.run(function, *args, **kwargs)
-    if any(not (t.is_floating_point() or t.is_complex()) for t in tensors_in(result)):
+    if any(not (t.is_floating_point() or t.is_complex()) for t in op.tensors_in(result)):
         raise NotImplementedError("it makes whole numbers of an activation")
     if walk.rule != "rescale" and not any(result is tensor for tensor in call.tracked):
         walk.split_change(call, result)
@@ -190,8 +116,8 @@ def _product(walk: Walk, call: Call) -> Any:
 
 
 def _elementwise(walk: Walk, call: Call) -> Any:
-    split = walk.rule != "rescale" and call.function in ACTIVATIONS
-    rule = (reveal_cancel.RevealCancel if split else rules.Rescale)(ELEMENTWISE[call.function])
+    split = walk.rule != "rescale" and call.function in op.ACTIVATIONS
+    rule = (reveal_cancel.RevealCancel if split else rules.Rescale)(op.ELEMENTWISE[call.function])
     return walk.explain(rule, call.on, call.tracked)
 
 
@@ -200,7 +126,7 @@ def _softmax(walk: Walk, call: Call) -> Any:
     dim = given.get("dim")
     if given.get("dtype") is not None or not isinstance(dim, int):
         raise NotImplementedError("it is understood for one `dim` and without `dtype`")
-    if call.function in LOG_SUM_EXP:
+    if call.function in op.LOG_SUM_EXP:
         return walk.explain(rules.LogSumExp(dim, bool(given.get("keepdim", False))), call.on, call.tracked)
     return walk.explain(rules.Softmax(dim), call.on, call.tracked)
 
@@ -210,7 +136,7 @@ def _extremum(walk: Walk, call: Call) -> Any:
     given = dict(zip(("input", "dim", "keepdim"), call.args, strict=False)) | call.kwargs
     x, other = given.pop("input", None), given.get("other", given.get("dim"))
     x = given.pop("self") if x is None else x
-    largest = EXTREMA[call.function] > 0
+    largest = op.EXTREMA[call.function] > 0
     if isinstance(other, Tensor):
         with walk:
             return (compositions.maximum if largest else compositions.minimum)(x, other)
@@ -221,7 +147,7 @@ def _extremum(walk: Walk, call: Call) -> Any:
     search = torch.max if largest else torch.min
     with walk:
         rows = x.permute(*kept, *dims).flatten(len(kept))
-    rule = rules.Select(1, EXTREMA[call.function])
+    rule = rules.Select(1, op.EXTREMA[call.function])
     values = walk.explain(rule, lambda t: search(t, -1, keepdim=True), [rows])
     keepdim = given.get("keepdim", False)
     shape = [1 if d in dims else x.shape[d] for d in range(x.ndim) if keepdim or d not in dims]
@@ -234,7 +160,7 @@ def _extremum(walk: Walk, call: Call) -> Any:
 
 
 def _max_pool(walk: Walk, call: Call) -> Any:
-    pool, n_axes = MAX_POOLS[call.function]
+    pool, n_axes = op.MAX_POOLS[call.function]
     names = ["input", "kernel_size", "stride", "padding", "dilation", "ceil_mode", "return_indices"]
     names = ["input", "output_size", "return_indices"] if "adaptive" in pool.__name__ else names
     given = dict(zip(names, call.args, strict=False)) | call.kwargs
@@ -269,7 +195,7 @@ def _compare(walk: Walk, call: Call) -> Tensor:
         with walk:
             difference = torch.sub(input, other)
         rule = rules.Rescale(rules.rescale_step)
-        return _outcome(walk.explain(rule, COMPARISONS[call.function], [difference]))
+        return _outcome(walk.explain(rule, op.COMPARISONS[call.function], [difference]))
 
     return compared(*call.args, **call.kwargs)
 
@@ -298,7 +224,7 @@ def _combine(walk: Walk, call: Call) -> Tensor:
     """And, or."""
     with walk:
         a, b = (_as_numbers(value) * 1.0 for value in (*call.args, *call.kwargs.values()))
-        both = a * b if call.function in CONJUNCTIONS else a + b - a * b
+        both = a * b if call.function in op.CONJUNCTIONS else a + b - a * b
     return _outcome(both)
 
 
@@ -352,7 +278,7 @@ def _choose(walk: Walk, call: Call) -> Tensor:
 
 def _write_out(walk: Walk, call: Call) -> Any:
     with walk:
-        return COMPOSITIONS[call.function](*call.args, **call.kwargs)
+        return op.COMPOSITIONS[call.function](*call.args, **call.kwargs)
 
 
 _without_override: dict[Callable, Callable | None] = {}
@@ -400,7 +326,7 @@ def _of_one_changing_factor(call: Call) -> bool:
     """Whether only one of the factors of a product depends on the input (the bias of a layer is none)."""
     positional = call.args if call.function in _EINSUM else call.args[:2]
     factors = [*positional, *(value for key, value in call.kwargs.items() if key != "bias")]
-    return sum(map(is_tracked, tensors_in(factors))) < 2
+    return sum(map(is_tracked, op.tensors_in(factors))) < 2
 
 
 def _by_a_constant(call: Call) -> bool:
@@ -424,23 +350,23 @@ class _Row(NamedTuple):
 
 # The first row with the operation whose condition holds for the call decides.
 _TABLE = (
-    _Row(COMPARISONS, _always, _compare),
-    _Row(CHOICES, _on_a_comparison, _choose),
-    _Row(NEGATIONS, _on_a_comparison, _negate),
-    _Row(CONJUNCTIONS | DISJUNCTIONS, _on_a_comparison, _combine),
-    _Row(LINEAR.keys() | PRODUCTS | TO_NUMBERS, _on_a_comparison, _calculate),
+    _Row(op.COMPARISONS, _always, _compare),
+    _Row(op.CHOICES, _on_a_comparison, _choose),
+    _Row(op.NEGATIONS, _on_a_comparison, _negate),
+    _Row(op.CONJUNCTIONS | op.DISJUNCTIONS, _on_a_comparison, _combine),
+    _Row(op.LINEAR.keys() | op.PRODUCTS | op.TO_NUMBERS, _on_a_comparison, _calculate),
     _Row(_Every(), _on_a_comparison, _refuse_comparison),
-    _Row(LINEAR, _always, _linear),
-    _Row(DIVISIONS, _by_a_constant, _linear),
-    _Row(PRODUCTS, _of_one_changing_factor, _linear),
+    _Row(op.LINEAR, _always, _linear),
+    _Row(op.DIVISIONS, _by_a_constant, _linear),
+    _Row(op.PRODUCTS, _of_one_changing_factor, _linear),
     _Row(_Every(), _changes_its_input, _in_place),
-    _Row(PRODUCTS, _always, _product),
-    _Row(EXTREMA, _always, _extremum),
-    _Row(COMPOSITIONS, _always, _write_out),
-    _Row(ELEMENTWISE, _on_one_activation, _elementwise),
-    _Row(MAX_POOLS, _on_one_activation, _max_pool),
-    _Row(TOP_K, _on_one_activation, _top_k),
-    _Row(SOFTMAX | LOG_SUM_EXP, _on_one_activation, _softmax),
+    _Row(op.PRODUCTS, _always, _product),
+    _Row(op.EXTREMA, _always, _extremum),
+    _Row(op.COMPOSITIONS, _always, _write_out),
+    _Row(op.ELEMENTWISE, _on_one_activation, _elementwise),
+    _Row(op.MAX_POOLS, _on_one_activation, _max_pool),
+    _Row(op.TOP_K, _on_one_activation, _top_k),
+    _Row(op.SOFTMAX | op.LOG_SUM_EXP, _on_one_activation, _softmax),
     _Row(_Every(), _always, _open_up),
 )
 
@@ -453,7 +379,7 @@ def handle(walk: Walk, call: Call) -> Any:
     NotImplementedError
         If the operation has no rule, or not for such a call; the message, if any, says why.
     """
-    if not call.args and "input" in call.kwargs and call.function not in CHOICES:
+    if not call.args and "input" in call.kwargs and call.function not in op.CHOICES:
         rest = {key: value for key, value in call.kwargs.items() if key != "input"}
         call = Call(call.function, (call.kwargs["input"],), rest, call.tracked)
     if call.kwargs.get("out") is not None:

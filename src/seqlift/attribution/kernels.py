@@ -1,9 +1,8 @@
-"""The rules that nearly every network spends its time in, each in one pass over memory on a CPU.
+"""The rules of activations and max pooling, each in one pass over memory on a CPU.
 
-Activations and max pooling are so cheap that writing their multipliers with PyTorch's operations, a pass over memory
-for each, would cost half as much as the convolutions between them. Compiled here, they cost little more than the
-operations themselves. `seqlift.attribution.rules` defines what they compute and does so itself for other devices and
-types.
+These operations are so cheap that multipliers computed with PyTorch's operations, a pass over memory for each, would
+cost half as much as the convolutions between them. Compiled, they cost little more than the operations themselves.
+`seqlift.attribution.rules` defines what they compute, and computes it for other devices and types.
 """
 
 from collections.abc import Callable
@@ -15,15 +14,16 @@ from torch import Tensor
 
 from seqlift.core.compiled import compiled, over_rows
 
+Array = np.ndarray
 _WORTH_A_THREAD = 2**19  # elements: below a millisecond of work a second thread costs more than it saves
 
 
 def can_take(*tensors: Tensor) -> bool:
-    """Whether all lie on the CPU in single or double precision."""
+    """Whether all tensors lie on the CPU in single or double precision."""
     return all(t.device.type == "cpu" and t.dtype in (torch.float32, torch.float64) and t.ndim > 0 for t in tensors)
 
 
-def _run(kernel: Callable, n_rows: int, n_elements: int, *arrays: np.ndarray | np.integer) -> None:
+def _run(kernel: Callable, n_rows: int, n_elements: int, *arrays: Array | np.integer) -> None:
     """`kernel(first, last, *arrays)` over all rows, on as many threads as PyTorch uses."""
     threads = min(torch.get_num_threads(), n_rows, n_elements // _WORTH_A_THREAD)
     over_rows(lambda first, last: kernel(first, last, *arrays), n_rows, threads)
@@ -38,31 +38,23 @@ def is_channels_last(value: Tensor) -> bool:
 
 
 def _in_one_order(*tensors: Tensor) -> list[Tensor]:
-    """All with their elements in the same order in memory, that of the second of them where it has no gaps."""
+    """All tensors with the elements in the order in memory that the second one has, where it has no gaps."""
     like = tensors[1]
     if is_channels_last(like):
         return [t.detach().mT.contiguous().mT for t in tensors]
     return [t.detach().contiguous() for t in tensors]
 
 
-def _rows(*tensors: Tensor) -> list[np.ndarray]:
+def _rows(*tensors: Tensor) -> list[Array]:
     """(N, elements) of each, in the order in which they lie in memory."""
-    turned = is_channels_last(tensors[1])
-    return [(t.mT if turned else t).numpy().reshape(len(t), -1) for t in tensors]
+    channels_last = is_channels_last(tensors[1])
+    return [(t.mT if channels_last else t).numpy().reshape(len(t), -1) for t in tensors]
 
 
 def relu(x: Tensor, r: Tensor) -> tuple[Tensor, Tensor]:
     """max(0, r), and the multiplier (max(0, x) - max(0, r)) / (x - r), or the slope at r where x = r.
 
-    Parameters
-    ----------
-    x : torch.Tensor, shape (B, ...)
-    r : torch.Tensor, shape (B · R, ...)
-        The references of sequence b in the rows b · R to b · R + R - 1.
-
-    Returns
-    -------
-    output, multiplier : torch.Tensor, shape (B · R, ...)
+    x has shape (B, ...), the others (B · R, ...), with the references of sequence b in rows b · R to b · R + R - 1.
     """
     x, r = _in_one_order(x, r)
     output, multiplier = torch.empty_like(r), torch.empty_like(r)
@@ -71,7 +63,7 @@ def relu(x: Tensor, r: Tensor) -> tuple[Tensor, Tensor]:
 
 
 @compiled
-def _relu(first: int, last: int, x: np.ndarray, r: np.ndarray, output: np.ndarray, multiplier: np.ndarray) -> None:
+def _relu(first: int, last: int, x: Array, r: Array, output: Array, multiplier: Array) -> None:
     zero, one = x.dtype.type(0), x.dtype.type(1)
     per_sequence = len(r) // len(x)
     for row in range(first, last):
@@ -86,18 +78,9 @@ def _relu(first: int, last: int, x: np.ndarray, r: np.ndarray, output: np.ndarra
 
 
 def quotient(x: Tensor, r: Tensor, fx: Tensor, fr: Tensor, least: float) -> tuple[Tensor, Tensor | None]:
-    """(f(x) - f(r)) / (x - r), and where |x - r| is at most `least` so that something else must be put there.
+    """(f(x) - f(r)) / (x - r), shape (B · R, ...), and where |x - r| <= `least`, or None if nowhere.
 
-    Parameters
-    ----------
-    x, fx : torch.Tensor, shape (B, ...)
-    r, fr : torch.Tensor, shape (B · R, ...)
-    least : float
-
-    Returns
-    -------
-    multiplier : torch.Tensor, shape (B · R, ...)
-    near : torch.Tensor of bool, shape (B · R, ...), or None if there is no such place
+    There another formula must replace the quotient. x and fx have shape (B, ...), r and fr (B · R, ...).
     """
     tensors = _in_one_order(x, r, fx, fr)
     multiplier, near = torch.empty_like(tensors[1]), torch.empty_like(tensors[1], dtype=torch.bool)
@@ -111,14 +94,14 @@ def quotient(x: Tensor, r: Tensor, fx: Tensor, fr: Tensor, least: float) -> tupl
 def _quotient(
     first: int,
     last: int,
-    x: np.ndarray,
-    r: np.ndarray,
-    fx: np.ndarray,
-    fr: np.ndarray,
-    multiplier: np.ndarray,
-    near: np.ndarray,
+    x: Array,
+    r: Array,
+    fx: Array,
+    fr: Array,
+    multiplier: Array,
+    near: Array,
     least: np.floating,
-    found: np.ndarray,
+    found: Array,
 ) -> None:
     per_sequence = len(r) // len(x)
     for row in range(first, last):
@@ -136,15 +119,9 @@ def _quotient(
 def max_pool1d(
     values: Tensor, kernel_size: Any, stride: Any = None, padding: Any = 0, dilation: Any = 1, ceil_mode: bool = False
 ) -> tuple[Tensor, Tensor]:
-    """`torch.nn.functional.max_pool1d` with places: a loop beside which PyTorch's, made for images, takes its time.
+    """`torch.nn.functional.max_pool1d` of (..., C, L) with places, (..., C, K) each.
 
-    Parameters
-    ----------
-    values : torch.Tensor, shape (..., C, L)
-
-    Returns
-    -------
-    maxima, places : torch.Tensor, shape (..., C, K)
+    PyTorch's own is made for images and much slower.
     """
     window, padding, dilation = (n[0] if isinstance(n, tuple | list) else n for n in (kernel_size, padding, dilation))
     stride = stride[0] if isinstance(stride, tuple | list) and stride else (stride or window)
@@ -167,9 +144,9 @@ def max_pool1d(
 def _max_pool1d(
     first: int,
     last: int,
-    values: np.ndarray,
-    maxima: np.ndarray,
-    places: np.ndarray,
+    values: Array,
+    maxima: Array,
+    places: Array,
     window: int,
     stride: int,
     padding: int,
@@ -195,21 +172,19 @@ def _max_pool1d(
 def select(
     x: Tensor, r: Tensor, best_x: Tensor, best_r: Tensor, place_x: Tensor, place_r: Tensor, sign: int
 ) -> tuple[Tensor, Tensor]:
-    """Where each maximum's change goes to, and which share of that element's change it is.
+    """Which element gets each maximum's change, and which share of the element's own change it is.
 
     Parameters
     ----------
     x, r : torch.Tensor, shape (B, C, M) and (B · R, C, M)
-        What was searched.
+        The values searched.
     best_x, best_r, place_x, place_r : torch.Tensor, shape (B, C, K) and (B · R, C, K)
-        The maxima, and where on the last axis they were found.
+        The maxima (or, with `sign` -1, minima), and where on the last axis they were found.
     sign : int
-        -1 for minima.
 
     Returns
     -------
-    place : torch.Tensor, shape (B · R, C, K), int64
-    share : torch.Tensor, shape (B · R, C, K)
+    place, share : torch.Tensor, shape (B · R, C, K)
     """
     tensors = [t.detach().contiguous() for t in (x, r, best_x, best_r, place_x, place_r)]
     place, share = torch.empty_like(tensors[5]), torch.empty_like(tensors[3])
@@ -222,14 +197,14 @@ def select(
 def _select(
     first: int,
     last: int,
-    x: np.ndarray,
-    r: np.ndarray,
-    best_x: np.ndarray,
-    best_r: np.ndarray,
-    place_x: np.ndarray,
-    place_r: np.ndarray,
-    place: np.ndarray,
-    share: np.ndarray,
+    x: Array,
+    r: Array,
+    best_x: Array,
+    best_r: Array,
+    place_x: Array,
+    place_r: Array,
+    place: Array,
+    share: Array,
     sign: np.int64,
 ) -> None:
     one = x.dtype.type(1)
@@ -255,9 +230,7 @@ def scatter(gradient: Tensor, place: Tensor, share: Tensor, length: int) -> Tens
 
 
 @compiled
-def _scatter(
-    first: int, last: int, gradient: np.ndarray, place: np.ndarray, share: np.ndarray, given: np.ndarray
-) -> None:
+def _scatter(first: int, last: int, gradient: Array, place: Array, share: Array, given: Array) -> None:
     for row in range(first, last):
         for c in range(place.shape[1]):
             for k in range(place.shape[2]):

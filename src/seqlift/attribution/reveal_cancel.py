@@ -29,7 +29,8 @@ import torch
 from torch import Tensor
 
 from seqlift.attribution import kernels
-from seqlift.attribution.operations import DIVISIONS, PRODUCTS, find, getters
+from seqlift.attribution.calls import Call, unchanged
+from seqlift.attribution.operations import DIVISIONS, PRODUCTS, find, getters, tensors_in
 from seqlift.attribution.rules import COMPILED, Computed, Pairing, Rescale, attach
 
 _PARTS = "_seqlift_parts"
@@ -43,6 +44,8 @@ _AVERAGING = find(
 _SUMS = find("add __radd__")
 _DIFFERENCES = find("sub subtract")
 _REVERSED = find("rsub __rsub__")
+_NORMALISING = find("batch_norm")
+_NEGATING = find("neg negative")
 _JOINING = find("cat concat concatenate stack hstack vstack")
 _MOVING = (
     _JOINING
@@ -119,32 +122,13 @@ def wants_inputs(rule: str, function: Callable, n_tracked: int, result: Any) -> 
     return function in _WEIGHTED | _AVERAGING
 
 
-def note_parts(
-    rule: str,
-    run: Callable,
-    function: Callable,
-    args: tuple,
-    kwargs: dict,
-    inputs: list[Tensor],
-    result: Any,
-    totals: list[Parts] | None,
-) -> None:
-    """Note on a linear operation's result how its change falls into parts.
+def note_parts(rule: str, run: Callable, call: Call, result: Any, totals: list[Parts] | None) -> None:
+    """Note on the result of a linear operation, called on the references, how its change falls into parts.
 
-    Parameters
-    ----------
-    rule : "reveal-cancel" or "genomics"
-    run : callable
-        Makes a call: `run(function, *args, **kwargs)`.
-    function, args, kwargs, result
-        The call, on the references, and what it gave.
-    inputs : list of torch.Tensor
-        Those of its arguments that depend on the model's input.
-    totals : list of callable, or None
-        For each of them the parts of its total change (`total_parts`), if `wants_inputs`.
+    `run(function, *args, **kwargs)` makes a call; `totals` has the parts of the total change of each input
+    (`total_parts`), if `wants_inputs`.
     """
-    known = [parts_of(value) for value in inputs]
-    parts = _parts(rule, _Call(run, function, args, kwargs, inputs), known, totals, result)
+    parts = _parts(rule, run, call, totals, result)
     if parts is None:
         return
     if isinstance(result, Tensor):
@@ -182,56 +166,43 @@ def total_parts(x: Tensor, r: Tensor, pairing: Pairing) -> Parts:
     return parts
 
 
-def _flat(value: Any) -> list:
-    return [item for inner in value for item in _flat(inner)] if isinstance(value, tuple | list) else [value]
+# ---------------------------------------------------------------------------------------------------------------------
+# How linear operations hand on the parts of their inputs
 
 
 @dataclass(frozen=True)
-class _Call:
-    """A call of a linear operation, to be made again with other values for its inputs."""
+class _Linear:
+    """A linear operation, to be run again with other values for its inputs."""
 
     run: Callable
-    function: Callable
-    args: tuple
-    kwargs: dict
-    inputs: list[Tensor]
+    call: Call
 
-    def __call__(self, *values: Tensor, constant: Callable[[Tensor], Tensor] = lambda tensor: tensor) -> Any:
-        """The call with these values for its inputs, and `constant` applied to its other tensors of numbers."""
-        chosen = {id(old): new for old, new in zip(self.inputs, values, strict=True)}
+    def __call__(self, *values: Tensor, constant: Callable[[Tensor], Tensor] = unchanged) -> Any:
+        args, kwargs = self.call.with_inputs(values, constant)
+        return self.run(self.call.function, *args, **kwargs)
 
-        def put(value: Any) -> Any:
-            if isinstance(value, Tensor):
-                return chosen.get(id(value), constant(value) if value.is_floating_point() else value)
-            return type(value)(map(put, value)) if type(value) in (tuple, list) else value
-
-        return self.run(self.function, *map(put, self.args), **{key: put(value) for key, value in self.kwargs.items()})
-
-    def without_bias(self) -> "_Call":
-        kwargs = {key: value for key, value in self.kwargs.items() if key != "bias"}
-        takes_bias = self.function.__name__ == "linear" or self.function.__name__.startswith("conv")
-        args = (*self.args[:2], None, *self.args[3:]) if takes_bias and len(self.args) > 2 else self.args
-        return _Call(self.run, self.function, args, kwargs, self.inputs)
+    def without_bias(self) -> "_Linear":
+        call, args = self.call, self.call.args
+        kwargs = {key: value for key, value in call.kwargs.items() if key != "bias"}
+        takes_bias = call.name == "linear" or call.name.startswith("conv")
+        args = (*args[:2], None, *args[3:]) if takes_bias and len(args) > 2 else args
+        return _Linear(self.run, Call(call.function, args, kwargs, call.tracked))
 
     def n_constants(self) -> int:
-        """How many other tensors of numbers there are."""
-        values = [item for value in (*self.args, *self.kwargs.values()) for item in _flat(value)]
-        return sum(isinstance(v, Tensor) and v.is_floating_point() for v in values) - len(self.inputs)
-
-    def other_factor(self) -> Any:
-        """What a scaling multiplies or divides its one input by."""
-        operands = [*self.args[:2], *(self.kwargs[key] for key in ("input", "other") if key in self.kwargs)]
-        (factor,) = [value for value in operands if value is not self.inputs[0]]
-        return factor
+        """How many tensors of numbers there are beside its inputs."""
+        tensors = tensors_in((self.call.args, self.call.kwargs))
+        return sum(tensor.is_floating_point() for tensor in tensors) - len(self.call.tracked)
 
 
-def _parts(rule: str, call: _Call, known: list[Parts | None], totals: list[Parts] | None, result: Any) -> Parts | None:
-    function = call.function
+def _parts(rule: str, run: Callable, call: Call, totals: list[Parts] | None, result: Any) -> Parts | None:
+    function, again = call.function, _Linear(run, call)
+    known = [parts_of(value) for value in call.tracked]
     if function in _WEIGHTED | _AVERAGING:
-        layer = call.without_bias()
+        layer = again.without_bias()
         # The sign of a weight that is a product of several is not known from theirs alone
         return None if totals is None or layer.n_constants() > 1 else _of_layer(layer, totals[0])
-    if function in _SUMS | _DIFFERENCES | _REVERSED and ("alpha" in call.kwargs or len(call.args) > 2):
+    adds = function in _SUMS | _DIFFERENCES | _REVERSED
+    if adds and ("alpha" in call.kwargs or len(call.args) > 2):
         return None
     if not any(known) and (totals is None or rule == "genomics" or function in _JOINING):
         return None
@@ -240,44 +211,44 @@ def _parts(rule: str, call: _Call, known: list[Parts | None], totals: list[Parts
     parts = [own for own in known if own is not None]
     if len(parts) < len(known):
         return None
-    if function in _SUMS | _DIFFERENCES | _REVERSED:
+    if adds:
         return _of_sum(call, parts, result.shape)
     if function in _SCALING:
-        return _of_scaling(call, parts[0], call.other_factor())
-    if function in find("batch_norm"):
-        return _of_normalisation(call, parts[0])
-    if function in find("neg negative"):
+        return _of_scaling(again, parts[0])
+    if function in _NORMALISING:
+        return _of_normalisation(again, parts[0])
+    if function in _NEGATING:
         return lambda: tuple(-part for part in reversed(parts[0]()))
     if function in _MOVING:
         return lambda: tuple(
-            call(*chosen, constant=torch.zeros_like) for chosen in zip(*(own() for own in parts), strict=True)
+            again(*chosen, constant=torch.zeros_like) for chosen in zip(*(own() for own in parts), strict=True)
         )
     return None
 
 
-def _of_layer(call: _Call, total: Parts) -> Parts:
+def _of_layer(layer: _Linear, total: Parts) -> Parts:
     """The Linear rule."""
 
     def parts() -> tuple[Tensor, Tensor]:
         rise, fall = total()
-        if call.function in _AVERAGING:  # weights of one sign
-            return call(rise), call(fall)
+        if layer.call.function in _AVERAGING:  # weights of one sign
+            return layer(rise), layer(fall)
         plus, minus = (lambda weight: weight.clamp(min=0)), (lambda weight: weight.clamp(max=0))
         return (
-            call(rise, constant=plus) + call(fall, constant=minus),
-            call(fall, constant=plus) + call(rise, constant=minus),
+            layer(rise, constant=plus) + layer(fall, constant=minus),
+            layer(fall, constant=plus) + layer(rise, constant=minus),
         )
 
     return parts
 
 
-def _of_sum(call: _Call, known: list[Parts], shape: torch.Size) -> Parts:
+def _of_sum(call: Call, known: list[Parts], shape: torch.Size) -> Parts:
     first = (*call.args, *call.kwargs.values())[0]
     negative = [False] * len(known)
     if call.function in _DIFFERENCES:
-        negative = [value is not first for value in call.inputs]
+        negative = [value is not first for value in call.tracked]
     elif call.function in _REVERSED:
-        negative = [value is first for value in call.inputs]
+        negative = [value is first for value in call.tracked]
 
     def parts() -> tuple[Tensor, Tensor]:
         summands = [
@@ -288,22 +259,25 @@ def _of_sum(call: _Call, known: list[Parts], shape: torch.Size) -> Parts:
     return parts
 
 
-def _of_scaling(call: _Call, own: Parts, factor: Any) -> Parts:
+def _of_scaling(again: _Linear, own: Parts) -> Parts:
+    call = again.call
+    operands = [*call.args[:2], *(call.kwargs[key] for key in ("input", "other") if key in call.kwargs)]
+    (factor,) = [value for value in operands if value is not call.tracked[0]]
+
     def parts() -> tuple[Tensor, Tensor]:
-        plus, minus = (call(part) for part in own())
-        keeps = torch.as_tensor(factor, device=plus.device) >= 0
-        return torch.where(keeps, plus, minus), torch.where(keeps, minus, plus)
+        plus, minus = (again(part) for part in own())
+        return _swapped(torch.as_tensor(factor, device=plus.device) >= 0, plus, minus)
 
     return parts
 
 
-def _of_normalisation(call: _Call, own: Parts) -> Parts:
-    value = call.inputs[0]
+def _of_normalisation(again: _Linear, own: Parts) -> Parts:
+    value = again.call.tracked[0]
     one = value.new_ones(1, value.shape[1], *[1] * (value.ndim - 2))
-    scale = call(one) - call(torch.zeros_like(one))  # of each channel
+    scale = again(one) - again(torch.zeros_like(one))  # of each channel
+    return lambda: _swapped(scale >= 0, *(part * scale for part in own()))
 
-    def parts() -> tuple[Tensor, Tensor]:
-        plus, minus = (part * scale for part in own())
-        return torch.where(scale >= 0, plus, minus), torch.where(scale >= 0, minus, plus)
 
-    return parts
+def _swapped(keeps: Tensor, plus: Tensor, minus: Tensor) -> tuple[Tensor, Tensor]:
+    """Both parts, exchanged where a factor is negative."""
+    return torch.where(keeps, plus, minus), torch.where(keeps, minus, plus)

@@ -23,7 +23,7 @@ collects them all.
 import math
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Any, Protocol
+from typing import Any
 
 import torch
 from torch import Tensor
@@ -50,7 +50,7 @@ class Pairing:
     n_references: int
 
     def __call__(self, x: Tensor, r: Tensor) -> tuple[Tensor, Tensor]:
-        """Views of the two activations, (B, 1, ...) and (B, R, ...), that broadcast against each other."""
+        """Views of the two activations, (B, 1, ...) and (B, R, ...), that broadcast with each other."""
         if self.n_references == 1 and x.shape == r.shape:
             return x, r
         if (
@@ -81,45 +81,45 @@ class _Attach(torch.autograd.Function):
         return None, *(gradients if isinstance(gradients, tuple) else (gradients,))
 
 
-class Rule(Protocol):
-    """How an operation is explained; see above."""
-
-    def record(self, function: Callable, tracked: list[Tensor]) -> tuple[Any, tuple]:
-        """The operation's output on the sequences, and what is kept of it."""
-        ...
-
-    def replay(self, function: Callable, tracked: list[Tensor], saved: tuple, pairing: Pairing) -> Any:
-        """Its output on the references, with the multipliers as its gradient."""
-        ...
-
-
 def attach(compute: Callable, *inputs: Tensor) -> Any:
     """The output of `compute(*inputs)`, with the gradient that it states instead of autograd's."""
     return _Attach.apply(compute, *inputs)
+
+
+class Rule:
+    """How an operation is explained; see the head of this file."""
+
+    def record(self, function: Callable, tracked: list[Tensor]) -> tuple[Any, tuple]:
+        """The operation's output on the sequences, and what is kept for `replay`: its inputs, unless stated."""
+        return function(*tracked), tuple(tracked)
+
+    def replay(self, function: Callable, tracked: list[Tensor], saved: tuple, pairing: Pairing) -> Any:
+        """Its output on the references, with the multipliers as its gradient."""
+        raise NotImplementedError
 
 
 # ---------------------------------------------------------------------------------------------------------------------
 # Rescale: functions of one element
 
 
-def _steepness(function: Callable[[Tensor], Tensor], at: Tensor) -> Tensor:
+def _slope(function: Function, at: Tensor) -> Tensor:
     with torch.enable_grad():
         at = at.detach().requires_grad_()
         return torch.autograd.grad(function(at).sum(), at)[0]
 
 
 def rescale_kinked(function: Function, x: Tensor, r: Tensor, fx: Tensor, fr: Tensor) -> Tensor:
-    """The quotient as it is: for functions made of straight pieces it loses no digits, however small x - r is."""
+    """The quotient: for piecewise linear functions it loses no digits, however small x - r is."""
     delta = x - r
     multiplier = (fx - fr).div_(delta)
     equal = delta == 0
     if equal.any():
-        multiplier = torch.where(equal, _steepness(function, r).expand_as(multiplier), multiplier)
+        multiplier = torch.where(equal, _slope(function, r).expand_as(multiplier), multiplier)
     return multiplier
 
 
 def rescale_smooth(function: Function, x: Tensor, r: Tensor, fx: Tensor, fr: Tensor) -> Tensor:
-    """The quotient, or the slope half-way where x and r are so near that it is the better of the two.
+    """The quotient, or the slope at the midpoint where x and r are so near that this is more precise.
 
     The quotient loses about ε/|Δ| to rounding, the slope at the midpoint about Δ²: they meet near Δ = ε^(1/3).
     """
@@ -128,7 +128,7 @@ def rescale_smooth(function: Function, x: Tensor, r: Tensor, fx: Tensor, fr: Ten
     multiplier = (fx - fr).div_(delta)
     if near.any():
         middle = ((x + r) / 2)[near]
-        multiplier[near] = _steepness(function, middle)
+        multiplier[near] = _slope(function, middle)
     return multiplier
 
 
@@ -182,7 +182,7 @@ def rescale_step(function: Function, x: Tensor, r: Tensor, fx: Tensor, fr: Tenso
 
 
 @dataclass(frozen=True)
-class Rescale:
+class Rescale(Rule):
     """Rescale for an operation whose output element depends on the one input element at its place."""
 
     multiplier: Callable
@@ -216,7 +216,7 @@ def _compiled_kinked(function: Function, x: Tensor, r: Tensor, fx: Tensor) -> tu
     fr = function(r)
     multiplier, equal = kernels.quotient(x, r, fx, fr, 0.0)
     if equal is not None:
-        multiplier = torch.where(equal, _steepness(function, r), multiplier)
+        multiplier = torch.where(equal, _slope(function, r), multiplier)
     return fr, multiplier
 
 
@@ -226,7 +226,7 @@ def _compiled_smooth(function: Function, x: Tensor, r: Tensor, fx: Tensor) -> tu
     if near is not None:
         row, *place = near.nonzero(as_tuple=True)
         middle = (x[row // (len(r) // len(x)), *place] + r[row, *place]) / 2
-        multiplier[row, *place] = _steepness(function, middle)
+        multiplier[row, *place] = _slope(function, middle)
     return fr, multiplier
 
 
@@ -243,7 +243,7 @@ COMPILED: dict[Callable, Callable] = {
 
 
 @dataclass(frozen=True)
-class Select:
+class Select(Rule):
     """Maxima and max pooling: `function` gives values and their flat places over the last `n_axes` input axes."""
 
     n_axes: int
@@ -288,13 +288,17 @@ def _select(
     )
     from_x = best_x >= best_r if sign > 0 else best_x <= best_r
     place = torch.where(from_x, place_x, place_r)
+    return place, _share(x, r, best_x, best_r, place)
+
+
+def _share(x: Tensor, r: Tensor, best_x: Tensor, best_r: Tensor, place: Tensor) -> Tensor:
+    """The change of maxima as a share of that of the elements at `place`."""
     change = x.gather(-1, place) - r.gather(-1, place)
-    share = torch.where(change == 0, torch.ones_like(change), (best_x - best_r) / change)
-    return place, share
+    return torch.where(change == 0, torch.ones_like(change), (best_x - best_r) / change)
 
 
 @dataclass(frozen=True)
-class TopK:
+class TopK(Rule):
     """The k largest (or, with `sign` -1, smallest) along the last axis, in order.
 
     The j-th largest value rises from r to x because some element rises from at most its old to at least its new value:
@@ -323,8 +327,7 @@ class TopK:
             lowest_on_x = (self.sign * x.gather(-1, place_r)).cummin(-1).indices
             rises = self.sign * (best_x - best_r) >= 0
             place = torch.where(rises, place_x.gather(-1, lowest_on_r), place_r.gather(-1, lowest_on_x))
-            change = x.gather(-1, place) - r.gather(-1, place)
-            share = torch.where(change == 0, torch.ones_like(change), (best_x - best_r) / change)
+            share = _share(x, r, best_x, best_r, place)
             return best_r, lambda gradient: torch.zeros_like(r).scatter_add_(-1, place, gradient * share)
 
         return attach(compute, *tracked)
@@ -335,11 +338,8 @@ class TopK:
 
 
 @dataclass(frozen=True)
-class Product:
+class Product(Rule):
     """Operations linear in each of two tracked inputs: the gradient at the midpoint of sequence and reference."""
-
-    def record(self, function: Callable, tracked: list[Tensor]) -> tuple[Tensor, tuple]:
-        return function(*tracked), tuple(tracked)
 
     def replay(self, function: Callable, tracked: list[Tensor], saved: tuple, pairing: Pairing) -> Tensor:
         def compute(*r: Tensor) -> Computed:
@@ -356,11 +356,8 @@ class Product:
 
 
 @dataclass(frozen=True)
-class Choice:
+class Choice(Rule):
     """where(condition, a, b) by a condition s, 0 or 1, that depends on the input: s a + (1 - s) b, two products."""
-
-    def record(self, function: Callable, tracked: list[Tensor]) -> tuple[Tensor, tuple]:
-        return function(*tracked), tuple(tracked)
 
     def replay(self, function: Callable, tracked: list[Tensor], saved: tuple, pairing: Pairing) -> Tensor:
         def compute(s: Tensor, a: Tensor, b: Tensor) -> Computed:
@@ -388,14 +385,11 @@ def _log_sum_exp_multiplier(x: Tensor, r: Tensor, dim: int) -> Tensor:
 
 
 @dataclass(frozen=True)
-class LogSumExp:
+class LogSumExp(Rule):
     """log Σ exp along `dim`: exponential, sum and logarithm together, so that nothing overflows."""
 
     dim: int
     keepdim: bool
-
-    def record(self, function: Callable, tracked: list[Tensor]) -> tuple[Tensor, tuple]:
-        return function(*tracked), tuple(tracked)
 
     def replay(self, function: Callable, tracked: list[Tensor], saved: tuple, pairing: Pairing) -> Tensor:
         def compute(r: Tensor) -> Computed:
@@ -410,7 +404,7 @@ class LogSumExp:
 
 
 @dataclass(frozen=True)
-class Softmax:
+class Softmax(Rule):
     """softmax along `dim` as exp(a - log Σ exp(a)): each part has a bounded multiplier, however sharp the maximum."""
 
     dim: int

@@ -26,7 +26,8 @@ from torch.overrides import TorchFunctionMode, resolve_name
 from torch.utils.checkpoint import CheckpointFunction
 
 from seqlift.attribution import layout, reveal_cancel, rules
-from seqlift.attribution.handlers import MARK, Call, handle, is_tracked, mark
+from seqlift.attribution.calls import MARK, Call, is_tracked, mark
+from seqlift.attribution.handlers import Walk, handle
 from seqlift.attribution.operations import IDENTITY, VALUELESS, tensors_in
 from seqlift.errors import SeqliftError
 
@@ -45,7 +46,7 @@ def _came_from_input(value: Tensor) -> bool:
     return False
 
 
-class _Walk(TorchFunctionMode):
+class _Walk(TorchFunctionMode, Walk):
     """What both walks share: seeing each operation, and refusing by name what cannot be explained."""
 
     def __init__(self, model: Callable, rule: str, channels_last: bool):
@@ -105,23 +106,11 @@ class _Walk(TorchFunctionMode):
         if self._layout is not None:
             self._layout.check()
 
-    def gradients(self) -> contextlib.AbstractContextManager:
-        raise NotImplementedError
-
     def follow(self, value: Any) -> Any:
         return mark(value)
 
     def _check_followed(self, function: Callable, tracked: list[Tensor]) -> None:
         """Refuse activations whose multipliers would be lost on the way back."""
-
-    def before_change(self, tensor: Tensor) -> None:
-        """Nothing to do for most walks."""
-
-    def split_change(self, call: Call, result: Any) -> None:
-        raise NotImplementedError
-
-    def explain(self, rule: rules.Rule, function: Callable, inputs: list[Tensor]) -> Any:
-        raise NotImplementedError
 
 
 class _Record(_Walk):
@@ -160,16 +149,17 @@ class _Record(_Walk):
 class _Replay(_Walk):
     """The walk of the references; takes the records in the order in which they were made."""
 
-    def __init__(self, model: Callable, rule: str, channels_last: bool, records: list[list], pairing: rules.Pairing):
+    def __init__(self, model: Callable, rule: str, channels_last: bool, pairing: rules.Pairing):
         super().__init__(model, rule, channels_last)
-        self._records, self._next, self._pairing = records, 0, pairing
+        self.records: list[list] = []  # of the first walk
+        self._next, self._pairing = 0, pairing
 
     def gradients(self) -> contextlib.AbstractContextManager:
         return torch.enable_grad()
 
     def end(self) -> None:
         super().end()
-        if self._next != len(self._records):
+        if self._next != len(self.records):
             raise SeqliftError("the model takes another way for references than for sequences; it cannot be explained")
 
     def _check_followed(self, function: Callable, tracked: list[Tensor]) -> None:
@@ -180,9 +170,9 @@ class _Replay(_Walk):
 
     def _take(self, rule: object) -> tuple[Tensor, ...]:
         """What the first walk kept at this place."""
-        if self._next == len(self._records) or self._records[self._next][0] != rule:
+        if self._next == len(self.records) or self.records[self._next][0] != rule:
             raise NotImplementedError("the model takes another way for references than for sequences")
-        saved = tuple(self._records[self._next][1])
+        saved = tuple(self.records[self._next][1])
         self._next += 1
         return saved
 
@@ -196,9 +186,7 @@ class _Replay(_Walk):
         if reveal_cancel.wants_inputs(self.rule, call.function, len(call.tracked), result):
             saved = self._take(reveal_cancel.Inputs())
             totals = [reveal_cancel.total_parts(x, r, self._pairing) for x, r in zip(saved, call.tracked, strict=True)]
-        reveal_cancel.note_parts(
-            self.rule, self.run, call.function, call.args, call.kwargs, call.tracked, result, totals
-        )
+        reveal_cancel.note_parts(self.rule, self.run, call, result, totals)
 
 
 def _output(value: Any) -> Tensor:
@@ -262,7 +250,6 @@ def multipliers(
     target : callable, (N, T) -> (N,)
     args : tuple of torch.Tensor, shape (B, ...)
     rule : "rescale", "reveal-cancel" or "genomics"
-        For activation functions; `genomics` is RevealCancel on dense layers and Rescale elsewhere.
 
     Returns
     -------
@@ -275,66 +262,46 @@ def multipliers(
     SeqliftError
         If the model uses an operation without a rule; the message names it and its place.
     """
-    with _checkpoints_opened():
-        return _multipliers(model, sequences, references, target, args, rule)
-
-
-def _multipliers(
-    model: Callable,
-    sequences: Tensor,
-    references: Tensor,
-    target: Callable[[Tensor], Tensor],
-    args: tuple[Tensor, ...],
-    rule: str,
-) -> tuple[Tensor, Tensor, Tensor]:
     n, n_references = references.shape[:2]
     repeated = tuple(arg.repeat_interleave(n_references, 0) for arg in args)
     channels_last = layout.serves(sequences)
     pairing = rules.Pairing(n, n_references)
-    while True:
-        try:
-            return _walk(model, sequences, references, target, args, repeated, rule, pairing, channels_last)
-        except rules.PairingError:
-            # Rows moved to where a shape does not tell which sequence they belong to (strands stacked along the batch,
-            # batch second): give every reference a sequence row of its own, at the price of more forward rows.
-            if pairing.n_references == 1 and pairing.n_sequences > n:
-                raise
-            pairing = rules.Pairing(n * n_references, 1)
-            sequences, args = sequences.repeat_interleave(n_references, 0), repeated
-        except layout.LayoutError:
-            channels_last = False
+    leaf = references.flatten(0, 1)
+    with _checkpoints_opened():
+        while True:
+            try:
+                walks = _Record(model, rule, channels_last), _Replay(model, rule, channels_last, pairing)
+                gradient, f, f_references = _walk(*walks, model, target, (sequences, *args), (leaf, *repeated))
+                break
+            except rules.PairingError:
+                # Rows moved to where a shape does not tell which sequence they belong to (strands stacked along the
+                # batch, batch second): give every reference a sequence row of its own, at the price of more rows.
+                if pairing.n_references == 1 and pairing.n_sequences > n:
+                    raise
+                pairing = rules.Pairing(n * n_references, 1)
+                sequences, args = sequences.repeat_interleave(n_references, 0), repeated
+            except layout.LayoutError:
+                channels_last = False
+    prediction = f if len(f) == n else f[::n_references]
+    return gradient.reshape(references.shape), prediction, f_references.view(n, n_references)
 
 
 def _walk(
-    model: Callable,
-    sequences: Tensor,
-    references: Tensor,
-    target: Callable[[Tensor], Tensor],
-    args: tuple[Tensor, ...],
-    reference_args: tuple[Tensor, ...],
-    rule: str,
-    pairing: rules.Pairing,
-    channels_last: bool,
+    record: _Record, replay: _Replay, model: Callable, target: Callable, inputs: tuple, reference_inputs: tuple
 ) -> tuple[Tensor, Tensor, Tensor]:
-    n, n_references = references.shape[:2]
-    record = _Record(model, rule, channels_last)
+    """The gradient that the rules give for the references (B·R, 4, L), and both predictions."""
+    sequences, *args = inputs
     followed = record.follow(sequences.detach().clone())
     with torch.enable_grad(), record:
         prediction = target(_output(model(followed, *args)))
     record.end()
-    prediction = prediction.detach()
-    leaf = references.flatten(0, 1).detach().requires_grad_()
-    replay = _Replay(model, rule, channels_last, record.records, pairing)
+    leaf, *args = reference_inputs
+    leaf = leaf.detach().requires_grad_()
+    replay.records = record.records
     with torch.enable_grad():
         followed = mark(leaf.clone())
     with torch.no_grad(), replay:
-        reference_prediction = target(_output(model(followed, *reference_args)))
+        reference_prediction = target(_output(model(followed, *args)))
     replay.end()
     (gradient,) = torch.autograd.grad(reference_prediction, leaf, torch.ones_like(reference_prediction))
-    if len(prediction) != n:
-        prediction = prediction[::n_references]
-    return (
-        gradient.reshape(references.shape),
-        prediction,
-        reference_prediction.detach().view(n, n_references),
-    )
+    return gradient, prediction.detach(), reference_prediction.detach()
