@@ -25,9 +25,9 @@ from torch import Tensor, nn
 import seqlift
 from seqlift.attribution.rules import RULES
 from seqlift.data.simulate import TARGETS
+from seqlift.data.windows import one_hot
 from seqlift.motifs.logos import draw_logo
 from seqlift.report.figures.canvas import STYLE
-from seqlift.training.dataset import one_hot
 
 IMAGES = Path(__file__).parents[1] / "docs" / "images"
 WIDTH = 7.6  # inches; 1216 pixels, sharp at the width of a page

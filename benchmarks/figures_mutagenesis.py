@@ -19,9 +19,9 @@ from torch import Tensor, nn
 
 import seqlift
 from seqlift.data.simulate import BACKGROUND, MOTIFS, jaspar_motif
+from seqlift.data.windows import one_hot
 from seqlift.motifs.logos import draw_logo
 from seqlift.report.figures.canvas import STYLE
-from seqlift.training.dataset import one_hot
 
 LENGTH, PLACES = 60, (8, 41)
 THRESHOLD = 0.6  # share of the best score from which on a window counts as a site

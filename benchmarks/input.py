@@ -109,7 +109,8 @@ def windows_of(folder: Path, cores: int, n_rounds: int, genome_size: int, *lengt
     from torch.utils.data import DataLoader
 
     from seqlift.data.genome import Genome
-    from seqlift.training.dataset import EpochOrder, TrainingRegions, one_hot
+    from seqlift.data.windows import one_hot
+    from seqlift.training.dataset import EpochOrder, TrainingRegions
 
     torch.set_num_threads(cores)
     fasta = folder / "genome.fa"
@@ -182,7 +183,8 @@ def step_section(folder: Path, options: argparse.Namespace) -> str:
     from printing import table
 
     from seqlift.data.genome import Genome
-    from seqlift.training.dataset import EpochOrder, TrainingRegions, one_hot
+    from seqlift.data.windows import one_hot
+    from seqlift.training.dataset import EpochOrder, TrainingRegions
 
     device = torch.device(options.device)
     size = min(options.genome_size, GENOME_OF_WINDOWS)

@@ -34,9 +34,9 @@ from seqlift.attribution.rules import RULES
 from seqlift.core.metrics import auroc_auprc
 from seqlift.data.genome import Genome
 from seqlift.data.simulate import CLASSES, TARGETS, Simulation, read_simulation, simulate
+from seqlift.data.windows import load_codes, one_hot
 from seqlift.models.checkpoint import load_model
 from seqlift.models.predicting import predict
-from seqlift.training.dataset import load_codes, one_hot
 from seqlift.training.train import train_model
 from seqlift.truth.likelihood import likelihood_ratios
 

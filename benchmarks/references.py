@@ -30,10 +30,10 @@ from seqlift.data.genome import Genome
 from seqlift.data.intervals import read_peaks
 from seqlift.data.simulate import BACKGROUND, TARGETS, simulate
 from seqlift.data.targets import Target
+from seqlift.data.windows import load_one_hot
 from seqlift.models.checkpoint import load_model
 from seqlift.regions.make import make_regions
 from seqlift.regions.table import read_regions, write_regions
-from seqlift.training.dataset import load_one_hot
 from seqlift.training.train import train_model
 
 LENGTH, TARGET = 200, "GATA1"

@@ -15,11 +15,11 @@ from seqlift.attribution.references import genomic_windows
 from seqlift.attribution.totals import broken_completeness
 from seqlift.cli import main
 from seqlift.data.genome import Genome
+from seqlift.data.windows import load_one_hot
 from seqlift.models import build_model
 from seqlift.models.checkpoint import load_model, save_checkpoint
 from seqlift.models.shape import Shape
 from seqlift.scores.file import choose_examples, open_scores
-from seqlift.training.dataset import load_one_hot
 
 LENGTH, N = 60, 20
 

@@ -10,11 +10,12 @@ import pytest
 import torch
 from torch.utils.data import DataLoader
 
-from seqlift.data.genome import Genome, one_hot_batch
+from seqlift.data.genome import Genome, encode
 from seqlift.data.shuffle import dinucleotide_shuffle
 from seqlift.data.signal import Signal
+from seqlift.data.windows import load_codes, load_one_hot, one_hot
 from seqlift.errors import SeqliftError
-from seqlift.training.dataset import EpochOrder, FixedRegions, TrainingRegions, load_codes, load_one_hot, one_hot
+from seqlift.training.dataset import EpochOrder, FixedRegions, TrainingRegions
 
 LENGTH = 12
 
@@ -56,7 +57,7 @@ def test_codes_are_the_bases_of_the_genome_in_the_order_of_the_rows(genome, marg
 def test_one_hot_is_that_of_the_genome(genome):
     table = regions(("b", 90), ("a", 0))
     codes = load_codes(table, genome, seed=0)
-    assert np.array_equal(load_one_hot(table, genome, 0).numpy(), one_hot_batch(codes))
+    assert np.array_equal(load_one_hot(table, genome, 0).numpy(), encode(codes))
     assert one_hot(torch.from_numpy(codes)).dtype == torch.float32
 
 

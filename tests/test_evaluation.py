@@ -14,12 +14,12 @@ from fixtures import evaluation as fixture
 from seqlift.cli import main
 from seqlift.data.genome import Genome
 from seqlift.data.signal import Signal
+from seqlift.data.windows import load_codes
 from seqlift.errors import SeqliftError
 from seqlift.evaluation.comparison import comparison, profile_comparison
 from seqlift.evaluation.evaluate import evaluate_models
 from seqlift.models.checkpoint import load_model
 from seqlift.models.predicting import predict, predict_profiles
-from seqlift.training.dataset import load_codes
 
 TARGETS = fixture.TARGETS
 

@@ -16,12 +16,12 @@ from scipy.stats import pearsonr
 import seqlift.training.record
 from fixtures.training import LENGTH, MOTIFS, SETTINGS, WINDOW, flags, make_data, make_signal_data, read_start
 from seqlift.data.genome import Genome
+from seqlift.data.windows import load_codes
 from seqlift.errors import SeqliftError
 from seqlift.models.checkpoint import load_model
 from seqlift.models.ensemble import Ensemble
 from seqlift.models.predicting import predict_profiles
 from seqlift.regions.table import assign_fold, read_regions
-from seqlift.training.dataset import load_codes
 from seqlift.training.learner import Learner, plateau_factor
 from seqlift.training.record import RESUME_NAME
 from seqlift.training.train import SIGNAL_NAME, attempt_seed, train_model

@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 
 from seqlift.data import genome as genome_module
-from seqlift.data.genome import Genome, codes, one_hot, one_hot_batch
+from seqlift.data.genome import Genome, codes, encode
 from seqlift.errors import SeqliftError
 
 CHROMOSOMES = {"chrI": "ACGTNacgtnRYKM" * 13, "chr_2": "GATTACA", "chrEmptyish": "N" * 25}
@@ -350,12 +350,11 @@ def test_a_file_that_changes_while_it_is_read_is_refused(tmp_path, monkeypatch):
 
 def test_one_hot_holds_one_base_and_none_at_n():
     sequence = "ACGTNacgtnX"
-    naive_encoding = [[float(base.upper() == row) for base in sequence] for row in "ACGT"]
-    assert one_hot(sequence).tolist() == naive_encoding
-    assert one_hot(codes(sequence)).tolist() == naive_encoding
-    assert one_hot(sequence).dtype == np.float32
+    encoded = encode(codes(sequence))
+    assert encoded.tolist() == [[float(base.upper() == row) for base in sequence] for row in "ACGT"]
+    assert encoded.dtype == np.float32
     batch = np.stack([codes("ACGTN"), codes("TTNAC")])
-    assert np.array_equal(one_hot_batch(batch), np.stack([one_hot("ACGTN"), one_hot("TTNAC")]))
+    assert np.array_equal(encode(batch), np.stack([encode(row) for row in batch]))
 
 
 def test_the_yeast_genome(yeast, tmp_path):

@@ -14,9 +14,10 @@ from seqlift.attribution.rules import RULES
 from seqlift.core.devices import describe_device
 from seqlift.data.genome import Genome
 from seqlift.data.signal import Signal
+from seqlift.data.windows import one_hot
 from seqlift.models import build_model
 from seqlift.models.shape import Shape
-from seqlift.training.dataset import FixedRegions, TrainingRegions, one_hot
+from seqlift.training.dataset import FixedRegions, TrainingRegions
 
 pytestmark = pytest.mark.skipif(not torch.cuda.is_available(), reason="needs a CUDA GPU")
 

@@ -25,7 +25,7 @@ from seqlift.attribution.references import (
     uniform,
     zeros,
 )
-from seqlift.data.genome import Genome, one_hot_batch
+from seqlift.data.genome import Genome, encode
 from seqlift.data.shuffle import klet_shuffle
 from seqlift.errors import SeqliftError
 
@@ -64,7 +64,7 @@ def sequences(n=6, dtype=torch.float32):
     """One-hot (n, 4, LENGTH), the second with N."""
     codes = np.random.default_rng(1).choice(4, (n, LENGTH), p=[0.3, 0.2, 0.2, 0.3]).astype(np.uint8)
     codes[1, [0, 10, 11, 12, 30]] = 4
-    return torch.from_numpy(one_hot_batch(codes)).to(dtype)
+    return torch.from_numpy(encode(codes)).to(dtype)
 
 
 TEXTS = [*KINDS, "klet:1", "klet:3", "background:0.3,0.2,0.2,0.3", "genomic", "genomic:0.1", "fasta:references.fa"]
@@ -122,7 +122,7 @@ def test_shuffles_are_those_of_the_codes(k):
     x = sequences()
     drawn = klet_shuffles(k)(x, 3, 7)
     shuffled = klet_shuffle(base_codes(x), 3, k=k, seed=7)
-    assert torch.equal(drawn, torch.from_numpy(one_hot_batch(shuffled.reshape(-1, LENGTH))).view(drawn.shape))
+    assert torch.equal(drawn, torch.from_numpy(encode(shuffled.reshape(-1, LENGTH))).view(drawn.shape))
 
 
 def test_backgrounds():

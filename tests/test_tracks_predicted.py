@@ -10,10 +10,10 @@ import torch
 from fixtures.evaluation import LENGTH, TARGETS, build_regions, write_model, write_regions
 from seqlift.cli import main
 from seqlift.data.genome import Genome
+from seqlift.data.windows import load_one_hot
 from seqlift.models import build_model
 from seqlift.models.checkpoint import load_model, save_checkpoint
 from seqlift.models.shape import Shape
-from seqlift.training.dataset import load_one_hot
 
 WINDOW = 40
 

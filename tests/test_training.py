@@ -20,10 +20,10 @@ from seqlift.cli import main
 from seqlift.core.files import temporary_prefix
 from seqlift.core.progress import TrainingProgress
 from seqlift.data.genome import Genome
+from seqlift.data.windows import load_codes
 from seqlift.errors import SeqliftError
 from seqlift.models.checkpoint import load_model
 from seqlift.models.predicting import predict
-from seqlift.training.dataset import load_codes
 from seqlift.training.learner import Learner, rate_factor
 from seqlift.training.loop import _quiet_lightning
 from seqlift.training.record import RESUME_NAME

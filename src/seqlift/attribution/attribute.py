@@ -31,12 +31,12 @@ from seqlift.attribution.totals import broken_completeness
 from seqlift.core.devices import choose_device, describe_device
 from seqlift.core.progress import counted_progress
 from seqlift.data.genome import Genome
+from seqlift.data.windows import load_one_hot
 from seqlift.errors import SeqliftError
 from seqlift.models.outputs import Output
 from seqlift.models.several import load_models, members_of
 from seqlift.models.trained import TrainedModel
 from seqlift.scores.file import choose_examples, create_scores
-from seqlift.training.dataset import load_one_hot
 
 log = logging.getLogger(__name__)
 

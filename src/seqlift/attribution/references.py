@@ -22,9 +22,10 @@ import torch
 from torch import Tensor
 
 from seqlift.attribution.reference_kinds import RULE
-from seqlift.data.genome import Genome, codes, one_hot_batch
+from seqlift.data.genome import Genome, codes, encode
 from seqlift.data.intervals import read_lines
 from seqlift.data.shuffle import MAX_K, klet_shuffle, sequence_keys
+from seqlift.data.windows import one_hot
 from seqlift.errors import SeqliftError
 from seqlift.regions.splits import Splits
 from seqlift.regions.windows import candidate_windows
@@ -65,15 +66,9 @@ def base_codes(sequences: Tensor) -> np.ndarray:
     return 4 - 4 * a - 3 * c - 2 * g - t
 
 
-def one_hot(codes: np.ndarray, like: Tensor) -> Tensor:
+def references_of(codes: np.ndarray, like: Tensor) -> Tensor:
     """Codes (N, R, L), uint8, as one-hot references (N, R, 4, L) of the type and on the device of `like`."""
-    if like.device.type == "cpu":
-        # By numpy: torch would share it among threads, which on a busy machine wait for each other longer than it takes
-        n, r, length = codes.shape
-        return torch.from_numpy(one_hot_batch(codes.reshape(-1, length)).reshape(n, r, 4, length)).to(like)
-    moved = torch.from_numpy(codes).to(like.device)[:, :, None]  # one byte for a base
-    bases = torch.arange(4, dtype=torch.uint8, device=like.device)[:, None]
-    return torch.eq(moved, bases).to(like.dtype)
+    return one_hot(torch.from_numpy(codes).to(like.device), like.dtype)
 
 
 def klet_shuffles(k: int) -> Kind:
@@ -94,7 +89,7 @@ def klet_shuffles(k: int) -> Kind:
         raise SeqliftError(f"`k` (={k}) of k-let shuffles must be from 1 to {MAX_K}")
 
     def draw(sequences: Tensor, n_references: int, seed: int, start: int = 0) -> Tensor:
-        return one_hot(klet_shuffle(base_codes(sequences), n_references, k=k, seed=seed, start=start), sequences)
+        return references_of(klet_shuffle(base_codes(sequences), n_references, k=k, seed=seed, start=start), sequences)
 
     return draw
 
@@ -224,7 +219,7 @@ def genomic_windows(
             for k, place in enumerate(list(chosen)[start:]):
                 at = int(starts[place])
                 drawn[i, k] = codes(genome.fetch(chroms[place], at, at + length))
-        return one_hot(drawn, sequences) * _known(sequences)[:, None]
+        return references_of(drawn, sequences) * _known(sequences)[:, None]
 
     return draw
 
@@ -304,7 +299,7 @@ def read_references(path: str | os.PathLike) -> Tensor:
                 f"{path}:{number}: the sequence has {len(record)} bp, the first of the file {length} bp; references "
                 "must all be as long as the sequences to explain"
             )
-    return torch.from_numpy(one_hot_batch(np.stack([codes(record) for record in records])))
+    return torch.from_numpy(encode(np.stack([codes(record) for record in records])))
 
 
 KINDS: dict[str, Kind] = {

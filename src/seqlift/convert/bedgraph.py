@@ -23,7 +23,7 @@ import pyBigWig
 
 from seqlift.convert.rows import BLOCK, Blocks, genome_codes
 from seqlift.core.files import replacing
-from seqlift.data.genome import Genome, one_hot_batch
+from seqlift.data.genome import Genome, encode
 from seqlift.data.intervals import read_lines, split_fields
 from seqlift.errors import SeqliftError
 from seqlift.tracks.writing import write_track
@@ -78,7 +78,7 @@ def bedgraph_blocks(path: Path, windows: pd.DataFrame, genome: Genome) -> Iterat
             def blocks() -> Blocks:
                 for first in range(0, len(windows), BLOCK):
                     part = windows.iloc[first : first + BLOCK]
-                    sequences = one_hot_batch(genome_codes(part, genome)).astype(np.int8)
+                    sequences = encode(genome_codes(part, genome)).astype(np.int8)
                     values = np.stack(
                         [
                             track.values(row.chrom, row.start, row.end, numpy=True).astype(np.float32)

@@ -11,7 +11,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 import pandas as pd
 
-from seqlift.data.genome import BASES, Genome, one_hot_batch
+from seqlift.data.genome import BASES, Genome, encode
 from seqlift.errors import SeqliftError
 
 BLOCK = 1024  # rows in memory at a time: 16 MB of scores at 1 kb
@@ -108,7 +108,7 @@ def _check_finite(rows: Rows, first: int, hypothetical: np.ndarray) -> None:
 
 
 def _check_genome(rows: Rows, first: int, sequences: np.ndarray, genome: Genome) -> None:
-    there = one_hot_batch(genome_codes(rows.coords.iloc[first : first + len(sequences)], genome))
+    there = encode(genome_codes(rows.coords.iloc[first : first + len(sequences)], genome))
     wrong = (there != sequences).any(axis=(1, 2))
     if wrong.any():
         row = int(np.argmax(wrong))

@@ -60,38 +60,19 @@ def codes(sequence: str) -> np.ndarray:
     return _CODE_OF_BYTE[np.frombuffer(sequence.encode("latin-1"), dtype=np.uint8)]
 
 
-def one_hot(sequence: str | np.ndarray) -> np.ndarray:
-    """One-hot encode one sequence; N is all zeros.
+def encode(sequences: np.ndarray) -> np.ndarray:
+    """One-hot encode coded sequences; N is all zeros.
 
     Parameters
     ----------
-    sequence : str of length L, or numpy.ndarray, shape (L,), uint8 codes 0..4
+    sequences : numpy.ndarray, shape (..., L), uint8 codes 0..4
 
     Returns
     -------
-    numpy.ndarray, shape (4, L), float32
+    numpy.ndarray, shape (..., 4, L), float32
         Bases in the order A C G T.
     """
-    return one_hot_batch((codes(sequence) if isinstance(sequence, str) else sequence)[None])[0]
-
-
-def one_hot_batch(sequences: np.ndarray) -> np.ndarray:
-    """One-hot encode coded sequences of one length; N is all zeros.
-
-    Parameters
-    ----------
-    sequences : numpy.ndarray, shape (N, L), uint8 codes 0..4
-
-    Returns
-    -------
-    numpy.ndarray, shape (N, 4, L), float32
-        Bases in the order A C G T.
-    """
-    n, length = sequences.shape
-    encoded = np.empty((n, len(BASES), length), dtype=np.float32)
-    for code in range(len(BASES)):
-        np.equal(sequences, code, out=encoded[:, code])
-    return encoded
+    return (sequences[..., None, :] == np.arange(len(BASES), dtype=np.uint8)[:, None]).astype(np.float32)
 
 
 def sha256_of(path: str | os.PathLike) -> str:

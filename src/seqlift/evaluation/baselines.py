@@ -19,8 +19,8 @@ import numpy as np
 import pandas as pd
 import torch
 
+from seqlift.data.windows import one_hot
 from seqlift.motifs.database import Database
-from seqlift.training.dataset import one_hot
 
 WORD = 6
 MOTIF_SAMPLE = 2_000
@@ -98,7 +98,7 @@ def motif_scores(codes: np.ndarray, matrices: Sequence[np.ndarray], background: 
     Parameters
     ----------
     codes : numpy.ndarray, shape (N, L), uint8
-        Base codes as of `seqlift.training.dataset.load_codes`; N counts as neither for nor against.
+        Base codes as of `seqlift.data.windows.load_codes`; N counts as neither for nor against.
     matrices : sequence of numpy.ndarray, each of shape (4, w)
         Base frequencies A C G T.
     background : numpy.ndarray, shape (4,)

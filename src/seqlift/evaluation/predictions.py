@@ -14,13 +14,13 @@ import numpy as np
 import pandas as pd
 
 from seqlift.data.genome import Genome
+from seqlift.data.windows import load_codes
 from seqlift.evaluation import baselines
 from seqlift.evaluation.parts import Part
 from seqlift.evaluation.profiles import ProfileJudge
 from seqlift.models.predicting import predict
 from seqlift.motifs.database import Database
 from seqlift.regions.table import SIGNAL_PREFIX, TARGET_PREFIX, labels_of
-from seqlift.training.dataset import load_codes
 
 COORDINATES = ["chrom", "start", "end", "name", "split", "kind"]
 _ROWS_AT_ONCE = 4096  # of word counts: keeps memory small

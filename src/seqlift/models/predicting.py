@@ -6,6 +6,7 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
+from seqlift.data.windows import one_hot
 from seqlift.models.outputs import ProfileOutput
 
 BATCH = 512  # regions; fixed, so that no setting changes a prediction
@@ -76,13 +77,12 @@ def _predict(
 ) -> list[np.ndarray]:
     """The parts of what the model returns, each of all sequences."""
     model = model.to(device).eval()
-    bases = torch.arange(4, dtype=torch.uint8, device=device)[:, None]
     found: list[tuple[Tensor, ...]] = []
     with torch.inference_mode():
         for first in range(0, len(codes), batch_size):
             batch = slice(first, first + batch_size)
-            moved = torch.from_numpy(np.ascontiguousarray(codes[batch])).to(device)[:, None]  # one byte for a base
-            given = [torch.eq(moved, bases).float()]  # (B, 4, L)
+            moved = torch.from_numpy(np.ascontiguousarray(codes[batch])).to(device)  # one byte per base
+            given = [one_hot(moved)]  # (B, 4, L)
             if control is not None:
                 given.append(torch.from_numpy(np.ascontiguousarray(control[batch])).to(device))
             result = model(*given)

@@ -6,6 +6,7 @@ from collections.abc import Iterable
 import torch
 from torch import Tensor, nn
 
+from seqlift.data.windows import one_hot
 from seqlift.errors import SeqliftError
 from seqlift.models.importing import said
 from seqlift.models.shape import Shape
@@ -32,7 +33,7 @@ def check_output(model: nn.Module, name: str, head: str, shape: Shape) -> None:
     """
     random = torch.Generator().manual_seed(0)
     codes = torch.randint(4, (_ROWS, shape.length), generator=random)
-    given = [nn.functional.one_hot(codes, 4).mT.float()]  # (N, 4, L)
+    given = [one_hot(codes)]  # (N, 4, L)
     if shape.control_channels:
         given.append(torch.zeros(_ROWS, shape.control_channels, shape.window))
     training = model.training

@@ -48,7 +48,7 @@ def compile_own() -> None:
     from torch import nn
 
     from seqlift.attribution.deeplift import deeplift
-    from seqlift.training.dataset import one_hot
+    from seqlift.data.windows import one_hot
 
     rng = np.random.default_rng(0)
     codes = rng.integers(0, 4, (4, 40)).astype(np.uint8)

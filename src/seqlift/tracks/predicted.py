@@ -17,6 +17,7 @@ import pandas as pd
 from seqlift.attribution.attribute import joint_fingerprint
 from seqlift.core.devices import choose_device, describe_device
 from seqlift.data.genome import Genome
+from seqlift.data.windows import load_codes
 from seqlift.errors import SeqliftError
 from seqlift.models.ensemble import Ensemble
 from seqlift.models.predicting import BATCH, predict_profiles
@@ -26,7 +27,6 @@ from seqlift.regions.table import read_regions
 from seqlift.tracks.sizes import read_sizes
 from seqlift.tracks.source import Source, scratch
 from seqlift.tracks.writing import TrackSummary, write_source
-from seqlift.training.dataset import load_codes
 
 log = logging.getLogger(__name__)
 

@@ -24,123 +24,14 @@ from torch.utils.data import Dataset, Sampler
 
 from seqlift.core.compiled import compiled
 from seqlift.data.genome import Genome
-from seqlift.data.shuffle import dinucleotide_shuffle
 from seqlift.data.signal import Signal
+from seqlift.data.windows import addresses, cut, region_length, shuffles
 from seqlift.errors import SeqliftError
 
-# Shuffles of a window are numbered from here, so that none is also one of the references it will be explained against
-_FIRST_SHUFFLE = 2**40
 _SHARE_OF_CARD = 0.5  # of its free memory, for genome and signal; the rest is for the network and its activations
 _COPIED = 2**26  # values copied to the card at once
 # Genomes that lie on a device already: training and validation share one
 _GENOMES: WeakKeyDictionary[Genome, dict[torch.device, Tensor]] = WeakKeyDictionary()
-
-
-def load_codes(table: pd.DataFrame, genome: Genome, *, margin: int = 0, seed: int) -> np.ndarray:
-    """The sequences of regions, with `margin` bp of their surroundings on either side.
-
-    Parameters
-    ----------
-    table : pandas.DataFrame
-        Regions, all of the same length (columns chrom, start, end, name, kind).
-    genome : Genome
-        Where they lie.
-    margin : int
-        bp added on either side; a region of kind 'shuffled' has none, its margin is N.
-    seed : int
-        Of the dinucleotide shuffles that stand for regions of kind 'shuffled'.
-
-    Returns
-    -------
-    numpy.ndarray, shape (N, margin + length + margin), uint8
-        Codes 0..3 for A C G T and 4 for N, in the order of the rows.
-
-    Raises
-    ------
-    SeqliftError
-        Regions of different lengths, or (with their margin) beyond the ends of their chromosome.
-    """
-    length = _length(table)
-    addresses = _addresses(table, genome, margin)
-    shuffled = table["kind"].to_numpy() == "shuffled"
-    codes = np.full((len(table), length + 2 * margin), 4, np.uint8)
-    codes[~shuffled] = _cut(genome.encoded, addresses[~shuffled] - margin, length + 2 * margin)
-    codes[shuffled, margin : margin + length] = _shuffles(table[shuffled], addresses[shuffled], genome, length, seed)
-    return codes
-
-
-def _length(table: pd.DataFrame) -> int:
-    lengths = (table["end"] - table["start"]).unique()
-    if len(lengths) != 1:
-        raise SeqliftError(f"regions must all have the same length and be at least one; found {sorted(lengths)} bp")
-    return int(lengths[0])
-
-
-def _addresses(table: pd.DataFrame, genome: Genome, margin: int) -> np.ndarray:
-    """Where each region starts in `genome.encoded`, (N,) int64; SeqliftError if one has no room for `margin`."""
-    starts, ends = table["start"].to_numpy(np.int64), table["end"].to_numpy(np.int64)
-    # A shuffle needs its window only
-    margins = np.where(table["kind"].to_numpy() == "shuffled", 0, margin)
-    place, names = pd.factorize(table["chrom"])
-    sizes = np.array([len(genome.codes(chrom)) for chrom in names])
-    outside = np.flatnonzero((starts < margins) | (ends + margins > sizes[place]))
-    if len(outside):
-        first = table.iloc[outside[0]]
-        same = int((place[outside] == place[outside[0]]).sum())
-        raise SeqliftError(
-            f"{same} regions of {first.chrom} (first: {first['name']}, {first.start}-{first.end}) do not "
-            f"fit into its {genome.sizes[first.chrom]} bp with a jitter of {margin} bp on either side; "
-            "make the regions with at least that jitter, or train with less"
-        )
-    return starts + np.array([genome.offsets[chrom] for chrom in names])[place]
-
-
-def _shuffles(shuffled: pd.DataFrame, addresses: np.ndarray, genome: Genome, length: int, seed: int) -> np.ndarray:
-    """The dinucleotide shuffles, (N, length) uint8, that stand for regions of kind 'shuffled'."""
-    codes = _cut(genome.encoded, addresses, length)
-    number = _shuffle_numbers(shuffled)
-    for k in np.unique(number):
-        same = number == k
-        codes[same] = dinucleotide_shuffle(codes[same], 1, seed=seed, start=_FIRST_SHUFFLE + int(k))[:, 0]
-    return codes
-
-
-def _shuffle_numbers(shuffled: pd.DataFrame) -> np.ndarray:
-    """Which shuffle of its window each row stands for: k of `<name>_shuffle<k>`, so that no other row matters."""
-    number = shuffled["name"].str.extract(r"_shuffle(\d+)$", expand=False)
-    if number.isna().any():
-        raise SeqliftError(
-            f"region {shuffled['name'][number.isna()].iloc[0]!r} is of kind 'shuffled', but its name does not end in "
-            "'_shuffle' and a number; make the regions with `seqlift regions`"
-        )
-    return number.to_numpy(int)
-
-
-def one_hot(codes: Tensor) -> Tensor:
-    """One-hot sequences (N, 4, L), float32, of codes (N, L), on the device of the codes; N is all zeros."""
-    if codes.device.type != "cpu":
-        bases = torch.arange(4, dtype=codes.dtype, device=codes.device)
-        return (codes[:, None, :] == bases[:, None]).to(torch.float32)
-    # Not with torch, which would share so little work among threads and wait for the last of them
-    encoded = torch.empty(len(codes), 4, codes.shape[1])
-    _encode(codes.contiguous().numpy(), encoded.numpy())
-    return encoded
-
-
-@compiled
-def _encode(codes: np.ndarray, encoded: np.ndarray) -> None:
-    for i in range(len(codes)):
-        for base in range(4):
-            for j in range(codes.shape[1]):
-                encoded[i, base, j] = codes[i, j] == base
-
-
-def load_one_hot(table: pd.DataFrame, genome: Genome, seed: int) -> Tensor:
-    """The sequences of regions as the model takes them: (N, 4, length) float32, in the order of the rows.
-
-    Parameters and errors as `load_codes`, without margin.
-    """
-    return one_hot(torch.from_numpy(load_codes(table, genome, seed=seed)))
 
 
 class Batch(NamedTuple):
@@ -361,10 +252,10 @@ class _Source:
         signal: Signal | None,
     ):
         self.genome = genome
-        self.length = _length(table)
-        self.addresses = _addresses(table, genome, margin)
+        self.length = region_length(table)
+        self.addresses = addresses(table, genome, margin)
         shuffled = table["kind"].to_numpy() == "shuffled"
-        self.side = _shuffles(table[shuffled], self.addresses[shuffled], genome, self.length, seed).ravel()
+        self.side = shuffles(table[shuffled], self.addresses[shuffled], genome, self.length, seed).ravel()
         self.addresses[shuffled] = len(genome.encoded) + self.length * np.arange(shuffled.sum())
         self.labels = torch.from_numpy(np.array(labels, np.float32, order="C"))
         self.signal = signal
@@ -402,7 +293,7 @@ class _Source:
         return cut(index, starts, shifts, turned)
 
     def _from_memory(self, index: np.ndarray, starts: np.ndarray, shifts: np.ndarray, turned: np.ndarray) -> Batch:
-        codes = torch.from_numpy(_cut(self.genome.encoded, starts, self.length, turned, self.side))
+        codes = torch.from_numpy(cut(self.genome.encoded, starts, self.length, turned, self.side))
         labels = self.labels[torch.from_numpy(index)]
         if self.signal is None:
             return Batch(codes, labels, None, None, None)
@@ -441,45 +332,6 @@ def _placed(array: np.ndarray, device: torch.device) -> Tensor:
     for first in range(0, len(array), step):
         placed[first : first + step] = torch.from_numpy(np.array(array[first : first + step]))
     return placed
-
-
-def _cut(
-    genome: np.ndarray,
-    starts: np.ndarray,
-    length: int,
-    turned: np.ndarray | None = None,
-    side: np.ndarray | None = None,
-) -> np.ndarray:
-    """Windows (N, length) of the encoded genome, and of `side` behind it; the other strand where `turned`."""
-    turned = np.zeros(len(starts), bool) if turned is None else turned
-    side = np.empty(0, np.uint8) if side is None else side
-    windows = np.empty((len(starts), length), np.uint8)
-    _cut_windows(genome, side, starts, turned, windows)
-    return windows
-
-
-# Indices counted backwards are unsigned below: of a signed one numba asks whether it is negative, and the loop then
-# takes ten times as long.
-@compiled
-def _cut_windows(
-    genome: np.ndarray, side: np.ndarray, starts: np.ndarray, turned: np.ndarray, windows: np.ndarray
-) -> None:
-    length = windows.shape[1]
-    last = np.uint64(length - 1)
-    for i in range(len(starts)):
-        start = starts[i]
-        if start < len(genome):
-            source = genome[start : start + length]
-        else:
-            source = side[start - len(genome) : start - len(genome) + length]
-        window = windows[i]
-        if turned[i]:
-            for j in range(length):
-                code = source[last - np.uint64(j)]
-                window[j] = np.uint8(3) - code if code < np.uint8(4) else code
-        else:
-            for j in range(length):
-                window[j] = source[j]
 
 
 @compiled

@@ -11,9 +11,10 @@ from pytorch_lightning.utilities.types import OptimizerLRScheduler
 from torch import Tensor
 
 from seqlift.core.metrics import auroc_auprc
+from seqlift.data.windows import one_hot
 from seqlift.errors import SeqliftError
 from seqlift.models.ensemble import Ensemble
-from seqlift.training.dataset import Batch, one_hot
+from seqlift.training.dataset import Batch
 from seqlift.training.objectives import Objective, Verdict, judge
 
 SCHEDULES = ("cosine", "constant", "plateau")
