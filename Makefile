@@ -1,8 +1,12 @@
-# make demo    install, run the demo, and show what came out          make test    install and run all tests
-# make yeast   the same with real data                                make lint    style and types only
-# make browser igv.js for `seqlift browse`, by npm
-# make clean   delete the results and data of demo and yeast (not the installation)
-# make docs    the documentation site, in build/site
+# make demo      install, run the demo, and show what it found
+# make yeast     the same with real data
+# make test      install, check the style, and run the tests: at most 10 minutes on 2 cores
+# make test-all  the same and what takes longer: whole workflows, browsers, Slurm, object storage, benchmarks
+# make lint      style and types only
+# make gpu       tests and speed on a GPU: benchmarks/results/gpu.md, in at most 6 minutes
+# make docs      the documentation site, in build/site
+# make browser   igv.js for `seqlift browse`, by npm
+# make clean     delete the results and data of demo and yeast (not the installation)
 
 # python3 is 3.11 or newer; another one: make PYTHON=python3.13 demo
 PYTHON = python3
@@ -13,21 +17,37 @@ export PATH := $(CURDIR)/.venv/bin:$(PATH)
 INSTALLED = .venv/.installed
 COMPILED = .venv/.compiled
 
-.PHONY: demo yeast test lint docs clean install browser
-.DELETE_ON_ERROR:
-
-demo: $(COMPILED)
-	snakemake --configfile configs/demo.yaml --cores $(CORES) --quiet host reason
-	@seqlift summary --run-dir results/demo/200bp
-
-yeast: $(COMPILED)
-	snakemake --configfile configs/yeast.yaml --cores $(CORES) --quiet host reason
-	@seqlift summary --run-dir results/yeast/300bp
+# For pipefail. At Ctrl-C awk goes on to show what Snakemake says.
+SHELL = /bin/bash
+SNAKEMAKE = @set -o pipefail; \
+	run() { snakemake --configfile $$1 --cores $(CORES) --quiet host reason 2>&1 | (trap '' INT; awk -f workflow/stages.awk); }; run
 
 # A process for each core; the tests of one file stay together, as they share what they have prepared. Files with whole
 # workflows come first (tests/conftest.py), so that no process is left alone with the last of them.
+PYTEST = OMP_NUM_THREADS=1 pytest --numprocesses auto --dist loadfile --no-loadscope-reorder
+
+.PHONY: demo yeast test test-all lint gpu docs clean install browser
+.DELETE_ON_ERROR:
+
+demo: $(COMPILED)
+	@echo "Running the demo, about 2 minutes on 2 cores"
+	$(SNAKEMAKE) configs/demo.yaml
+	@seqlift summary --run-dir results/demo/200bp
+
+yeast: $(COMPILED)
+	@echo "Running on data of yeast, about 12 minutes on 2 cores"
+	$(SNAKEMAKE) configs/yeast.yaml
+	@seqlift summary --run-dir results/yeast/300bp
+
 test: $(COMPILED) lint
-	OMP_NUM_THREADS=1 pytest --numprocesses auto --dist loadfile --no-loadscope-reorder
+	$(PYTEST) -m "not extended"
+
+test-all: test
+	$(PYTEST) -m extended
+
+gpu: $(COMPILED)
+	@python benchmarks/gpu.py > benchmarks/results/gpu.md.part && mv benchmarks/results/gpu.md.part benchmarks/results/gpu.md \
+		|| { rm -f benchmarks/results/gpu.md.part; exit 1; }
 
 lint: $(INSTALLED)
 	ruff check .
@@ -51,13 +71,14 @@ browser: $(INSTALLED)
 $(INSTALLED): pyproject.toml constraints.txt
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "seqlift needs Python 3.11 or newer, found " + sys.version.split()[0] + "; name one: make PYTHON=python3.12")'
 	@$(PYTHON) -c 'import ensurepip, venv' 2>/dev/null || { echo "Python has no venv module; on Debian or Ubuntu: sudo apt install python3-venv" >&2; exit 1; }
-	$(PYTHON) -m venv .venv
-	python -m pip install --disable-pip-version-check --quiet --upgrade pip # a new one installs in less time
-	python -m pip install --disable-pip-version-check --constraint constraints.txt --editable '.[test,docs]'
+	@echo "Installing seqlift and the packages it needs into .venv, about 3 minutes"
+	@$(PYTHON) -m venv .venv
+	@python -m pip install --disable-pip-version-check --quiet --upgrade pip # a new one installs in less time
+	@python -m pip install --disable-pip-version-check --quiet --constraint constraints.txt --editable '.[test,docs]'
 	@touch $@
 
 $(COMPILED): $(INSTALLED)
-	@echo "Compiling TF-MoDISco and TOMTOM, a minute"
+	@echo "Compiling loops of seqlift, TF-MoDISco and TOMTOM, about a minute"
 	@python -m seqlift.motifs.warmup
 	@touch $@
 

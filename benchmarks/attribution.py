@@ -259,7 +259,7 @@ def spread(values: list[float]) -> str:
 
 @dataclass(frozen=True)
 class Ratio:
-    """What two contestants' speeds are held against each other for, and what is hoped for."""
+    """A comparison of two contestants' speeds, and its goal."""
 
     what: str
     ours: str

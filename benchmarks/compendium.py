@@ -3,8 +3,9 @@
     OMP_NUM_THREADS=1 python benchmarks/compendium.py > benchmarks/results/compendium.md
 
 Patterns that have nothing to do with each other (random ones, and columns of known motifs in random order) go into one
-compendium, and so do known motifs as two methods would show them: of different seqlets, turned round, cut otherwise.
-Then sites of motifs that know nothing of each other are looked through for grammar, and sites of which some stand at a
+compendium, and so do known motifs as two methods would show them: of different seqlets, reverse-complemented, cut
+differently.
+Then it searches for grammar between independent sites, and between sites of which some lie at a
 fixed distance. Ten minutes on one core.
 """
 
@@ -58,7 +59,7 @@ def unlike_rows(database: Database, n: int) -> list[list[str]]:
 
 
 def copy(matrix: np.ndarray, rng: np.random.Generator) -> np.ndarray:
-    """A known motif as one run shows it: `SITES` sites with noise, cut up to 1 bp off, turned or not."""
+    """A known motif as one run shows it: `SITES` sites with noise, cut up to 1 bp off, reverse-complemented or not."""
     noisy = (1 - NOISE) * matrix + NOISE / 4
     wide = np.concatenate([np.full((4, 2), 0.25), noisy, np.full((4, 2), 0.25)], axis=1)
     counts = np.stack([rng.multinomial(SITES, column / column.sum()) for column in wide.T], axis=1) / SITES
@@ -172,13 +173,13 @@ def main() -> None:
     print(table(["kind", "patterns", "TOMTOM alone", "cosine alone", "both"], unlike_rows(database, 500 // part)))
     rows, others = planted_rows(database, 300 // part)
     print("\n## Patterns that are one motif\n\nKnown motifs, each shown twice by")
-    print(f"{SITES} sites with {100 * NOISE:.0f} % random bases, cut up to 1 bp off and turned or not.\n")
+    print(f"{SITES} sites with {100 * NOISE:.0f} % random bases, cut up to 1 bp off and reverse-complemented or not.\n")
     print(table(["bits", "motifs", "merged"], rows))
     print(f"\n{others}")
     null, planted = grammar_rows(500 // part, 2000)
     print("\n## Grammar\n\nPairs of motifs that know nothing of each other, 2,000 regions: share of p at most ...\n")
     print(table(["level", "together", "orientation", "spacing"], null))
-    print("\nOf 20 pairs that stand 25 bp apart on one strand in some of the regions, how many are found (p at most")
+    print("\nOf 20 pairs 25 bp apart on one strand in some of the regions, how many are found (p at most")
     print("0.01, the right distance):\n")
     print(table(["regions", "found"], planted))
     print("\n## Time\n")

@@ -111,11 +111,11 @@ def wrong_explanations(n: int, trials: int) -> str:
     model = network(Scanner)
     x = planted(model, n)
     true = deeplift(model, x).contributions.sum(1).numpy()
-    yardstick = mutagenesis(model, x).contributions.sum(1).numpy()
+    reference = mutagenesis(model, x).contributions.sum(1).numpy()
     known = np.ones(true.shape, bool)
     random = np.random.default_rng(0)
 
-    def judged(explanations: dict[str, np.ndarray]) -> dict[str, list]:
+    def evaluated(explanations: dict[str, np.ndarray]) -> dict[str, list]:
         orders = {name: order_ranks(scores, x, SEED) for name, scores in explanations.items()}
         orders["random"] = random_ranks(x, 3, SEED)
         settings = {"n_references": REFERENCES, "seed": SEED, "device": CPU}
@@ -127,14 +127,14 @@ def wrong_explanations(n: int, trials: int) -> str:
     named = {"DeepLIFT": true} | {
         f"DeepLIFT + {noise} × noise": scores for noise, scores in noisy.items() if noise != "0"
     }
-    named |= {"mutagenesis": yardstick, "size without sign": np.abs(true), "opposite": -true}
+    named |= {"mutagenesis": reference, "size without sign": np.abs(true), "opposite": -true}
     rows = []
-    for name, (deletion, insertion) in judged(named).items():
+    for name, (deletion, insertion) in evaluated(named).items():
         cells = [f"{e.value:.3f} [{e.low:.3f}, {e.high:.3f}]" for e in (deletion, insertion)]
-        agreement = correlations(named[name], yardstick, known)
+        agreement = correlations(named[name], reference, known)
         rows.append([name, *cells, *(f"{value:.2f}" for value in agreement)])
     text = table(["order", "deletion area", "insertion area", "Spearman with mutagenesis", "Pearson"], rows)
-    moved = judged({str(i): random.permuted(true, axis=1) for i in range(trials)})
+    moved = evaluated({str(i): random.permuted(true, axis=1) for i in range(trials)})
     for j, kind in enumerate(("deletion", "insertion")):
         values = np.array([estimates[j].value for estimates in moved.values()])
         held = np.mean([estimates[j].low <= 0 <= estimates[j].high for estimates in moved.values()])

@@ -1,4 +1,4 @@
-"""The figures of docs/deeplift.md and the numbers that stand beside them.
+"""The figures of docs/deeplift.md and the numbers in its text.
 
     python benchmarks/figures.py --cache paper > benchmarks/results/figures.md
 

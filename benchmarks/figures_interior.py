@@ -191,7 +191,7 @@ def relative(found: InteriorGradients) -> np.ndarray:
 
 
 def gradients(steps: int) -> int:
-    """How many it takes "auto" to end with so many steps, the rounds before included."""
+    """How many it takes "auto" to end with this number of steps, the rounds before included."""
     total, level = steps, FIRST_STEPS
     while level < steps:
         total, level = total + level, 2 * level

@@ -4,7 +4,7 @@
         --runs results/yeast/300bp results/yeast_atac/500bp > benchmarks/results/hits.md
 
 Needs a finished run on simulated data, and may be given others. finemo takes minutes where patterns are alike.
-`--regions` takes so many regions from the beginning of each score file for the comparison with planted sites, `--quick`
+`--regions` takes the first N regions of each score file for the comparison with planted sites, `--quick`
 only shows that it runs: its numbers mean nothing.
 """
 
@@ -197,7 +197,7 @@ def main() -> None:
         help="results/<name>/<length>bp",
     )
     parser.add_argument("--runs", type=Path, nargs="*", default=[], help="other runs, on real data")
-    parser.add_argument("--regions", type=int, help="so many of each score file; all without")
+    parser.add_argument("--regions", type=int, help="the first N of each score file (default: all)")
     parser.add_argument("--quick", action="store_true")
     arguments = parser.parse_args()
     torch.set_num_threads(1)
@@ -216,10 +216,10 @@ def main() -> None:
     print(f"Load average of the machine: {os.getloadavg()[0]:.1f}.\n")
     print("## Against the planted sites\n")
     print(
-        "Hits of each run's patterns in its regions (all are peaks of the output), held against the planted sites of "
+        "Hits of each run's patterns in its regions (all are peaks of the output), compared with the planted sites of "
         "its motifs (`src/seqlift/truth/hits.py` says when a hit is right)"
         f"{f', in the first {regions} regions of each' if regions else ''}. First all that each calls, then its best "
-        "ones, as many as seqlift calls. seqlift: `seqlift hits`. finemo: with its own defaults and reader of "
+        "ones, the same number as seqlift calls. seqlift: `seqlift hits`. finemo: with its own defaults and reader of "
         "modisco.h5; overlaps dropped: of its hits that overlap by more than half only the one of the largest "
         "coefficient. Likelihood ratio: of each window, from the true matrix and background, the best that a scan of "
         "single windows can do. FIMO (memelite): by its p-values.\n"

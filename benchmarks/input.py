@@ -166,10 +166,11 @@ def windows_section(folder: Path, options: argparse.Namespace) -> str:
         "## Windows a second\n\n"
         f"{WINDOWS:,} random windows of a random genome of {size / 1e6:,.0f} Mb, whose files the system holds in "
         f"memory, as one-hot float32. seqlift: batches of {BATCH} as training takes them, each window moved by up to "
-        f"{JITTER} bp and half of them turned. tangermeme: one call of `extract_loci`, neither moved nor turned. "
+        f"{JITTER} bp and half of them reverse-complemented. tangermeme: one call of `extract_loci`, neither moved nor "
+        "reverse-complemented. "
         f"pyfaidx: a PyTorch `DataLoader` with batches of {BATCH} over a dataset that reads through pyfaidx, neither "
-        "moved nor turned, with two workers on two cores. They take turns; medians over rounds, ratios within a round "
-        "with the smallest and the largest.\n\n"
+        "moved nor reverse-complemented, with two workers on two cores. They take turns; medians over rounds, ratios "
+        "within a round with the smallest and the largest.\n\n"
         + table(header, sorted(rows, key=lambda row: (int(row[0].replace(",", "")), row[1])))
     )
 
@@ -219,9 +220,10 @@ def step_section(folder: Path, options: argparse.Namespace) -> str:
     return (
         "## A step of training\n\n"
         "Time of a step (forward, backward, AdamW) with the input of training, from the genome on the disk to one-hot "
-        f"sequences moved by up to {JITTER} bp and turned, over the time of the same step on one one-hot batch that "
-        "lies in memory. The two take turns, step by step; the ratio of their total times within a tenth of the run: "
-        "median, smallest and largest of the tenths.\n\n" + table(["network", "batch", "step in memory", "ratio"], rows)
+        f"sequences moved by up to {JITTER} bp and reverse-complemented at random, divided by the time of the same "
+        "step on a one-hot batch in memory. The two take turns, step by step; the ratio of their total times within a "
+        "tenth of the run: median, smallest and largest of the tenths.\n\n"
+        + table(["network", "batch", "step in memory", "ratio"], rows)
     )
 
 
@@ -366,7 +368,7 @@ def start_section(folder: Path, options: argparse.Namespace) -> str:
         "## A start with a large genome\n\n"
         f"A random genome of {options.genome_size / 1e9:.3g} Gb (plain FASTA) and {options.regions:,} regions of "
         f"{LENGTHS[-1]:,} bp, in a process of its own: Python's imports with all that training needs, the genome (the "
-        "first time it is encoded), the table of regions, what stands between them and the first batch, and a thousand "
+        "first time it is encoded), the table of regions, the work until the first batch, and a thousand "
         f"batches of {BATCH} after it. Memory is RssAnon of `/proc/<pid>/status`, what the process holds beside mapped "
         "files, seen from another process every 10 ms: the largest of the whole run. Of the mapped files (RssFile) lie "
         "in memory what was touched and not yet taken back.\n\n"

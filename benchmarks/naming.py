@@ -4,7 +4,7 @@
 
 Patterns that are no motif, random ones and columns of known motifs in random order, are named as those of a run are,
 and so are known motifs with the noise of a real cluster of seqlets. Each is compared with the database by itself, so
-that no correction for many patterns helps. Beside it stands what TOMTOM's own p-values would have named: memelite's,
+that no correction for many patterns helps. Beside it are the names by TOMTOM's own p-values: memelite's,
 which seqlift starts from, and those of MEME's `tomtom` where it is on PATH. Half an hour on one core.
 """
 
@@ -215,7 +215,7 @@ def print_nulls(database: Database, n: int) -> None:
 
 def print_planted(database: Database, n: int, n_few: int) -> None:
     """The section of `n` planted motifs at each noise, and that of the settings, measured on `n_few`."""
-    print(f"\n## Planted motifs\n\nPFMs of {SITES} sites with so many random bases among them, and {FLANK} bp on")
+    print(f"\n## Planted motifs\n\nPFMs of {SITES} sites with this share of random bases, and {FLANK} bp on")
     print(
         f"either side. Of those named: the same factor, and that or a motif like its own (TOMTOM's p at most {LIKE}).\n"
     )

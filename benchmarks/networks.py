@@ -54,7 +54,7 @@ NETWORKS: dict[str, tuple[Callable[[], nn.Module], int]] = {
 
 
 class Data:
-    """Random sequences and R references of each, as many as are asked for; on the CPU, as a user's are."""
+    """Random sequences and R references of each, made when needed; on the CPU, as in real use."""
 
     def __init__(self, length: int, n_references: int):
         self._length = length

@@ -165,7 +165,7 @@ def link_scores(path: Path, source: Path, target: str, method: str) -> None:
 
 
 def make_run(run: Path, table: pd.DataFrame, targets: list[str], genome: Path) -> Path:
-    """Everything that stands before the scores: regions, an untrained model, its history and its metrics."""
+    """Everything before the scores: regions, an untrained model, its history and its metrics."""
     import torch
 
     from seqlift.data.genome import Genome
@@ -291,7 +291,7 @@ def measure(folder: Path, options: argparse.Namespace) -> tuple[list[tuple], Pat
     error = track.with_name(f"{targets[0]}.{METHODS[0]}.standard_error.bw")
     value = ["--value", "standard-error"]
     stage("track of standard errors", jobs, "tracks", "write", "--scores", scores, *value, *sizes, "--output", error)
-    stage("track held against its scores", 0, "tracks", "verify", "--scores", scores, "--track", track)
+    stage("track compared with its scores", 0, "tracks", "verify", "--scores", scores, "--track", track)
     stage("motifs", jobs, "motifs", "--scores", scores, "--output-dir", motifs)
     stage("logos", jobs, "logos", "--motifs", motifs, "--output-dir", motifs / "logos")
     stage("hits", jobs, "hits", "--scores", scores, "--motifs", motifs, "--output-dir", motifs)

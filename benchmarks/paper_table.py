@@ -48,7 +48,7 @@ PATH_STEPS = 10
 
 # The average over all positions makes this network hard to train: one site among 180 positions moves it little, and
 # until some filter has found a motif there is next to no gradient to follow. What was tried:
-# - The 8,000 sequences of the paper: GATA1 is told less well than it can be. A site that the network does not know
+# - The 8,000 sequences of the paper: GATA1 is recognised less well than possible. A site that the network does not know
 #   cannot be found by any method, so there are more.
 # - Half the epochs: one network in three has not found GATA1 in the end, only TAL1.
 # - A learning rate of 0.001: hardly a motif in the first epochs.

@@ -3,7 +3,7 @@
     python benchmarks/references.py --figure docs/images/references.png > benchmarks/results/references.md
 
 The demo's network is trained on GATA1 and TAL1 sites planted in random sequence (`seqlift simulate`). First, the
-contributions from few references are held against those from 1,000 others. Then each kind of reference is asked to
+contributions from few references are compared with those from 1,000 others. Then each kind of reference has to
 find the planted sites. `--folder` keeps the data and the network for the next time.
 """
 
@@ -37,7 +37,7 @@ from seqlift.regions.table import read_regions, write_regions
 from seqlift.training.train import train_model
 
 LENGTH, TARGET = 200, "GATA1"
-MANY = 1000  # references that stand for all
+MANY = 1000  # references that represent all
 FIXED, SHARES = (1, 2, 5, 10, 20, 50, 100, 200), (0.3, 0.2, 0.1, 0.05)
 SAID = ",".join(f"{share:g}" for share in BACKGROUND)
 # Name of the kind, how many references, how it is written in the figure

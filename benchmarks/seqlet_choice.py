@@ -5,7 +5,7 @@
 Random sequences hold sites of twelve JASPAR motifs, the base that a site has being drawn from the motif's frequencies,
 and hypothetical contributions that a model which knows them would give. The same number of seqlets is chosen in four
 ways and clustered alike; a motif counts as found if a pattern is named after it among the twelve. Once all motifs are
-equally frequent, once the longest, whose sites contribute most, stands in few regions. Five minutes on one core.
+equally frequent, once the longest, whose sites contribute most, lies in few regions. Five minutes on one core.
 """
 
 import argparse
@@ -33,7 +33,7 @@ SETTINGS = ModiscoSettings()
 
 @dataclass(frozen=True)
 class Data:
-    """Regions, shape (n, 4, L), and in how many sites each motif stands."""
+    """Regions, shape (n, 4, L), and how many sites each motif has."""
 
     sequences: np.ndarray
     hypothetical: np.ndarray

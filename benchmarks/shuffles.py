@@ -101,7 +101,7 @@ def main() -> None:
     header = ["bp", "cores", "seqlift", "tangermeme", "ratio", "mononucleotide", "klet:3", "klet:6"]
     print(table(header, sorted(rows, key=lambda row: (int(row[0].replace(",", "")), row[1]))))
     print("\nArrangements with the same dinucleotide counts and the same first base, and how many of them are drawn at")
-    print("all, in 500 times as many shuffles (tangermeme keeps the last exit of each base):\n")
+    print("all, in 500 shuffles for each of them (tangermeme keeps the last exit of each base):\n")
     print(table(["sequence", "arrangements", "seqlift", "tangermeme"], [list(arrangements(each)) for each in SHORT]))
 
 

@@ -3,10 +3,10 @@
     python benchmarks/tracks.py [--regions 100000] [--length 500] [--folder DIR] > benchmarks/results/tracks.md
 
 Scores of random sequences on 24 chromosomes, and the same on one. Written with `seqlift tracks write` (which reads the
-compressed scores, decides overlaps, and compares what it wrote), and, as a yardstick, the same values that are in
+compressed scores, decides overlaps, and compares what it wrote), and, for comparison, the same values that are in
 memory already, region by region as fixedStep, with pyBigWig. Each measurement is a process of its own; they take turns,
 and the least time of each counts. One process more does it in parts, and what pyBigWig does beside them: so writing
-stands beside writing. Needs 2 GB on the disk for 100,000 regions.
+is listed beside writing. Needs 2 GB on the disk for 100,000 regions.
 """
 
 import argparse
@@ -104,7 +104,7 @@ def parts(scores: Path, sizes: dict[str, int], held: tuple[Path, Path], folder: 
 
 
 def save_values(track: Path, folder: Path) -> tuple[Path, Path]:
-    """The values of a track and where they lie, as the yardstick takes them."""
+    """The values of a track and where they lie, as the comparison takes them."""
     values, places = [], []
     with pyBigWig.open(str(track)) as file:
         for chrom in sorted(file.chroms()):
@@ -157,13 +157,13 @@ def measure_all(folder: Path, regions: int, length: int, chromosomes: int) -> tu
         for name, job in jobs.items():
             found[name].append(measure(*job))
         pieces.append(measure(parts, scores, sizes, held, folder)[0])
-    yardstick = min(seconds for seconds, _ in found["pyBigWig, values in memory"])
+    plain_seconds = min(seconds for seconds, _ in found["pyBigWig, values in memory"])
     megabytes = {"plain": (folder / "plain.bw").stat().st_size / 1e6, "ours": output.stat().st_size / 1e6}
     rows = []
     for name, turns in found.items():
         seconds, memory = min(turns)[0], max(size for _, size in turns)
         file = megabytes["plain" if name.startswith("py") else "ours"]
-        cells = [f"{seconds:.1f}", f"{yardstick / seconds:.2f}", f"{bases / seconds / 1e6:.1f}", f"{memory:.0f}"]
+        cells = [f"{seconds:.1f}", f"{plain_seconds / seconds:.2f}", f"{bases / seconds / 1e6:.1f}", f"{memory:.0f}"]
         rows.append([str(chromosomes), name, *cells, f"{file:.0f}" if "verify" not in name else ""])
     least = {name: min(turn[name] for turn in pieces) for name in pieces[0]}
     times = least["pyBigWig"] / least["laying and writing"]

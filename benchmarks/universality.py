@@ -15,9 +15,9 @@ warned           a result that is not exact, with a warning that the model alone
 wrong            a result that is not exact, and not a word
 
 f is the model on each sequence alone. Where the difference is small, the mean difference takes its place. shap gives
-the mean over references only, and that mean is held against the mean difference: errors may cancel for it.
+the mean over references only, and that mean is compared with the mean difference: errors may cancel for it.
 captum says at every call that it sets hooks; that is no warning here, nor is what libraries say of deprecated calls.
-captum's convergence delta comes back only when asked for, so nobody is told who does not; how often it would have told
+captum returns its convergence delta only on request, so most users do not see it; how often it would show the error
 is printed below the sums.
 """
 
@@ -196,7 +196,7 @@ def names_it(message: str, names: frozenset[str]) -> bool:
 
 
 def state(model: nn.Module, tensors: list[Tensor]) -> dict[str, list]:
-    """All that a borrowed model and the caller's tensors should have afterwards as before."""
+    """Everything about the model and the caller's tensors that must not change."""
     modules, parameters = list(model.modules()), list(model.parameters())
     return {
         "train flags": [module.training for module in modules],
@@ -331,10 +331,7 @@ def main() -> None:
     if "captum" in libraries:
         inexact = [given[name]["captum"] for name in names if given[name]["captum"].kind in ("warned", "wrong")]
         told = sum(outcome.told for outcome in inexact)
-        print(
-            f"captum's convergence delta, when asked for, tells of {told} of its {len(inexact)} results "
-            "that are not exact."
-        )
+        print(f"captum's convergence delta, on request, shows {told} of its {len(inexact)} results that are not exact.")
 
     print("\n## Is the model left as it was?\n")
     print(

@@ -36,7 +36,7 @@ def yeast(real_data) -> Path:
 
 @pytest.fixture
 def server(monkeypatch):
-    """A web server on this machine that fails now and then; a proxy of the machine is not asked for it."""
+    """A web server on this machine that fails now and then; the machine's proxy is not used."""
     monkeypatch.setenv("no_proxy", "*")
     running = Server()
     thread = threading.Thread(target=running.serve_forever, kwargs={"poll_interval": 0.01})
@@ -48,9 +48,27 @@ def server(monkeypatch):
     running.server_close()
 
 
+# Whole workflows, browsers, other programs, real schedulers and servers take minutes: `make test-all` adds these files,
+# and the tests marked `slow` of all files but test_workflow.py
+EXTENDED = {
+    "test_benchmarks.py",
+    "test_browse_igv.py",
+    "test_ddp.py",
+    "test_fresh_clone.py",
+    "test_interchange_programs.py",
+    "test_notebooks.py",
+    "test_packaging.py",
+    "test_report_browser.py",
+    "test_slurm.py",
+    "test_storage.py",
+}
+
+
+@pytest.hookimpl(tryfirst=True)
 def pytest_collection_modifyitems(items):
-    """Files with tests of whole workflows, which take minutes, before all others. First one that makes the small run,
-    then those that need it not, so that few processes wait for it.
+    """Mark what only `make test-all` runs, and put files with tests of whole workflows first.
+
+    The first of these makes the small run. Those that do not need it follow, so that few processes wait for it.
     """
     slow = dict.fromkeys(item.path for item in items if item.get_closest_marker("slow"))
     needing = {item.path for item in items if "finished_once" in getattr(item, "fixturenames", ())}
@@ -62,3 +80,7 @@ def pytest_collection_modifyitems(items):
         return 0 if item.path == first else 1 + (item.path in needing)
 
     items.sort(key=rank)
+    for item in items:
+        name = item.path.name
+        if name in EXTENDED or (item.get_closest_marker("slow") and name != "test_workflow.py"):
+            item.add_marker("extended")

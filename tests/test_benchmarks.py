@@ -5,11 +5,6 @@ import sys
 from importlib.util import find_spec
 from pathlib import Path
 
-import numpy as np
-
-from seqlift.data.genome import Genome
-from seqlift.scores.file import open_scores
-
 BENCHMARKS = Path(__file__).resolve().parents[1] / "benchmarks"
 
 
@@ -41,64 +36,27 @@ def test_universality():
     assert of["F.relu"].get("shap", "**refused**") == "**refused**"  # by its check of additivity
     assert of["sort"]["seqlift"] == "refused by name"
     left = [changed for library, _, _, *changed in rows(page, "Is the model left as it was?") if library == "seqlift"]
-    assert len(left) == 4 and not any(any(changed) for changed in left), "seqlift changed what it borrowed"
+    assert len(left) == 4 and not any(any(changed) for changed in left), "seqlift changed the model"
 
 
 def test_speed():
     page = run("attribution.py", "--quick", "--networks", "paper, 200 bp", "--only", "speed", "precision")
-    ratios = {what: float(ratio.split()[0]) for _, what, ratio, *_ in rows(page, "Ratios")[2:]}
-    speeds = {who: float(speed.split()[0].replace(",", "")) for _, who, _, speed in rows(page, "Speeds")[2:]}
-    assert all(0.005 < ratio < 200 for ratio in ratios.values())
-    assert {"seqlift", "tangermeme", "captum", "floor", "seqlift path", "captum path", "floor path"} <= speeds.keys()
-    # Two rounds: a median of ratios is near the ratio of medians, whichever way up it is
-    assert 0.2 < ratios["speed over tangermeme"] / (speeds["seqlift"] / speeds["tangermeme"]) < 5
-    assert 0.2 < ratios["time over the floor"] / (speeds["floor"] / speeds["seqlift"]) < 5
+    assert len(rows(page, "Ratios")) > 3
+    speeds = {who for _, who, *_ in rows(page, "Speeds")[2:]}
+    assert {"seqlift", "tangermeme", "captum", "floor", "seqlift path", "captum path", "floor path"} <= speeds
     errors = {kind: float(worst) for _, kind, _, _, worst in rows(page, "Precision")[3:]}
     assert errors["float32"] < 1e-4 < errors["bfloat16"] < 1
-
-
-def test_memory(tmp_path, monkeypatch):
-    monkeypatch.syspath_prepend(BENCHMARKS)
-    import peak_memory
-
-    peak_memory.write_inputs(tmp_path, 7)
-    monkeypatch.setattr(peak_memory, "N_REFERENCES", 2)
-    found = peak_memory.explain(tmp_path, 7, "cpu")
-    with open_scores(tmp_path / "scores.h5") as scores:
-        assert len(scores.sequences) == 7
-    assert 5e7 < found["memory"] < 1e11  # bytes
 
 
 def test_input(tmp_path):
     sizes = ["--genome-size", "2000000", "--regions", "3000", "--lengths", "200", "--folder", str(tmp_path)]
     page = run("input.py", *sizes, "--rounds", "2", "--seconds", "0.3", "--networks", "paper, 200 bp")
-    windows = rows(page, "Windows a second")[2:]
-    assert [row[:2] for row in windows] == [["200", "1"], ["200", "2"]]
-    for _, _, *cells in windows:
-        ours, tangermeme, loader = (float(cell.replace(",", "")) for cell in cells[:3])
-        # Two rounds: a median of ratios is near the ratio of medians
-        for other, ratio in zip((tangermeme, loader), cells[3:], strict=True):
-            assert 0.2 < float(ratio.split()[0].replace(",", "")) / (ours / other) < 5
+    assert [row[:2] for row in rows(page, "Windows a second")[2:]] == [["200", "1"], ["200", "2"]]
     ((_, _, step, ratio),) = rows(page, "A step of training")[2:]
     assert float(step.split()[0]) > 0.1 and 0.5 < float(ratio.split()[0]) < 20
     starts = rows(page, "A start with a large genome")[2:]
     assert [row[0] for row in starts] == ["first", "later", "later, files not in memory"]
-    for _, *seconds, memory, mapped in starts:
-        assert all(0 <= float(text.removesuffix(" s")) < 300 for text in seconds)
-        assert 50 < float(memory.removesuffix(" MB").replace(",", "")) < 3000 and float(mapped.split()[0]) > 2
-    assert float(starts[0][2].split()[0]) > float(starts[1][2].split()[0])  # the genome is encoded once
     assert not list(tmp_path.iterdir())
-
-
-def test_random_genome_of_the_input_benchmark(tmp_path, monkeypatch):
-    monkeypatch.syspath_prepend(BENCHMARKS)
-    import input as benchmark
-
-    benchmark.write_genome(tmp_path / "genome.fa", 24 * 6_000_500)
-    with Genome(tmp_path / "genome.fa", cache_dir=tmp_path / "cache") as genome:
-        assert list(genome.sizes.values()) == [6_000_500] * 24
-        shares = np.bincount(genome.codes("chr24"), minlength=5) / 6_000_500
-    assert shares[4] == 0 and np.allclose(shares[:4], 0.25, atol=0.002)
 
 
 def test_time_covered_by_kernels(monkeypatch):
@@ -126,3 +84,11 @@ def test_seqlet_choice():
         assert len(found) == 4 and all(1 <= number <= 12 for number in found.values())
         ours = next(number for name, number in found.items() if "seqlift" in name)
         assert found["the strongest"] <= ours
+
+
+def test_the_page_of_a_gpu_is_made_on_the_cpu():
+    page = run("gpu.py", "--quick", "--device", "cpu")
+    assert "passed" in page.split("## Tests")[1] or "skipped" in page.split("## Tests")[1]
+    who = {who for _, who, *_ in rows(page, "Speed of attribution")[2:]}
+    assert who == {"seqlift", "tangermeme", "captum", "seqlift path", "captum path"}
+    assert len(rows(page, "A step of training")) == 3 and len(rows(page, "Memory")) == 4

@@ -225,12 +225,12 @@ def test_a_folder_of_somebody_else_is_refused(two, tmp_path, monkeypatch, kind):
     assert not list(elsewhere.iterdir())
 
 
-# --- what a stage is told ---------------------------------------------------------------------------------------------
+# --- what a stage is given -------------------------------------------------------------------------------------------
 
 
 @pytest.fixture
 def cuda(monkeypatch):
-    """A torch that is built with CUDA and finds as many GPUs as CUDA_VISIBLE_DEVICES has, once they are claimed."""
+    """A torch that is built with CUDA and finds the GPUs of CUDA_VISIBLE_DEVICES once they are claimed."""
     calls = []
     monkeypatch.setattr(torch.backends.cuda, "is_built", lambda: True)
     monkeypatch.setattr(torch.cuda, "is_available", lambda: calls.append("CUDA starts") or True)
@@ -283,7 +283,7 @@ def test_a_gpu_that_cannot_be_used_is_an_error(two, cuda, monkeypatch, lacking, 
     with pytest.raises(SeqliftError) as raised:
         take_device("gpu=1")
     said = str(raised.value)
-    assert said.startswith("1 CUDA GPU was asked for (--device gpu=1") and "--set-resources RULE:gpu=0" in said
+    assert said.startswith("1 CUDA GPU was requested (--device gpu=1") and "--set-resources RULE:gpu=0" in said
     assert all(word in said for word in words), said
 
 
@@ -308,13 +308,13 @@ def test_every_stage_looks_for_its_gpu_before_its_data(stage, device, tmp_path, 
     flags = ["--regions", "no.tsv", "--genome", "no.fa", "--device", device]
     assert main([*stage.split(), *flags]) == 1
     said = capsys.readouterr().err
-    assert "asked for" in said and "no.tsv" not in said and "no.ckpt" not in said and said.count("\n") == 1
+    assert "requested" in said and "no.tsv" not in said and "no.ckpt" not in said and said.count("\n") == 1
     assert not list(tmp_path.iterdir())
 
 
 @pytest.fixture
 def trained(monkeypatch):
-    """Arguments that `seqlift train` runs with; there are as many GPUs as are asked for."""
+    """Arguments that `seqlift train` runs with; there are enough GPUs."""
     seen = []
     monkeypatch.setattr(seqlift.core.devices, "_take_gpus", lambda n: None)
     monkeypatch.setattr(seqlift.cli.train, "run", seen.append)

@@ -98,7 +98,7 @@ def test_all_comes_from_a_server_that_fails_now_and_then(checkout, config, data,
     ]
     assert (checkout.folder / REGIONS).exists() and hidden(checkout) == []
 
-    # Taken up where it broke; begun anew where that cannot be known to be right
+    # Taken up where it broke; started again where that cannot be known to be right
     assert server.asked("/genome.fa") == [None, None, *[f"bytes={size // 3}-"] * 2, f"bytes={size // 3 * 2}-"]
     assert server.asked("/GATA1.bed") == [None, "bytes=500-"]
     assert server.asked("/blacklist.bed") == [None, None]

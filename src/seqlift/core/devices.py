@@ -1,4 +1,4 @@
-"""Where a model runs: on a GPU where there is one, and never silently elsewhere than asked."""
+"""Where a model runs: on a GPU where there is one, and never silently on another device than requested."""
 
 import logging
 import re
@@ -18,7 +18,7 @@ def choose_device(device: str | torch.device | None) -> torch.device:
     Raises
     ------
     SeqliftError
-        If CUDA is asked for where there is none.
+        If CUDA is requested where there is none.
     """
     if device is None or str(device) == "auto":
         return torch.device("cuda" if torch.cuda.is_available() else "cpu")
@@ -28,7 +28,7 @@ def choose_device(device: str | torch.device | None) -> torch.device:
         raise SeqliftError(f"device {device!r} does not exist: unknown to torch; use auto, cpu or cuda") from None
     if chosen.type == "cuda" and not torch.cuda.is_available():
         raise SeqliftError(
-            f"device {device!r} was asked for, but torch sees no GPU: no CUDA GPU can be used here; use `cpu` or `auto`"
+            f"device {device!r} was requested, but torch sees no GPU: no CUDA GPU can be used here; use `cpu` or `auto`"
         )
     return chosen
 
@@ -87,7 +87,7 @@ def take_device(device: str, *, most: int | None = 1) -> tuple[str, int | None]:
         _take_gpus(n)
         return "cuda", n
     if torch.cuda.is_available():
-        log.info("on the CPU, as gpu=0 is what was asked for, although there is a GPU that torch can use")
+        log.info("on the CPU as requested (gpu=0), although torch can use a GPU")
     return "cpu", 0
 
 
@@ -112,7 +112,7 @@ def _take_gpus(n: int) -> None:
 
 def _missing(n: int, found: str) -> SeqliftError:
     return SeqliftError(
-        f"{n} CUDA GPU{'s were' if n > 1 else ' was'} asked for (--device gpu={n}: the rule's resource gpu, from "
+        f"{n} CUDA GPU{'s were' if n > 1 else ' was'} requested (--device gpu={n}: the rule's resource gpu, from "
         f"nvidia-smi, --set-resources or a profile), but {found}. Nothing was computed. Install a torch that is built "
         "with CUDA, or run the job where the GPUs are; to compute on the CPU, say so: --set-resources RULE:gpu=0, "
         "gpu: 0 in the profile, or on one machine --resources gpu=0 for all rules"

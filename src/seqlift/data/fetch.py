@@ -1,4 +1,4 @@
-"""Public data as the run needs it: downloaded whole, held against its checksum, peaks brought to narrowPeak.
+"""Public data as the run needs it: downloaded whole, checked against its checksum, peaks converted to narrowPeak.
 
 What a paper's peaks mean depends on the very file: so a file is accepted only when its checksum is the one expected.
 """
@@ -264,7 +264,7 @@ class _Download:
         self.part.replace(path)
 
     def discard(self) -> None:
-        """Begin anew. The part is emptied, not deleted: the lock is on this very file."""
+        """Start again. The part is emptied, not deleted, because the lock is on this file."""
         if self.part.exists():
             os.truncate(self.part, 0)
         self._notes.unlink(missing_ok=True)
@@ -299,7 +299,7 @@ class _Download:
             response = urllib.request.urlopen(urllib.request.Request(self.url, headers=headers), timeout=self._timeout)
         except urllib.error.HTTPError as error:
             error.close()
-            if error.code == 416 and have:  # we asked for what lies past the end
+            if error.code == 416 and have:  # the request was for bytes past the end
                 if error.headers.get("Content-Range") == f"bytes */{have}":
                     return
                 self.discard()
@@ -341,12 +341,12 @@ class _Download:
         return have, {"Range": f"bytes={have}-"} | ({"If-Range": version} if version else {})
 
     def _store(self, response: http.client.HTTPResponse, have: int) -> None:
-        """Write the answer's body behind the `have` bytes that are there, or anew if the server sends all."""
+        """Write the answer's body behind the `have` bytes that are there, or from the start if the server sends all."""
         if response.status == 206 and have:
             sent = re.match(r"bytes (\d+)-", response.headers.get("Content-Range", ""))
             if not sent or int(sent[1]) != have:
                 self.discard()
-                raise _BrokenOffError("the server sent another part than the one asked for")
+                raise _BrokenOffError("the server sent another part than requested")
             self.doubtful = True
         else:
             have = 0
