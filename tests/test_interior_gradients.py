@@ -139,7 +139,7 @@ def point_by_point(model, x, references, alphas, weights, target=1):
 @pytest.fixture(params=[False, True], ids=["", "channels last"])
 def layout(request, monkeypatch):
     """Both orders in memory, in double precision, where nothing can hide behind rounding."""
-    monkeypatch.setattr(path, "serves", lambda value: request.param)
+    monkeypatch.setattr(path, "is_worthwhile", lambda value: request.param)
 
 
 @pytest.mark.filterwarnings("ignore:LSTM with projections", "ignore:None of the inputs have requires_grad")

@@ -197,7 +197,7 @@ def test_too_few_windows_are_told(genome):
     with pytest.raises(SeqliftError, match=r"has 0 windows of 50 bp .* within 0.02 of that of sequence 0 \(1.000\)"):
         genomic_windows(genome, PEAKS)(rich, 20, 0)
     draw = genomic_windows(genome, PEAKS, tolerance=0.0)
-    with pytest.raises(SeqliftError, match="fewer than the 1000 references asked for"):
+    with pytest.raises(SeqliftError, match="1000 references"):
         draw(sequences(), 1000, 0)
 
 
@@ -250,7 +250,7 @@ def test_a_fasta_file_that_does_not_fit_the_sequences(folder, tmp_path):
     draw = from_fasta(folder / "references.fa")
     with pytest.raises(SeqliftError, match="its sequences have 50 bp, those to explain 49 bp"):
         draw(sequences()[..., :49], 3, 0)
-    with pytest.raises(SeqliftError, match="holds 8 sequences, fewer than the 9 references asked for"):
+    with pytest.raises(SeqliftError, match="holds 8 sequences, fewer than the 9 "):
         draw(sequences(), 9, 0)
     with pytest.raises(SeqliftError, match="no such file"):
         from_fasta(tmp_path / "none.fa")
@@ -285,15 +285,15 @@ def test_the_pattern_of_a_config_knows_the_same_names(text):
         ("fasta:", "do not exist"),
         ("uniform:3", "do not exist"),
         ("genomic", "need a genome"),
-        ("klet:x", "'x' is not the number"),
+        ("klet:x", "'x' is not a number"),
         ("klet:0", r"`k` \(=0\) .* from 1 to 6"),
         ("klet:7", r"`k` \(=7\) .* from 1 to 6"),
         ("background:0.3,0.2", r"background frequencies \(0.3, 0.2\) must be four numbers"),
         ("background:0.3,0.2,0.2,0.2", "sum to 1"),
         ("background:0.5,0.5,0.5,-0.5", "0 or more"),
         ("background:nan,0.5,0.5,0", "0 or more"),
-        ("background:a,c,g,t", "not the number"),
-        ("genomic:often", "not the number"),
+        ("background:a,c,g,t", "not a number"),
+        ("genomic:often", "not a number"),
     ],
 )
 def test_wrong_names_are_refused(text, words):

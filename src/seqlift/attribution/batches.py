@@ -1,4 +1,4 @@
-"""What the methods share: checking the call, and taking pairs of sequences and references through in blocks."""
+"""Pairs of sequences and references: which there are, and how they go through a method in blocks."""
 
 import functools
 import inspect
@@ -18,37 +18,21 @@ from seqlift.errors import SeqliftError
 References = Tensor | Callable[[Tensor, int, int], Tensor] | None
 
 ROUND = 10  # references that "auto" adds at a time
-GROUP = 8  # blocks whose sequences are kept together, so that those that need more references still fill a block
+GROUP = 8  # blocks whose sequences are handled together, so that those that need more references still fill a block
 
 
 @dataclass(frozen=True)
 class Request:
-    """A checked call.
+    """A checked call of a method with references."""
 
-    Attributes
-    ----------
-    sequences : torch.Tensor, shape (N, 4, L)
-    references : torch.Tensor, shape (N, R, 4, L), or callable
-    limit : int
-        How many references a sequence has, or has at most.
-    max_relative_error : float, or None
-        Only so many references as bring the largest standard error of a sequence down to this share of its largest
-        |contribution|; None: as many as `limit` says.
-    args : tuple of torch.Tensor, shape (N, ...)
-    seed : int
-    center_first_layer : bool
-    draws_from_any : bool
-        Whether references can be drawn without those before them.
-    """
-
-    sequences: Tensor
-    references: Tensor | Callable[[Tensor, int, int], Tensor]
-    limit: int
-    max_relative_error: float | None
-    args: tuple[Tensor, ...]
+    sequences: Tensor  # (N, 4, L)
+    references: Tensor | Callable[[Tensor, int, int], Tensor]  # (N, R, 4, L) or a callable
+    limit: int  # number of references of a sequence, or the largest number with `max_relative_error`
+    max_relative_error: float | None  # largest standard error as a share of the largest |contribution|; None: any
+    args: tuple[Tensor, ...]  # (N, ...)
     seed: int
     center_first_layer: bool
-    draws_from_any: bool
+    can_start_later: bool  # whether references can be drawn without those before them
 
     @classmethod
     def check(
@@ -63,19 +47,13 @@ class Request:
         max_references: int = 200,
         center_first_layer: bool = False,
     ) -> "Request":
-        """Hold the arguments of a method's call against what it needs.
-
-        Raises
-        ------
-        SeqliftError
-            Names the argument, its shape or value, and the rule.
-        """
+        """Check the arguments of a call; a `SeqliftError` names the argument, its shape or value, and the rule."""
         args = check_inputs(sequences, args)
         auto = n_references == "auto"
         if isinstance(references, Tensor):
             if auto:
                 raise SeqliftError(
-                    '`n_references="auto"` draws references as they are wanted: `references` must be a callable or '
+                    '`n_references="auto"` draws references as they are needed: `references` must be a callable or '
                     "None, not a tensor"
                 )
             shape, n = tuple(references.shape), len(sequences)
@@ -100,18 +78,12 @@ class Request:
         return cls(sequences.detach(), references, limit, share, args, seed, center_first_layer, from_any)
 
     def draw(self, rows: Tensor, start: int, stop: int) -> Tensor:
-        """References `start` to `stop` (exclusive) of the sequences in `rows` (B,): (B, stop - start, 4, L).
-
-        Raises
-        ------
-        SeqliftError
-            If a callable returns another shape.
-        """
+        """References `start` to `stop` (exclusive) of the sequences in `rows` (B,): (B, stop - start, 4, L)."""
         if isinstance(self.references, Tensor):
             return self.references[rows, start:stop]
         sequences = self.sequences[rows]
-        n = stop - start if self.draws_from_any else stop
-        options = {"start": start} if self.draws_from_any else {}
+        n = stop - start if self.can_start_later else stop
+        options = {"start": start} if self.can_start_later else {}
         drawn = self.references(sequences, n, self.seed, **options)
         wanted = (len(rows), n, *sequences.shape[1:])
         if tuple(drawn.shape) != wanted:
@@ -120,7 +92,7 @@ class Request:
 
 
 def _takes_start(references: Callable) -> bool:
-    """Whether a callable can leave out the first references: it has `start=0` among its parameters."""
+    """Whether a callable has a parameter `start=0`, so that it can leave out the first references."""
     try:
         start = inspect.signature(references).parameters.get("start")
     except (TypeError, ValueError):  # written in C
@@ -129,12 +101,12 @@ def _takes_start(references: Callable) -> bool:
 
 
 def centred(x: Tensor, references: Tensor) -> Tensor:
-    """References (B, R, 4, L) completed, so that at each position they sum over the bases to what x (B, 4, L) does.
+    """References (B, R, 4, L), changed so that they sum over the bases to what x (B, 4, L) does at each position.
 
     Mean-centring the weights of a first layer for one-hot input (arXiv 1605.01713 on constrained inputs) moves the mean
-    over bases of each weight into the bias, times Σx. On a reference r, the centred layer gives what the layer as it is
-    gives on r + (Σx - Σr) / 4. So centring is done without touching the model, on any model, and also where Σx is not 1
-    (N, zero padding).
+    over bases of each weight into the bias, times Σx. On a reference r, the centred layer gives what the original layer
+    gives on r + (Σx - Σr) / 4. So any model can be centred without changing it, also where Σx is not 1 (N, zero
+    padding).
     """
     missing = x.sum(1)[:, None] - references.sum(2)
     return references + (missing / 4)[:, :, None]
@@ -149,31 +121,26 @@ def explain_pairs(
     *,
     points: int = 1,
 ) -> dict[str, Tensor]:
-    """Take all pairs of a call through a method.
+    """Compute the fields of a result by name (`Totals.result`), block by block.
 
     Parameters
     ----------
     request : Request
     where : torch.device
-        Of the model.
+        The model's device.
     predict : callable, (B, 4, L), *args -> (B,)
         The output that is explained.
     compute : callable, (x (B, 4, L), references (B, R', 4, L), args, rows) -> Block
-        The method. `rows` is how many rows it may give to the model at a time.
+        The method; `rows` is the number of rows that it may give to the model at a time.
     batch_size : int, optional
-        Rows at a time, to begin with; fewer where the memory does not hold them.
+        Rows at a time, to begin with; fewer if they do not fit into memory.
     points : int
-        Rows that one pair takes.
-
-    Returns
-    -------
-    dict of torch.Tensor
-        The fields of a result by name (`Totals.result`).
+        Rows of one pair.
 
     Raises
     ------
     SeqliftError
-        If a single row does not fit in the memory.
+        If a single row does not fit into memory, or rows of a batch depend on each other.
     """
     pairs = _Pairs(request, where, predict, compute, batch_size, points)
     fields: dict[str, Tensor] = {}
@@ -206,7 +173,7 @@ class _Pairs:
         self._round = request.limit if request.max_relative_error is None else min(ROUND, request.limit)
         if batch_size is None:
             batch_size = default_batch_size(predict, *self._on_device(torch.arange(1)))
-            whole = self._round * points  # all that a sequence takes is better not cut in two
+            whole = self._round * points  # the rows of a sequence are better not divided
             batch_size = whole if batch_size < whole <= 2 * batch_size else batch_size
         self._batch_size = BatchSize(batch_size)
 
@@ -221,7 +188,7 @@ class _Pairs:
         return GROUP * max(1, self._at_once() // self._round)
 
     def explain(self, group: Tensor) -> dict[str, Tensor]:
-        """The fields of the result of the sequences in `group` (G,)."""
+        """The fields of the result for the sequences in `group` (G,)."""
         request, start, active = self._request, 0, torch.arange(len(group))
         totals = Totals(request.sequences[group], request.limit, self._where)
         while start < request.limit and len(active):
@@ -236,8 +203,8 @@ class _Pairs:
         return totals.result()
 
     def _explain_round(self, group: Tensor, rows: Tensor, start: int, stop: int, totals: Totals) -> None:
-        """References `start` to `stop` of some sequences: in one block, or in more where that is too large."""
-        drawn = None if self._request.draws_from_any else self._request.draw(group[rows], start, stop)
+        """Add references `start` to `stop` of some sequences, in one block, or in several if it is too large."""
+        drawn = None if self._request.can_start_later else self._request.draw(group[rows], start, stop)
         row, column = 0, start
         while row < len(rows):
             n_parts = -(-(stop - start) // self._at_once())
@@ -260,13 +227,13 @@ class _Pairs:
         if self._request.center_first_layer:
             references = centred(x, references)
         block = self._compute(x, references, args, self._batch_size.rows)
-        if not self._checked:  # after the method has had its say about what the model does
+        if not self._checked:  # after the method itself, whose errors say more about the model
             self._check_independence(references[:1, 0], int(rows[0]))
             self._checked = True
         return summarise(x, references, block)
 
     def _check_independence(self, reference: Tensor, row: int) -> None:
-        """Of two different sequences, or of one and a reference of it."""
+        """Check it with two different sequences, or with a sequence and a reference."""
         sequences = self._request.sequences
         other = next((i for i in range(len(sequences)) if not torch.equal(sequences[i], sequences[row])), row)
         x, args = self._on_device(torch.tensor([row, other]))

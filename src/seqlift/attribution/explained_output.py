@@ -1,13 +1,13 @@
-"""What is explained of a model, for each head: one number f(x) of a sequence.
+"""The number f(x) that is explained for a sequence, for each kind of head.
 
 * A class: its logit. Counts: log(1 + count).
-* A profile has a logit z at each strand and base of the signal window, of which only differences matter. They are
-  summed up as f(x) = Σ w · (z(x) - mean z(x)), with w the softmax of the logits of the sequence that is explained: a
-  rise where the model puts the signal, against the rest of the window (Avsec et al., Nature Genetics 53:354, 2021). The
-  weights w belong to the sequence and are the same for its references, for the points of a path and for its mutations,
-  so f is linear in z and its contributions are exact.
+* A profile has a logit z for each strand and base of the signal window, of which only differences matter. They are
+  combined to f(x) = Σ w · (z(x) - mean z(x)), with w the softmax of the logits of the sequence that is explained: a rise
+  where the model predicts the signal, relative to the rest of the window (Avsec et al., Nature Genetics 53:354, 2021).
+  The weights w belong to the sequence and are the same for its references, for the points of a path and for its
+  mutations, so f is linear in z and its contributions are exact.
 
-Control tracks are zero: what the sequence says by itself is explained.
+Control tracks are zero: what the sequence by itself predicts is explained.
 """
 
 from collections.abc import Sequence
@@ -52,14 +52,14 @@ class LogCounts(nn.Module):
 
 
 class WeightedLogits(nn.Module):
-    """The profile logits of target `index`, minus their mean, weighted and summed up."""
+    """The profile logits of target `index`, minus their mean, as a weighted sum."""
 
     def __init__(self, model: nn.Module, shape: Shape, index: int):
         super().__init__()
         self.model, self._index = _WithoutControl(model, shape), index
 
     def logits(self, sequences: Tensor) -> Tensor:
-        """Of the target: (N, S * W)."""
+        """The profile logits of the target, (N, S * W)."""
         return self.model(sequences).logits[:, self._index].flatten(1)
 
     def forward(self, sequences: Tensor, weights: Tensor) -> Tensor:
@@ -70,21 +70,13 @@ class WeightedLogits(nn.Module):
 
 @dataclass(frozen=True)
 class ExplainedOutput:
-    """An output of a model, as the methods take it.
+    """An output of a model, as the methods take it."""
 
-    Attributes
-    ----------
-    module : torch.nn.Module
-        (N, 4, L) and `args` -> (N, T).
-    target : int
-        Which column of what the module returns.
-    """
-
-    module: nn.Module
-    target: int
+    module: nn.Module  # (N, 4, L) and `args` -> (N, T)
+    target: int  # the column of what the module returns
 
     def args(self, sequences: Tensor, device: str | torch.device | None) -> tuple[Tensor, ...]:
-        """What the module needs beside `sequences` (N, 4, L): for a profile its weights (N, S * W), on the CPU."""
+        """Inputs of the module besides `sequences` (N, 4, L): for a profile its weights (N, S * W), on the CPU."""
         if not isinstance(self.module, WeightedLogits):
             return ()
         with in_evaluation_mode(self.module, device, look_inside=False) as where, torch.no_grad():
@@ -92,7 +84,7 @@ class ExplainedOutput:
         return (torch.cat(found),)
 
     def predict(self, sequences: Tensor, device: str | torch.device | None) -> Tensor:
-        """f of each sequence (N, 4, L): (N,), on the CPU."""
+        """The output for each sequence (N, 4, L): (N,), on the CPU."""
         args = self.args(sequences, device)
         with in_evaluation_mode(self.module, device, look_inside=False) as where, torch.no_grad():
             rows = zip(sequences.split(_ROWS), *(arg.split(_ROWS) for arg in args), strict=True)
@@ -108,16 +100,7 @@ class ExplainedOutput:
 
 
 def explained_output(models: Sequence[nn.Module], output: Output, head: str, shape: Shape) -> ExplainedOutput:
-    """An output of the mean of models: of their logits and log counts.
-
-    Parameters
-    ----------
-    models : sequence of torch.nn.Module
-        One or more, with the same head and shape.
-    output : Output
-    head : str
-    shape : Shape
-    """
+    """An output of the mean of one or more models with the same head and shape: of their logits and log counts."""
     model = models[0] if len(models) == 1 else Ensemble(list(models))
     if head != "profile":
         return ExplainedOutput(model, output.index)

@@ -2,8 +2,8 @@
 
 PyTorch keeps an activation (N, C, L) channel by channel. oneDNN, which computes its convolutions on a CPU, works on the
 channels of a position together, so each convolution rearranges its input and its output, forward and back; and `conv1d`
-insists on that order. Taken as `conv2d` over images one pixel high, with the other order kept between the layers, the
-same numbers need no rearranging.
+requires that order. Run as `conv2d` over images one pixel high, with the other order kept between the layers, the same
+numbers need no rearranging.
 """
 
 from collections.abc import Callable
@@ -22,11 +22,11 @@ def _as_channels_last(gradient: Tensor) -> Tensor:
 
 
 class LayoutError(Exception):
-    """A model asks where its activations lie in memory."""
+    """A model asks for the memory layout of its activations."""
 
 
-def serves(value: Tensor) -> bool:
-    """Whether the other order is worth it for a model's input of this kind."""
+def is_worthwhile(value: Tensor) -> bool:
+    """Whether channels last are faster for an input of this type and device."""
     onednn = torch.backends.mkldnn
     there = onednn.is_available() and bool(onednn.enabled)
     return there and value.device.type == "cpu" and value.dtype == torch.float32
@@ -36,18 +36,11 @@ class ChannelsLast:
     """Runs a model's operations one by one, `conv1d` among them as `conv2d` on activations with channels last."""
 
     def __init__(self) -> None:
-        self._copies: list[
-            tuple[Tensor, int, Tensor]
-        ] = []  # what would be the same memory: one, its version, the other
+        # Copies where PyTorch would make views: the original, its version at that time, the copy
+        self._copies: list[tuple[Tensor, int, Tensor]] = []
 
     def __call__(self, function: Callable, *args: Any, **kwargs: Any) -> Any:
-        """The result of an operation that the model asks for.
-
-        Raises
-        ------
-        LayoutError
-            If it asks where an activation lies in memory.
-        """
+        """The result of an operation; `LayoutError` if it depends on where an activation lies in memory."""
         first = args[0] if args and isinstance(args[0], Tensor) else None
         if function in _CONVOLUTIONS:
             result = _conv1d(*args, **kwargs)
@@ -68,7 +61,7 @@ class ChannelsLast:
         return result
 
     def check(self) -> None:
-        """Raise `LayoutError` if memory that became two was written to on either side since."""
+        """Raise `LayoutError` if an original or its copy was changed in place since."""
         if any(value._version != version or copy._version for value, version, copy in self._copies):
             raise LayoutError
 

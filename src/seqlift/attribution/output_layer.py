@@ -1,8 +1,8 @@
-"""Which layer of a model is explained: its logits, or the probabilities that its output layer makes of them.
+"""Which layer of a model is explained: its logits, or the probabilities of its output layer.
 
-A sigmoid or softmax at the end of a model saturates: where it is sure, a base that moves the logit as much as any other
-moves the probability by next to nothing. So the input of that layer is explained (arXiv 1605.01713 §"choice of target
-layer"); for a softmax minus the mean over classes, since what all classes share changes none of their probabilities.
+A sigmoid or softmax at the end of a model saturates: where the model is certain, a base that changes the logit changes
+the probability by next to nothing. So the input of that layer is explained (arXiv 1605.01713 §"choice of target
+layer"); for a softmax, minus the mean over classes, since a change that all classes share changes no probability.
 """
 
 from collections.abc import Callable
@@ -22,7 +22,7 @@ OUTPUTS = ("logit", "probability")
 _LOGARITHMS = find("logsigmoid log_sigmoid log_softmax")
 _SOFTMAXES = find("softmax log_softmax")
 _OUTPUT_LAYERS = find("sigmoid sigmoid_ expit") | _LOGARITHMS | _SOFTMAXES
-# What a model may still do with probabilities; the same is then done with their logits.
+# What a model may do with probabilities afterwards; the same is then done with their logits.
 _REARRANGEMENTS = find(
     "squeeze unsqueeze flatten unflatten reshape view __getitem__ select narrow transpose permute contiguous clone",
     "cat concat concatenate stack hstack to float double",
@@ -36,7 +36,7 @@ def _version(tensor: Tensor) -> int:
 
 @dataclass(frozen=True)
 class _Probabilities:
-    """Where a tensor of probabilities came from: its logits are made when they are asked for."""
+    """The origin of a tensor of probabilities; `logits` computes its logits when they are needed."""
 
     logits: Callable[[], Tensor]
     is_logarithm: bool
@@ -44,14 +44,14 @@ class _Probabilities:
 
 
 class _OutputLayer(TorchFunctionMode):
-    """Remembers where the probabilities that a model makes come from, as long as the model keeps them."""
+    """Remembers the logits of the probabilities that a model computes, as long as the model keeps them."""
 
     def __init__(self) -> None:
         super().__init__()
         self._known = WeakTensorKeyDictionary()
 
     def find(self, tensor: Any) -> _Probabilities | None:
-        """What is known of a tensor, if it is made of probabilities and has not been changed in place."""
+        """The origin of a tensor, if it consists of probabilities and has not been changed in place."""
         found = self._known.get(tensor) if isinstance(tensor, Tensor) else None
         return found if found is not None and found.version == _version(tensor) else None
 
@@ -76,7 +76,7 @@ class _OutputLayer(TorchFunctionMode):
             if _version(logits) != changes:
                 raise SeqliftError(
                     "the model changes its logits in place after its output layer has used them, so they cannot be "
-                    'explained; leave them as they are, or ask for output="probability"'
+                    'explained; do not change them, or use output="probability"'
                 )
             return logits - logits.mean(dim, keepdim=True) if function in _SOFTMAXES else logits
 
@@ -84,7 +84,7 @@ class _OutputLayer(TorchFunctionMode):
         return result
 
     def _follow(self, function: Callable, args: tuple, kwargs: dict, result: Tensor) -> None:
-        """Note what was rearranged, if all of it is probabilities."""
+        """Remember the origin of a rearranged tensor, if all of it is probabilities."""
         key = None if args else next(iter(kwargs.keys() & {"input", "self", "tensors"}), None)
         given: Any = args[0] if args else kwargs.get(key)
         together = isinstance(given, tuple | list)
@@ -107,20 +107,16 @@ class ExplainedModel:
     Parameters
     ----------
     model : torch.nn.Module or callable, (N, 4, L) [+ args] -> (N, T), or (N,) for a single target
+        Also available as the attribute `module`.
     output : "logit" or "probability"
         The logit is the input of the sigmoid or softmax (or of the logarithm of one) that the model ends in, for a
-        softmax minus its mean over classes; a model that ends otherwise is explained as it is. The probability is what
-        comes out of that layer; for a model that ends otherwise, the sigmoid of its output.
-
-    Attributes
-    ----------
-    module : torch.nn.Module or callable
-        The model itself.
+        softmax minus its mean over classes; a model that ends otherwise is explained as it is. The probability is the
+        output of that layer; for a model that ends otherwise, the sigmoid of its output.
 
     Raises
     ------
     SeqliftError
-        If `output` is something else; when called, if the model returns something else.
+        If `output` is unknown; when called, if the model does not return one tensor (N, T).
     """
 
     def __init__(self, model: Callable, output: str = "logit"):
@@ -155,22 +151,7 @@ class ExplainedModel:
 
 
 def select(output: Tensor, target: int) -> Tensor:
-    """One target of a model's output.
-
-    Parameters
-    ----------
-    output : torch.Tensor, shape (N, T)
-    target : int
-
-    Returns
-    -------
-    torch.Tensor, shape (N,)
-
-    Raises
-    ------
-    SeqliftError
-        If there is no such target.
-    """
+    """One target (N,) of a model's output (N, T); a `SeqliftError` if there is no such target."""
     if not -output.shape[1] <= target < output.shape[1]:
         raise SeqliftError(f"`target` (={target}) must be less than the {output.shape[1]} outputs of the model")
     return output[:, target]

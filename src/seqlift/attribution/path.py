@@ -1,16 +1,17 @@
 """Gradients at the points r + α (x - r) of the path from a reference r to a sequence x, without the first layer.
 
-What a network does first is linear: a convolution, perhaps a normalisation after it. There the points of a path need
-not be computed one by one, because T(r + α (x - r)) = T(r) + α (T(x) - T(r)): the sequence and the reference are taken
-through, and the points are made where the first non-linear operation asks for them. The way back is the same: the
-average over the path of Jᵀ g(α), with one Jacobian J for all points, is Jᵀ of the average of g(α). So the K points of a
-pair take one row of the linear part back, not K.
+The first operations of a network are linear: a convolution, perhaps a normalisation. There the points of a path need
+not be computed one by one, because T(r + α (x - r)) = T(r) + α (T(x) - T(r)): only the sequence and the reference go
+through, and the points are interpolated before the first non-linear operation. The same holds for the backward pass:
+the average over the path of Jᵀ g(α), with one Jacobian J for all points, is Jᵀ of the average of g(α). So the K points
+of a pair take one row back through the linear part, not K.
 
-The model is not told. A torch-function mode (`_Ends`) follows the values that have met only linear operations; the
-model sees the tensor of the references' rows, which gives the number of all points as its length. Any operation that is
-not known to be linear, row by row, in such a value is given all its points instead, so an operation that nobody thought
-of costs time, not correctness. What would escape the mode is looked for in the graph of the result, the first rows of a
-call are held against the computation point by point, and where anything is amiss that computation takes over.
+The model does not notice. A torch-function mode (`_Ends`) follows the values that have met only linear operations; the
+model sees the tensor of the references' rows, which reports the number of all points as its length. An operation that
+is not known to be linear, row by row, in such a value gets all its points instead, so an operation that is missing from
+the tables costs time, not correctness. A value that escaped the mode is searched for in the graph of the result, and
+the first rows of a call are compared with the computation point by point; where anything is wrong, that computation is
+used.
 """
 
 import contextlib
@@ -28,34 +29,23 @@ from torch.utils.weak import WeakTensorKeyDictionary
 from seqlift.attribution.batch_size import is_out_of_memory
 from seqlift.attribution.compositions import as_dims
 from seqlift.attribution.kernels import is_channels_last
-from seqlift.attribution.layout import ChannelsLast, serves
+from seqlift.attribution.layout import ChannelsLast, is_worthwhile
 from seqlift.attribution.operations import find, getters, tensors_in
 from seqlift.errors import SeqliftError
 
 
 @dataclass(frozen=True)
-class Along:
-    """What the model does along the paths of B sequences from R references each, at K points.
+class PathResult:
+    """Gradients and outputs along the paths of B sequences from R references each, at K points."""
 
-    Attributes
-    ----------
-    average : torch.Tensor, shape (B, R, 4, L)
-        The weighted mean of the gradients.
-    prediction : torch.Tensor, shape (B, R, K)
-    slope : torch.Tensor, shape (B, R, K)
-        df/dα: the sum over bases of gradient · (x - r).
-    moved : torch.Tensor, shape (B, R, K, L), or None
-        gradient · (x - r) at each position, if asked for.
-    """
-
-    average: Tensor
-    prediction: Tensor
-    slope: Tensor
-    moved: Tensor | None = None
+    average: Tensor  # weighted mean of the gradients, (B, R, 4, L)
+    prediction: Tensor  # (B, R, K)
+    slope: Tensor  # df/dα: the sum over bases of gradient · (x - r), (B, R, K)
+    moved: Tensor | None = None  # gradient · (x - r) at each position, (B, R, K, L), if kept
 
 
 class PathGradients:
-    """Gradients of one output of a model along paths, for one call: it remembers whether the short way serves.
+    """Gradients of one output of a model along paths, for one call: it remembers whether the ends of paths suffice.
 
     Parameters
     ----------
@@ -64,7 +54,7 @@ class PathGradients:
 
     def __init__(self, predict: Callable[..., Tensor]):
         self._predict = predict
-        self._short: bool | None = None  # not known yet
+        self._ends_suffice: bool | None = None  # not known yet
 
     def __call__(
         self,
@@ -76,19 +66,11 @@ class PathGradients:
         *,
         n_points: int,
         keep: bool = False,
-    ) -> Along:
-        """Follow B · R paths, some steps of all of them at a time.
+    ) -> PathResult:
+        """Follow B · R paths from references (B, R, 4, L) to x (B, 4, L), some of the K steps at a time.
 
-        Parameters
-        ----------
-        x : torch.Tensor, shape (B, 4, L)
-        references : torch.Tensor, shape (B, R, 4, L)
-        alphas, weights : torch.Tensor, shape (K,)
-        args : tuple of torch.Tensor, shape (B, ...)
-        n_points : int
-            Rows that the model is given at a time (at least one of each path).
-        keep : bool
-            Keep the gradients of all points, which takes the first layer's work at each of them.
+        `n_points` are the rows that the model gets at a time (at least one of each path). `keep` keeps the gradients of
+        all points, for which the first layer has to be run at each of them.
 
         Raises
         ------
@@ -102,7 +84,7 @@ class PathGradients:
             self._part(x, references, *part, args, keep)
             for part in zip(alphas.tensor_split(n_parts), weights.tensor_split(n_parts), strict=True)
         ]
-        return Along(
+        return PathResult(
             cast(Tensor, sum(part.average for part in parts)),
             torch.cat([part.prediction for part in parts], 2),
             torch.cat([part.slope for part in parts], 2),
@@ -111,50 +93,49 @@ class PathGradients:
 
     def _part(
         self, x: Tensor, references: Tensor, alphas: Tensor, weights: Tensor, args: tuple[Tensor, ...], keep: bool
-    ) -> Along:
-        if len(alphas) == 1:
-            return self._long_way(x, references, alphas, weights, args, keep)
-        if self._short is None:
-            self._short = self._ways_agree(x, references, args)
-        if self._short:
+    ) -> PathResult:
+        arguments = (x, references, alphas, weights, args)
+        if len(alphas) > 1 and self._ends_suffice is None:
+            self._ends_suffice = self._agree(x, references, args)
+        if len(alphas) > 1 and self._ends_suffice:
             if keep:
-                along = self._attempt(self._long_way, x, references, alphas, weights, args, keep, _layout(references))
+                result = self._attempt(self._point_by_point, *arguments, keep, _layout(references))
             else:
-                along = self._attempt(self._short_way, x, references, alphas, weights, args)
-            if along is not None:
-                return along
-        self._short = False
-        return self._long_way(x, references, alphas, weights, args, keep)
+                result = self._attempt(self._by_ends, *arguments)
+            if result is not None:
+                return result
+            self._ends_suffice = False
+        return self._point_by_point(*arguments, keep)
 
-    def _ways_agree(self, x: Tensor, references: Tensor, args: tuple) -> bool:
-        """Whether both ways give the same for two points between the first and last sequence and their references."""
+    def _agree(self, x: Tensor, references: Tensor, args: tuple) -> bool:
+        """Whether both computations agree at two points of the paths of the first and the last sequence."""
         if references.dtype not in (torch.float32, torch.float64):
-            return False  # its rounding is as large as what would have to be noticed
+            return False  # rounding would hide what has to be noticed
         rows = [0, -1] if len(x) > 1 else [0]
         alphas, weights = references.new_tensor([0.3, 0.8]), references.new_tensor([0.6, 0.4])
         few = x[rows], references[rows][:, [0]], alphas, weights
         few_args = tuple(arg[rows] for arg in args)
-        short = self._attempt(self._short_way, *few, few_args)
-        if short is None:
+        fast = self._attempt(self._by_ends, *few, few_args)
+        if fast is None:
             return False
-        long = self._long_way(*few, few_args)
+        exact = self._point_by_point(*few, few_args)
         eps = torch.finfo(references.dtype).eps
         # A kink that rounding crosses changes a gradient by more than rounding, but hardly the value.
         return all(
-            bool((getattr(short, name) - getattr(long, name)).norm() <= tolerance * getattr(long, name).norm())
+            bool((getattr(fast, name) - getattr(exact, name)).norm() <= tolerance * getattr(exact, name).norm())
             for name, tolerance in (("prediction", 10 * eps**0.5), ("average", eps**0.2), ("slope", eps**0.2))
         )
 
     @staticmethod
-    def _attempt(way: Callable[..., Along], *arguments: Any) -> Along | None:
+    def _attempt(way: Callable[..., PathResult], *arguments: Any) -> PathResult | None:
         try:
             return way(*arguments)
         except Exception as error:
             if is_out_of_memory(error):  # smaller blocks will do
                 raise
-            return None  # the model's own errors come again, where they belong, on the long way, which needs no trick
+            return None  # the model's own errors come again, point by point
 
-    def _long_way(
+    def _point_by_point(
         self,
         x: Tensor,
         references: Tensor,
@@ -163,8 +144,8 @@ class PathGradients:
         args: tuple[Tensor, ...],
         keep: bool = False,
         layout: ChannelsLast | None = None,
-    ) -> Along:
-        """Point by point."""
+    ) -> PathResult:
+        """Run the model forward and back at every point."""
         difference = x[:, None] - references
         points = references[:, :, None] + alphas[:, None, None] * difference[:, :, None]  # (B, R, K, 4, L)
         leaf = points.flatten(0, 2).requires_grad_()
@@ -187,12 +168,12 @@ class PathGradients:
         gradient = gradient.view(points.shape)
         average = torch.einsum("brkal,k->bral", gradient, weights)
         moved = (gradient * difference[:, :, None]).sum(3)  # (B, R, K, L)
-        return Along(average, f.detach().view(points.shape[:3]), moved.sum(-1), moved if keep else None)
+        return PathResult(average, f.detach().view(points.shape[:3]), moved.sum(-1), moved if keep else None)
 
-    def _short_way(
+    def _by_ends(
         self, x: Tensor, references: Tensor, alphas: Tensor, weights: Tensor, args: tuple[Tensor, ...]
-    ) -> Along:
-        """The ends of the paths through the linear part, and the points through the rest."""
+    ) -> PathResult:
+        """Run the ends of the paths through the linear part of the model, and the points through the rest."""
         shape = (*references.shape[:2], len(alphas))
         leaf = references.flatten(0, 1).detach().clone().requires_grad_()
         ends = _Ends(references.shape[1], alphas, weights, _layout(leaf))
@@ -205,15 +186,15 @@ class PathGradients:
             f = ends.all_points(f)
             ends.check(f, leaf, math.prod(shape))
             (average,) = torch.autograd.grad(f.sum(), leaf)
-        return Along(average.view(references.shape), f.detach().view(shape), cast(Tensor, ends.slope).view(shape))
+        return PathResult(average.view(references.shape), f.detach().view(shape), cast(Tensor, ends.slope).view(shape))
 
 
 def _layout(rows: Tensor) -> ChannelsLast | None:
-    return ChannelsLast() if serves(rows) else None
+    return ChannelsLast() if is_worthwhile(rows) else None
 
 
 class _UnfitError(Exception):
-    """The short way does not serve this model."""
+    """The ends of the paths do not suffice for this model."""
 
 
 @dataclass
@@ -232,8 +213,8 @@ class _Points(torch.autograd.Function):
     @staticmethod
     def forward(ctx: Any, start: Tensor, end: Tensor, ends: "_Ends") -> Tensor:
         n, n_pairs, n_steps = len(end), len(start), len(ends.alphas)
-        ctx.ends, ctx.turned = ends, is_channels_last(start)
-        if ctx.turned:
+        ctx.ends, ctx.channels_last = ends, is_channels_last(start)
+        if ctx.channels_last:
             start, end = start.mT, end.mT
         ctx.shape = (-1, *end.shape[1:])
         start = start.reshape(n, -1, 1, start[0].numel())  # (B, R, 1, F)
@@ -241,7 +222,7 @@ class _Points(torch.autograd.Function):
         ctx.difference = (stop - start).flatten(0, 1).transpose(1, 2)  # (B·R, F, 1)
         size = (n_pairs * n_steps, *end.shape[1:])
         # A model may change the points in place, so they must not be a view themselves; `out` is one of them.
-        if ctx.turned:
+        if ctx.channels_last:
             points = start.new_empty_strided((size[0], size[2], size[1]), (size[1] * size[2], 1, size[2]))
             out = points.mT.view(n, -1, n_steps, start.shape[-1])
         else:
@@ -253,16 +234,16 @@ class _Points(torch.autograd.Function):
     @staticmethod
     def backward(ctx: Any, gradient: Tensor) -> tuple[Tensor, None, None]:
         ends = ctx.ends
-        gradient = gradient.mT if ctx.turned else gradient
+        gradient = gradient.mT if ctx.channels_last else gradient
         gradient = gradient.reshape(len(ctx.difference), len(ends.alphas), -1)  # (B·R, K, F)
         weights = ends.weights.to(gradient.dtype).expand(len(gradient), 1, -1)
         ends.slope = ends.slope + torch.bmm(gradient, ctx.difference).squeeze(-1)
         summed = torch.bmm(weights, gradient).view(ctx.shape)
-        return summed.mT if ctx.turned else summed, None, None
+        return summed.mT if ctx.channels_last else summed, None, None
 
 
 class _Ends(TorchFunctionMode):
-    """Follows the ends of the paths through linear operations, and gives every other operation all their points.
+    """Follows the ends of the paths through linear operations, and gives all their points to every other operation.
 
     Rows of the points are ordered by sequence, reference, step.
     """
@@ -278,7 +259,7 @@ class _Ends(TorchFunctionMode):
 
     def follow(self, start: Tensor, end: Tensor) -> Tensor:
         if start.shape[1:] != end.shape[1:] or len(start) != len(end) * self._n_references or start.dtype != end.dtype:
-            raise self._unfit("rows went astray")
+            raise self._unfit("rows are not one for each reference")
         self._followed[start] = _End(end)
         return start
 
@@ -340,7 +321,7 @@ class _Ends(TorchFunctionMode):
         return function(*args, **kwargs) if self._layout is None else self._layout(function, *args, **kwargs)
 
     def _linear_form(self, function: Callable, followed: list[Tensor], args: tuple, kwargs: dict) -> Callable | None:
-        """The operation, to be done to both ends, where it is known to be linear in each of their rows by itself."""
+        """The operation to run on both ends, where it is known to be linear in each of their rows by itself."""
         try:
             if function in _ROW_BY_ROW:
                 alone = len(followed) == 1 and args and args[0] is followed[0]
@@ -396,7 +377,7 @@ class _Ends(TorchFunctionMode):
         return self._followed[value].sequences if value in self._followed else value
 
     def _of_points(self, function: Callable, followed: list[Tensor], args: tuple, kwargs: dict) -> Any:
-        """Any operation, done to all points."""
+        """Run an operation on all points."""
         versions = [(start, self._points(start)._version) for start in followed]
         result = self._run(function, *self.all_points(args), **self.all_points(kwargs))
         for start, version in versions:
@@ -445,7 +426,7 @@ def _takes_whole_rows(h: Tensor, index: Any) -> bool:
     return isinstance(first, slice) and first == slice(None)
 
 
-# Linear in each row by itself, whatever its other arguments, where a predicate of the call's arguments says so.
+# Linear in each row by itself, where the predicate holds for the arguments of the call.
 _ROW_BY_ROW: dict[Callable, Callable[..., bool]] = {
     function: predicate  # type: ignore[misc]  # each takes the arguments of its own functions
     for names, predicate in {
@@ -484,11 +465,10 @@ _PRODUCTS = find("mul multiply mul_ multiply_ __rmul__")
 _QUOTIENTS = find("div divide true_divide div_ divide_")
 _JOINS = find("cat concat concatenate stack")
 
-# Questions that all points answer like the ends, and those about the number of rows.
-_VALUELESS = find("dim ndimension is_floating_point is_complex get_device __hash__") | {
-    getattr(torch.Tensor, name).__get__
-    for name in ("ndim", "dtype", "device", "layout", "is_cuda", "is_cpu", "requires_grad", "is_sparse", "is_nested")
-}
+# Properties that the points share with the ends, and those that depend on the number of rows.
+_VALUELESS = find("dim ndimension is_floating_point is_complex get_device __hash__") | getters(
+    "ndim dtype device layout is_cuda is_cpu requires_grad is_sparse is_nested"
+)
 _SHAPES: dict[Callable, Callable] = {
     **dict.fromkeys(getters("shape"), lambda shape, *_: shape),
     torch.Tensor.size: lambda shape, dim=None: shape if dim is None else shape[dim],

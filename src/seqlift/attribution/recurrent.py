@@ -1,7 +1,7 @@
-"""Recurrent layers written out step by step, in operations that have rules: gates by the product rule, time by the sum.
+"""Recurrent layers (LSTM, GRU, RNN and their cells) written out step by step, in operations that have DeepLIFT rules.
 
-The layers of PyTorch (LSTM, GRU, RNN, and their cells) run as one opaque operation; these are the same equations, as
-PyTorch documents them. They are exact but slow: a step of a layer is some ten operations.
+PyTorch runs each of these layers as one opaque operation; these are the same equations, as PyTorch documents them. They
+are exact but slow: a step of a layer is about ten operations.
 """
 
 from collections.abc import Callable, Sequence
@@ -39,18 +39,15 @@ def gru_cell(
     return n + torch.sigmoid(i_z + h_z) * (hx - n)
 
 
-def rnn_tanh_cell(
-    input: Tensor, hx: Tensor, w_ih: Tensor, w_hh: Tensor, b_ih: Tensor | None = None, b_hh: Tensor | None = None
-) -> Tensor:
-    """One step of a plain recurrent layer with tanh."""
-    return torch.tanh(F.linear(input, w_ih, b_ih) + F.linear(hx, w_hh, b_hh))
+def _rnn_cell(activation: Callable[[Tensor], Tensor]) -> Callable:
+    """One step of a plain recurrent layer: h from h."""
 
+    def cell(
+        input: Tensor, hx: Tensor, w_ih: Tensor, w_hh: Tensor, b_ih: Tensor | None = None, b_hh: Tensor | None = None
+    ) -> Tensor:
+        return activation(F.linear(input, w_ih, b_ih) + F.linear(hx, w_hh, b_hh))
 
-def rnn_relu_cell(
-    input: Tensor, hx: Tensor, w_ih: Tensor, w_hh: Tensor, b_ih: Tensor | None = None, b_hh: Tensor | None = None
-) -> Tensor:
-    """One step of a plain recurrent layer with ReLU."""
-    return torch.relu(F.linear(input, w_ih, b_ih) + F.linear(hx, w_hh, b_hh))
+    return cell
 
 
 def _layers(
@@ -100,13 +97,11 @@ def _over_time(cell: Callable) -> Callable:
     return run
 
 
-COMPOSITIONS = {
-    "lstm": _over_time(lstm_cell),
-    "gru": _over_time(gru_cell),
-    "rnn_tanh": _over_time(rnn_tanh_cell),
-    "rnn_relu": _over_time(rnn_relu_cell),
-    "lstm_cell": lstm_cell,
-    "gru_cell": gru_cell,
-    "rnn_tanh_cell": rnn_tanh_cell,
-    "rnn_relu_cell": rnn_relu_cell,
+_CELLS: dict[str, Callable] = {
+    "lstm": lstm_cell,
+    "gru": gru_cell,
+    "rnn_tanh": _rnn_cell(torch.tanh),
+    "rnn_relu": _rnn_cell(torch.relu),
 }
+COMPOSITIONS: dict[str, Callable] = {name: _over_time(cell) for name, cell in _CELLS.items()}
+COMPOSITIONS |= {f"{name}_cell": cell for name, cell in _CELLS.items()}

@@ -1,14 +1,13 @@
-"""References: sequences that stand for "no signal".
+"""References: sequences, or averages of sequences, that carry no signal.
 
 DeepLIFT explains the difference from a reference (arXiv 1605.01713 §"choosing a reference"), interior gradients follow
-the path from one. For DNA the usual ones are shuffles of the sequence itself that keep its dinucleotide counts: they
-have its composition and none of its motifs. `docs/references.md` says when to choose another kind.
+the path from one. The usual references for DNA are shuffles of the sequence itself that keep its dinucleotide counts:
+they have its composition and none of its motifs. `docs/references.md` says when to choose another kind.
 
 Each kind is a callable `(sequences, n_references, seed, start=0)` that gives references `start` to
-`start + n_references - 1` of each sequence: (N, R, 4, L), of the type and on the device of `sequences`. Reference k of
-a sequence depends on the sequence, the seed and k, and on nothing else, so results do not depend on batches, order or
-shards, and more references can be added to those that there are. Where a sequence has N (zeros), so have its
-references: nothing is explained there.
+`start + n_references - 1` of each sequence: (N, R, 4, L), with the type and device of `sequences`. Reference k of a
+sequence depends only on the sequence, the seed and k, so results do not depend on batches, order or shards, and
+references can be added later. Where a sequence has N (zeros), so do its references: nothing is explained there.
 """
 
 import functools
@@ -72,18 +71,13 @@ def references_of(codes: np.ndarray, like: Tensor) -> Tensor:
 
 
 def klet_shuffles(k: int) -> Kind:
-    """Shuffles that keep the count of every k-let (`data.shuffle.klet_shuffle`), for sequences that are one-hot.
+    """Shuffles of one-hot sequences that keep the count of every k-let (`seqlift.data.shuffle.klet_shuffle`).
 
     Parameters
     ----------
     k : int
-        1 keeps the counts of the bases, 2 those of the dinucleotides, at most 6. With k > 1 the first and the last
-        k - 1 bases keep their places.
-
-    Raises
-    ------
-    SeqliftError
-        If k is out of range.
+        1 to 6: 1 keeps the counts of the bases, 2 those of the dinucleotides. With k > 1 the first and the last k - 1
+        bases keep their places.
     """
     if not 1 <= k <= MAX_K:
         raise SeqliftError(f"`k` (={k}) of k-let shuffles must be from 1 to {MAX_K}")
@@ -99,17 +93,12 @@ dinucleotide_shuffles = klet_shuffles(2)
 
 
 def background(frequencies: Sequence[float]) -> Kind:
-    """The frequencies of the four bases at every position: one reference that is no sequence, the average of many.
+    """The frequencies of the four bases at every position: the average of many sequences.
 
     Parameters
     ----------
     frequencies : sequence of 4 floats
-        Of A, C, G, T; 0 or more; divided by their sum, which must be 1 to within 0.01.
-
-    Raises
-    ------
-    SeqliftError
-        If there are not four, or they are no frequencies.
+        Frequencies of A, C, G and T, at least 0; divided by their sum, which must be 1 to within 0.01.
     """
     given = [float(frequency) for frequency in frequencies]
     if len(given) != 4 or not all(f >= 0 for f in given) or not math.isclose(sum(given), 1, abs_tol=0.01):
@@ -130,7 +119,7 @@ uniform = background((0.25, 0.25, 0.25, 0.25))
 
 
 def zeros(sequences: Tensor, n_references: int, seed: int, start: int = 0) -> Tensor:
-    """No base anywhere: (N, R, 4, L) of zeros, all R of them alike."""
+    """No base anywhere: zeros, shape (N, R, 4, L)."""
     return sequences.new_zeros(len(sequences), n_references, *sequences.shape[1:])
 
 
@@ -142,31 +131,30 @@ def genomic_windows(
     min_distance: int = 0,
     max_n_fraction: float = 0.0,
 ) -> Kind:
-    """Stretches of the genome as rich in G and C as the sequence: real DNA, with all that it holds besides peaks.
+    """Windows of the genome with the GC content of the sequence: real DNA, but not peaks.
 
-    The genome away from `exclude` is cut into adjacent windows (`candidate_windows`); the references
-    of a sequence are drawn from those of like GC content, each at most once. Where the windows lie depends on the
-    genome, `exclude` and the length alone; they are measured at the first call, which takes a minute for a human
-    genome. Only places and GC contents are kept in memory.
+    The genome away from `exclude` is divided into adjacent windows (`candidate_windows`); the references of a sequence
+    are drawn from those with about its GC content, each at most once. The positions of the windows depend only on the
+    genome, `exclude` and the length; they are found at the first call, which takes a minute for a human genome.
 
     Parameters
     ----------
     genome : Genome
-        Must stay open as long as references are drawn.
+        Must stay open while references are drawn.
     exclude : pandas.DataFrame, optional
-        Columns `chrom`, `start`, `end` (bp, 0-based, end exclusive): the peaks, so that no reference holds signal.
+        Columns `chrom`, `start`, `end` (bp, 0-based, end exclusive), usually the peaks.
     tolerance : float
         Largest difference in GC content between a reference and its sequence, both without their N.
     min_distance : int
-        Smallest number of bases between a reference and any interval of `exclude` (bp).
+        Smallest distance between a reference and any interval of `exclude`, bp.
     max_n_fraction : float
-        Largest share of N in a reference.
+        Largest fraction of N in a reference.
 
     Raises
     ------
     SeqliftError
         If a number is out of range or `exclude` does not fit the genome; when called, if the genome has fewer windows
-        of a sequence's GC content than references are asked for.
+        with a sequence's GC content than references.
     """
     for name, value, largest in (
         ("tolerance", tolerance, 1),
@@ -204,13 +192,13 @@ def genomic_windows(
         for i, key in enumerate(sequence_keys(coded, seed)):
             known = int(np.count_nonzero(coded[i] < 4))
             wanted = int(np.count_nonzero((coded[i] == 1) | (coded[i] == 2))) / max(known, 1)
-            reach = tolerance + 1e-9 if known else 1  # all N: nothing of the window will be left
+            reach = tolerance + 1e-9 if known else 1  # a sequence of N takes any window, and hides all of it
             low, high = np.searchsorted(gc, (wanted - reach, wanted + reach), side="left")
             if high - low < start + n_references:
                 raise SeqliftError(
                     f"{genome.path} has {high - low} windows of {length} bp away from peaks with a GC content within "
                     f"{tolerance:g} of that of sequence {i} ({wanted:.3f}), fewer than the {start + n_references} "
-                    "references asked for; raise `tolerance` (genomic:<tolerance>) or ask for fewer"
+                    "references needed; raise `tolerance` (genomic:<tolerance>) or lower `n_references`"
                 )
             random = np.random.default_rng(int(key))
             chosen: dict[int, None] = {}  # in the order drawn
@@ -225,31 +213,19 @@ def genomic_windows(
 
 
 def from_fasta(path: str | os.PathLike) -> Kind:
-    """The sequences of a FASTA file: record k is reference k of every sequence.
-
-    Parameters
-    ----------
-    path : path of the FASTA file
-        See `read_references`.
-
-    Raises
-    ------
-    SeqliftError
-        As `read_references`; when called, if the records are not of the sequences' length, or fewer than the
-        references asked for.
-    """
+    """The sequences of a FASTA file (`read_references`): record k is reference k of every sequence."""
     records = read_references(path)
 
     def draw(sequences: Tensor, n_references: int, seed: int, start: int = 0) -> Tensor:
         if records.shape[2] != sequences.shape[2]:
             raise SeqliftError(
                 f"{path}: its sequences have {records.shape[2]} bp, those to explain {sequences.shape[2]} bp; "
-                "references must be as long"
+                "references must have the same length"
             )
         if start + n_references > len(records):
             raise SeqliftError(
-                f"{path}: holds {len(records)} sequences, fewer than the {start + n_references} references asked for; "
-                "ask for fewer (n_references), or add some"
+                f"{path}: holds {len(records)} sequences, fewer than the {start + n_references} references needed; "
+                "lower `n_references`, or add sequences"
             )
         return records[start : start + n_references].to(sequences) * _known(sequences)[:, None]
 
@@ -297,7 +273,7 @@ def read_references(path: str | os.PathLike) -> Tensor:
         if len(record) != length:
             raise SeqliftError(
                 f"{path}:{number}: the sequence has {len(record)} bp, the first of the file {length} bp; references "
-                "must all be as long as the sequences to explain"
+                "must have the length of the sequences to explain"
             )
     return torch.from_numpy(encode(np.stack([codes(record) for record in records])))
 
@@ -316,22 +292,16 @@ def reference_kind(text: str, *, genome: Genome | None = None, exclude: pd.DataF
     Parameters
     ----------
     text : str
-        "dinucleotide", "mononucleotide", "klet:3" (k-let shuffles), "uniform", "background:0.3,0.2,0.2,0.3"
-        (frequencies of A, C, G, T), "zeros", "genomic" or "genomic:0.05" (with the tolerance in GC content),
-        "fasta:<path>".
+        One of `seqlift.attribution.reference_kinds.KINDS`: "dinucleotide", "klet:3", "background:0.3,0.2,0.2,0.3", ...
     genome : Genome, optional
         Needed by "genomic".
     exclude : pandas.DataFrame, optional
         Columns `chrom`, `start`, `end`: where genomic windows must not lie.
 
-    Returns
-    -------
-    callable
-
     Raises
     ------
     SeqliftError
-        If there is no such kind, or what follows its name does not fit.
+        If there is no such kind, or its argument is wrong.
     """
     if text in KINDS:
         return KINDS[text]
@@ -343,7 +313,7 @@ def reference_kind(text: str, *, genome: Genome | None = None, exclude: pd.DataF
             return background([float(part) for part in rest.split(",")])
         tolerance = float(rest) if name == "genomic" and colon else GC_TOLERANCE
     except ValueError:
-        raise SeqliftError(f"references {text!r}: {rest!r} is not the number that must stand there") from None
+        raise SeqliftError(f"references {text!r}: {rest!r} is not a number") from None
     if name == "genomic":
         if genome is None:
             raise SeqliftError(f"references {text!r} need a genome to draw windows from")

@@ -1,8 +1,7 @@
-"""What comes out of a block of pairs, and the running figures of blocks that a result is made from.
+"""Means over references with their standard error, computed block by block.
 
-A sequence's scores are means over its references, with a standard error. Both are kept as running figures in float64,
-merged block by block (Chan, Golub and LeVeque 1979), so memory does not grow with the number of references and the
-result does not depend on how the pairs were cut into blocks.
+Both are running figures in float64, merged block by block (Chan, Golub and LeVeque 1979), so memory does not grow with
+the number of references and the result does not depend on how the pairs were divided into blocks.
 """
 
 from dataclasses import dataclass, field
@@ -16,52 +15,25 @@ BY_REFERENCE = ("delta", "reference_prediction", "steps")  # fields of a result 
 
 @dataclass(frozen=True)
 class Block:
-    """What a method found for B sequences with R' references each.
+    """What a method computes for B sequences with R' references each."""
 
-    Attributes
-    ----------
-    multipliers : torch.Tensor, shape (B, R', 4, L)
-        Change of the output per change of the input.
-    prediction : torch.Tensor, shape (B,)
-    reference_prediction : torch.Tensor, shape (B, R')
-    path : dict of torch.Tensor, each of shape (B, R', ...)
-        Whatever else is to be averaged over references, by the name of its field in the result.
-    steps : torch.Tensor, shape (B, R'), int64, optional
-        How many points of the path each pair took.
-    delta : torch.Tensor, shape (B, R'), optional
-        The completeness delta, where it is not that of the multipliers.
-    """
-
-    multipliers: Tensor
-    prediction: Tensor
-    reference_prediction: Tensor
-    path: dict[str, Tensor] = field(default_factory=dict)
-    steps: Tensor | None = None
-    delta: Tensor | None = None
+    multipliers: Tensor  # change of the output per change of the input, (B, R', 4, L)
+    prediction: Tensor  # (B,)
+    reference_prediction: Tensor  # (B, R')
+    path: dict[str, Tensor] = field(default_factory=dict)  # what to average over references, (B, R', ...)
+    steps: Tensor | None = None  # points that each path took, (B, R'), int64
+    delta: Tensor | None = None  # completeness delta, (B, R'), where it is not that of the multipliers
 
 
 @dataclass(frozen=True)
 class Summary:
-    """A block with its references summed up.
-
-    Attributes
-    ----------
-    n_references : int
-        R'.
-    means : dict of torch.Tensor, each of shape (B, ...)
-        Over references: `hypothetical` (B, 4, L), `contribution` (B, L), and whatever is in `Block.path`.
-    squares : torch.Tensor, shape (B, L)
-        Sum over references of the squared deviation of the contribution from its mean.
-    prediction : torch.Tensor, shape (B,)
-    by_reference : dict of torch.Tensor, each of shape (B, R')
-        `delta`, `reference_prediction`, and `steps` where the block has them.
-    """
+    """A block summed up over its R' references."""
 
     n_references: int
-    means: dict[str, Tensor]
-    squares: Tensor
-    prediction: Tensor
-    by_reference: dict[str, Tensor]
+    means: dict[str, Tensor]  # `hypothetical` (B, 4, L), `contribution` (B, L), and those of `Block.path` (B, ...)
+    squares: Tensor  # sum of the squared deviations of the contributions from their mean, (B, L)
+    prediction: Tensor  # (B,)
+    by_reference: dict[str, Tensor]  # `delta`, `reference_prediction`, and `steps` if the block has them, (B, R')
 
 
 def exact_type(device: torch.device) -> torch.dtype:
@@ -70,7 +42,7 @@ def exact_type(device: torch.device) -> torch.dtype:
 
 
 def summarise(x: Tensor, references: Tensor, block: Block) -> Summary:
-    """Sum up a block of sequences x (B, 4, L) with references (B, R', 4, L)."""
+    """Summarise a block of sequences x (B, 4, L) with references (B, R', 4, L)."""
     exact = exact_type(x.device)
     precise = torch.float64 if block.multipliers.dtype == torch.float64 else torch.float32
     multipliers, references = block.multipliers.to(precise), references.to(precise)
@@ -94,15 +66,7 @@ def summarise(x: Tensor, references: Tensor, block: Block) -> Summary:
 
 
 class Totals:
-    """Running figures of G sequences, on the device of the model.
-
-    Parameters
-    ----------
-    sequences : torch.Tensor, shape (G, 4, L)
-    limit : int
-        The most references that a sequence can have.
-    where : torch.device
-    """
+    """Running figures of sequences (G, 4, L), which have at most `limit` references, on the device of the model."""
 
     def __init__(self, sequences: Tensor, limit: int, where: torch.device):
         self._sequences, self._limit, self._where = sequences, limit, where
@@ -117,19 +81,12 @@ class Totals:
         return torch.zeros(shape, dtype=exact_type(self._where), device=self._where)
 
     def _missing(self, dtype: torch.dtype) -> Tensor:
-        """(G, limit) of NaN, or of 0 for whole numbers: pairs that are not made."""
+        """(G, limit) of NaN, or of 0 for whole numbers: the value of pairs that do not exist."""
         missing = torch.nan if dtype.is_floating_point else 0
         return torch.full((len(self._sequences), self._limit), missing, dtype=dtype)
 
     def add(self, rows: Tensor, columns: slice, summary: Summary) -> None:
-        """Take in the references in `columns` of the sequences in `rows`, which had equally many of them before.
-
-        Parameters
-        ----------
-        rows : torch.Tensor, shape (B,), int64
-        columns : slice
-        summary : Summary
-        """
+        """Add the references in `columns` for the sequences in `rows` (B,), which had equally many before."""
         before, new = int(self._count[rows[0]]), summary.n_references
         share, on_device = new / (before + new), rows.to(self._where)
         apart = summary.means["contribution"] - self._means["contribution"][on_device]
@@ -148,7 +105,7 @@ class Totals:
             self._by_reference[name][rows, columns] = values.to(self._by_reference[name].dtype)
 
     def _standard_error(self) -> Tensor:
-        """Of the mean contribution over references, (G, L); NaN for a single reference."""
+        """Standard error of the mean contribution over references, (G, L); NaN for a single reference."""
         n = self._count.to(self._where, self._squares.dtype)[:, None]
         return (self._squares / (n - 1) / n).sqrt()
 
@@ -158,15 +115,9 @@ class Totals:
         return ~(self._standard_error().amax(-1) <= max_relative_error * scale).cpu()
 
     def result(self) -> dict[str, Tensor]:
-        """The fields of a result by name, on the CPU.
+        """The fields of a result by name, on the CPU, float64 for float64 sequences and float32 for others.
 
-        Returns
-        -------
-        dict of torch.Tensor
-            `hypothetical`, `contributions` (G, 4, L), `standard_error` (G, L), `prediction`, `n_references` (G,),
-            `delta`, `reference_prediction` (G, limit; NaN where a sequence has fewer references), `steps` (G, limit; 0
-            there) if the blocks had them, and the means (G, ...) of what was in `Block.path`. float64 for float64
-            sequences, float32 for others.
+        Pairs (G, limit) that do not exist, where a sequence has fewer references than others, are NaN (`steps`: 0).
         """
         dtype = torch.float64 if self._sequences.dtype == torch.float64 else torch.float32
         means = {name: mean for name, mean in self._means.items() if name != "contribution"}
@@ -178,17 +129,16 @@ class Totals:
 
 
 def broken_completeness(result: Any, tolerance: float) -> Tensor:
-    """Which pairs of sequence and reference have scores that do not add up: (N, R), bool.
+    """Which pairs of sequence and reference have contributions that do not add up: (N, R), bool.
 
-    The delta is held against what it is the rest of: |f(x) - f(reference)|, or the sum of the sequence's absolute
-    contributions where these cancel in a small change. Where there is next to nothing to explain, a thousandth of the
-    predictions takes their place: the rest is their own rounding. Of the references only those that were used count.
+    A pair is broken if |delta| > `tolerance` · size. The size is |f(x) - f(reference)|, or the sum of the sequence's
+    absolute contributions where these cancel in a small change, or a thousandth of the predictions where both are tiny,
+    as the delta then is the rounding of the predictions. Only the references that were used count.
 
     Parameters
     ----------
     result : DeepLift or InteriorGradients
     tolerance : float
-        Largest accepted share.
     """
     change = (result.prediction[:, None] - result.reference_prediction).abs()
     size = result.contributions.abs().sum((1, 2))[:, None]

@@ -264,7 +264,7 @@ def multipliers(
     """
     n, n_references = references.shape[:2]
     repeated = tuple(arg.repeat_interleave(n_references, 0) for arg in args)
-    channels_last = layout.serves(sequences)
+    channels_last = layout.is_worthwhile(sequences)
     pairing = rules.Pairing(n, n_references)
     leaf = references.flatten(0, 1)
     with _checkpoints_opened():
