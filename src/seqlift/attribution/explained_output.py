@@ -2,9 +2,9 @@
 
 * A class: its logit. Counts: log(1 + count).
 * A profile has a logit z for each strand and base of the signal window, of which only differences matter. They are
-  combined to f(x) = Σ w · (z(x) - mean z(x)), with w the softmax of the logits of the sequence that is explained: a rise
-  where the model predicts the signal, relative to the rest of the window (Avsec et al., Nature Genetics 53:354, 2021).
-  The weights w belong to the sequence and are the same for its references, for the points of a path and for its
+  combined to f(x) = Σ w · (z(x) - mean z(x)), with w the softmax of the logits of the sequence that is explained: a
+  rise where the model predicts the signal, relative to the rest of the window (Avsec et al., Nature Genetics 53:354,
+  2021). The weights w belong to the sequence and are the same for its references, for the points of a path and for its
   mutations, so f is linear in z and its contributions are exact.
 
 Control tracks are zero: what the sequence by itself predicts is explained.
