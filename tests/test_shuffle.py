@@ -273,12 +273,12 @@ def test_works_where_no_cache_can_be_written(tmp_path):
     """A copy of the package in a read-only folder, and a home folder that does not exist."""
     package = Path(seqlift.__file__).parent
     copy = tmp_path / "seqlift"
-    copy.mkdir()
-    for name in ("compiled.py", "errors.py", "shuffle.py"):
-        shutil.copy(package / name, copy)
-    (copy / "__init__.py").write_text("")
-    # A file where numba would make its folder keeps even root from writing there.
-    (copy / "__pycache__").write_text("")
+    for name in ("errors.py", "core/compiled.py", "data/shuffle.py"):
+        folder = (copy / name).parent
+        folder.mkdir(exist_ok=True)
+        (folder / "__init__.py").write_text("")
+        (folder / "__pycache__").write_text("")  # in the place of numba's folder: even root cannot write there
+        shutil.copy(package / name, folder)
     code = (
         "import numpy as np, seqlift.data.shuffle as s\n"
         "assert s._mix.__class__.__name__ == 'CPUDispatcher'\n"

@@ -120,7 +120,7 @@ def test_folds_of_a_model_of_ones_own(finished):
         without_simulation(SMALL),
         targets=[{"name": "TAL1", "peaks": "TAL1.bed", "signal": ["TAL1 plus.bw", "TAL1 minus.bw"]}],
         training={"epochs": 3, "batch_size": 32},
-        attribution={**ATTRIBUTION, "spread": True, "each_fold": True, "mutagenesis": {"max_regions": 0}},
+        attribution={**ATTRIBUTION, "model_std": True, "each_fold": True, "mutagenesis": {"max_regions": 0}},
     )
     config["regions"] = {"folds": 3}
     config["model"] = {"type": "my_models:TwoScales", "head": "counts", "arguments": {"filters": 8}}
@@ -152,7 +152,7 @@ def test_folds_of_a_model_of_ones_own(finished):
     again = finished.snakemake("--cores", "2")
     assert "Nothing to be done" in again.screen
 
-    finished.write(changed(config, attribution={**config["attribution"], "spread": False}))
+    finished.write(changed(config, attribution={**config["attribution"], "model_std": False}))
     jobs = finished.snakemake("-n").jobs
     assert jobs["attribute_bases"] == 1 and "train_model" not in jobs and "evaluate_model" not in jobs
 

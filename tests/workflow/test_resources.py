@@ -75,7 +75,7 @@ def asked(tmp_path_factory):
         (folder / f"{name}.yaml").write_text(yaml.safe_dump(config))
         listed.append({"config": f"{name}.yaml", "sizes": sizes})
     (folder / "tasks.json").write_text(json.dumps(listed))
-    script = Path(__file__).with_name("asked.py")
+    script = Path(__file__).parents[1] / "fixtures" / "asked.py"
     command = [sys.executable, str(script), "workflow/Snakefile", "tasks.json", "answers.json"]
     done = subprocess.run(command, cwd=folder, env=environment(), capture_output=True, text=True, timeout=500)
     assert done.returncode == 0, done.stdout + done.stderr

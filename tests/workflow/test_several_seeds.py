@@ -17,7 +17,7 @@ TINY = changed(
     regions=FOLDS,
     training={"epochs": 1, "restarts": 0, "seed": [2, 1]},
     attribution={
-        **{"methods": ["deeplift"], "max_regions": 10, "each_fold": True, "spread": True},
+        **{"methods": ["deeplift"], "max_regions": 10, "each_fold": True, "model_std": True},
         "mutagenesis": {"max_regions": 0},
     },
 )
