@@ -22,7 +22,6 @@ from pathlib import Path
 import logomaker
 import matplotlib
 import numpy as np
-from fontTools import subset
 from matplotlib.axes import Axes
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
@@ -191,6 +190,8 @@ def svg_text(figure: Figure) -> str:
 @contextlib.contextmanager
 def _no_layout_tables() -> Iterator[None]:
     """Leave layout tables out of the fonts in a PDF, which has no use for them: reading them takes half of the time."""
+    from fontTools import subset
+
     usual = subset.Options._drop_tables_default
     subset.Options._drop_tables_default = [*usual, "GDEF", "GPOS", "GSUB"]
     try:
