@@ -2,6 +2,7 @@
 
 import fcntl
 import hashlib
+import re
 import subprocess
 import sys
 import threading
@@ -58,9 +59,7 @@ def test_a_download_that_breaks_off_goes_on_where_it_stopped(server, tmp_path):
 
 def test_a_later_call_goes_on_where_an_earlier_one_gave_up(server, tmp_path):
     server.faults["/data.bin"] = [("cut", 100_000), "close", "close"]
-    with pytest.raises(
-        SeqliftError, match=r"/data\.bin: cannot be fetched: .* \(2 tries in a row .*, 100000 bytes so far\)"
-    ):
+    with pytest.raises(SeqliftError, match=r"/data\.bin: .*\b2 .*\b100000 bytes"):
         get(server, tmp_path / "out.bin", attempts=2)
     assert not (tmp_path / "out.bin").exists()
     get(server, tmp_path / "out.bin")
@@ -79,7 +78,7 @@ def test_pieces_of_two_versions_are_not_joined(server, tmp_path):
     assert (tmp_path / "out.bin").read_bytes() == changed
 
 
-def test_pieces_that_do_not_fit_are_thrown_away_when_the_checksum_tells(server, tmp_path):
+def test_pieces_that_do_not_fit_are_thrown_away_by_the_checksum(server, tmp_path):
     server.etag = None
     server.faults["/data.bin"] = [("cut", 100_000), "close"]
     with pytest.raises(SeqliftError):
@@ -91,7 +90,7 @@ def test_pieces_that_do_not_fit_are_thrown_away_when_the_checksum_tells(server, 
     assert [wanted for _, wanted, _ in server.requests[-2:]] == ["bytes=100000-", None]
 
 
-def test_without_a_version_and_a_checksum_a_download_starts_anew(server, tmp_path):
+def test_without_a_version_and_a_checksum_a_download_starts_again(server, tmp_path):
     server.etag = None
     server.faults["/data.bin"] = [("cut", 100_000)]
     get(server, tmp_path / "out.bin")
@@ -114,7 +113,7 @@ def test_an_end_that_is_missing_unnoticed_is_found_by_the_checksum(server, tmp_p
     assert (tmp_path / "out.bin").read_bytes() == CONTENT
     assert server.asked("/data.bin") == [None, None]
     server.faults["/data.bin"] = [("short", 100_000), ("short", 100_000)]
-    with pytest.raises(SeqliftError, match=r"the file that came \(100000 bytes\) is not the one expected"):
+    with pytest.raises(SeqliftError, match="100000 bytes"):
         get(server, tmp_path / "other.bin", sha256=SHA256)
     assert names(tmp_path) == ["out.bin"]
 
@@ -126,7 +125,7 @@ def test_a_server_that_stalls_is_left_after_a_while(server, tmp_path):
     assert server.asked("/data.bin") == [None, "bytes=100000-"]
 
 
-def test_a_busy_server_is_left_alone_for_as_long_as_it_asks(server, tmp_path, caplog):
+def test_a_busy_server_is_left_alone_as_long_as_it_requests(server, tmp_path, caplog):
     caplog.set_level("INFO", logger="seqlift")
     server.faults["/data.bin"] = [("busy", 1), ("busy", "soon")]
     started = time.monotonic()
@@ -183,7 +182,7 @@ def test_who_has_waited_holds_the_part_that_is_there_now(server, tmp_path):
 
 def test_a_full_disk_loses_nothing(server, tmp_path):
     (tmp_path / "out.bin").write_text("old")
-    with disk_of(100_000), pytest.raises(SeqliftError, match=r"out\.bin: cannot be written \(.*\): is the disk full"):
+    with disk_of(100_000), pytest.raises(SeqliftError, match=r"out\.bin: .*disk"):
         get(server, tmp_path / "out.bin", sha256=SHA256)
     assert (tmp_path / "out.bin").read_text() == "old"
     get(server, tmp_path / "out.bin", sha256=SHA256)
@@ -191,9 +190,9 @@ def test_a_full_disk_loses_nothing(server, tmp_path):
     assert server.asked("/data.bin") == [None, "bytes=100000-"]
 
 
-def test_a_folder_that_cannot_be_is_told(server, tmp_path):
+def test_a_folder_that_cannot_exist_is_named(server, tmp_path):
     (tmp_path / "file").touch()
-    with pytest.raises(SeqliftError, match=r"file/out\.bin: cannot be written \(.*\): is the disk full, or the folder"):
+    with pytest.raises(SeqliftError, match=r"file/out\.bin: .*(File exists|Not a directory)"):
         get(server, tmp_path / "file" / "out.bin")
 
 
@@ -222,10 +221,10 @@ def test_a_part_of_another_address_is_not_used(server, tmp_path):
 
 
 @pytest.mark.parametrize("checksum", [{"sha256": "0" * 64}, {"md5": "0" * 32}])
-def test_a_wrong_checksum_is_told_and_the_old_file_stays(server, tmp_path, checksum):
+def test_a_wrong_checksum_is_named_and_the_old_file_stays(server, tmp_path, checksum):
     (tmp_path / "out.bin").write_text("old")
     (kind, value), found = next(iter(checksum.items())), {"sha256": SHA256, "md5": MD5}
-    with pytest.raises(SeqliftError, match=rf"{server.url}/data\.bin: .*{kind} is {found[kind]}, must be {value}"):
+    with pytest.raises(SeqliftError, match=rf"{server.url}/data\.bin: .*{kind} .*{found[kind]}.*{value}"):
         get(server, tmp_path / "out.bin", **checksum)
     assert (tmp_path / "out.bin").read_text() == "old"
     assert names(tmp_path) == ["out.bin"]
@@ -236,16 +235,16 @@ def test_the_line_of_the_file_in_a_list_of_checksums_counts(server, tmp_path):
     get(server, tmp_path / "out.bin", md5_list=server.url + "/md5sum.txt")
     assert names(tmp_path) == ["out.bin"]
     server.files["/md5sum.txt"] = f"{'1' * 32}  data.bin\n".encode()
-    with pytest.raises(SeqliftError, match=f"md5 is {MD5}, must be {'1' * 32}"):
+    with pytest.raises(SeqliftError, match=f"md5 .*{MD5}.*{'1' * 32}"):
         get(server, tmp_path / "other.bin", md5_list=server.url + "/md5sum.txt")
     server.files["/md5sum.txt"] = f"{'1' * 32}  chrom.sizes\n".encode()
-    with pytest.raises(SeqliftError, match=r"md5sum\.txt: has no line '<md5>  data\.bin'; it lists chrom\.sizes"):
+    with pytest.raises(SeqliftError, match=r"md5sum\.txt: .*data\.bin.*chrom\.sizes"):
         get(server, tmp_path / "other.bin", md5_list=server.url + "/md5sum.txt")
     assert names(tmp_path) == ["out.bin"]
 
 
 def test_refusals_are_final_and_name_address_and_remedy(server, tmp_path):
-    with pytest.raises(SeqliftError, match=r"/absent: the server answers 404 .*, must be 200; check the address"):
+    with pytest.raises(SeqliftError, match=r"/absent: .*404.*200"):
         get(server, tmp_path / "out.bin", "/absent")
     assert len(server.requests) == 1
     for url in (
@@ -256,30 +255,30 @@ def test_refusals_are_final_and_name_address_and_remedy(server, tmp_path):
         "http://host:123456/",
         "http://",
     ):
-        with pytest.raises(SeqliftError, match="not an address that can be fetched"):
+        with pytest.raises(SeqliftError, match=re.escape(url)):
             fetch(url, tmp_path / "out.bin")
-    for checksum in ({"sha256": "abc"}, {"md5": "g" * 32}):
-        with pytest.raises(SeqliftError, match="hexadecimal digits"):
-            get(server, tmp_path / "out.bin", **checksum)
-    with pytest.raises(SeqliftError, match="chromosomes are renamed in peak files only"):
+    for kind, value in {"sha256": "abc", "md5": "g" * 32}.items():
+        with pytest.raises(SeqliftError, match=f"{kind} '{value}'"):
+            get(server, tmp_path / "out.bin", **{kind: value})
+    with pytest.raises(SeqliftError, match=r"out\.bin: .*narrowPeak"):
         get(server, tmp_path / "out.bin", rename={"a": "b"})
     assert names(tmp_path) == []
 
 
-def test_nobody_at_the_address_is_told_with_the_number_of_tries(tmp_path):
-    with pytest.raises(SeqliftError, match=r"cannot be fetched: .*refused.* \(2 tries in a row .*, 0 bytes so far\)"):
+def test_nobody_at_the_address_is_named_with_the_number_of_tries(tmp_path):
+    with pytest.raises(SeqliftError, match=r"127.0.0.1:9/x: .*refused.*\b2 .*\b0 bytes"):
         fetch("http://127.0.0.1:9/x", tmp_path / "out.bin", attempts=2, pause=0.001)
 
 
 @pytest.mark.parametrize("url", ["http://host/\u00e4", "http://a..b/x", f"http://{'a' * 64}/x"])
-def test_addresses_that_cannot_be_are_told(tmp_path, url):
-    with pytest.raises(SeqliftError, match="not an address that can be fetched"):
+def test_impossible_addresses_are_named(tmp_path, url):
+    with pytest.raises(SeqliftError, match=re.escape(url)):
         fetch(url, tmp_path / "out.bin", attempts=1)
     assert names(tmp_path) == []
 
 
 def test_a_password_is_refused_and_not_repeated(server, tmp_path):
-    with pytest.raises(SeqliftError, match=r"'http://\*\*\*@127.*without user name and password") as raised:
+    with pytest.raises(SeqliftError, match=r"http://\*\*\*@127") as raised:
         fetch(server.url.replace("//", "//me:secret@"), tmp_path / "out.bin")
     assert "secret" not in str(raised.value) and server.requests == []
 
@@ -313,9 +312,9 @@ def test_narrow_peak_keeps_its_columns(server, tmp_path):
     ]
 
 
-def test_what_is_no_peak_file_is_told_with_address_and_line(server, tmp_path):
+def test_what_is_no_peak_file_is_named_with_address_and_line(server, tmp_path):
     server.files["/peaks.bed"] = b"<html>\n<body>Sorry, not today</body>\n"
-    with pytest.raises(SeqliftError, match=rf"^{server.url}/peaks\.bed:1: 1 columns, at least 3 are needed"):
+    with pytest.raises(SeqliftError, match=rf"^{server.url}/peaks\.bed:1: .*\b3 "):
         get(server, tmp_path / "out.narrowPeak", "/peaks.bed")
     assert names(tmp_path) == []
 
@@ -333,9 +332,9 @@ def test_the_command_line(server, tmp_path):
     assert done.returncode == 0
     assert (tmp_path / "p.narrowPeak").read_text().startswith("chrI\t1\t2\t")
     for flags, message in (
-        (["--url", server.url + "/absent"], "answers 404"),
-        (["--url", server.url + "/data.bin", "--sha256", "0" * 64], "is not the one expected"),
-        (["--url", server.url + "/data.bin", "--rename-chromosomes", "chr1"], "must be OLD=NEW"),
+        (["--url", server.url + "/absent"], "404"),
+        (["--url", server.url + "/data.bin", "--sha256", "0" * 64], SHA256),
+        (["--url", server.url + "/data.bin", "--rename-chromosomes", "chr1"], "'chr1'"),
     ):
         done = run(*flags, "--output", "bad.bin")
         assert done.returncode == 1
