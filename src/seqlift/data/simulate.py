@@ -9,17 +9,22 @@ The sequences are laid on contigs with more of that background between them and 
 them: a genome, a peak file for each target, and the truth about every planted site.
 """
 
+import functools
 import json
 import os
 import textwrap
 from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import numpy as np
 
 from seqlift.core.files import replacing
 from seqlift.errors import SeqliftError
+
+if TYPE_CHECKING:
+    import pandas as pd
 
 FORMAT = "seqlift simulation 1"
 BACKGROUND = (0.3, 0.2, 0.2, 0.3)
@@ -84,6 +89,13 @@ class Simulation:
     background: np.ndarray
     length: int
     max_instances: int
+
+    @functools.cached_property
+    def sites(self) -> "pd.DataFrame":
+        """All planted sites, as `read_peaks` gives them; read once."""
+        from seqlift.data.intervals import read_peaks
+
+        return read_peaks(self.folder / "truth.bed")
 
 
 def simulate(

@@ -4,7 +4,6 @@ import os
 
 import pandas as pd
 
-from seqlift.data.intervals import read_peaks
 from seqlift.data.simulate import Simulation
 from seqlift.errors import SeqliftError
 
@@ -27,5 +26,4 @@ def motifs_of(simulation: Simulation, target: str, path: str | os.PathLike) -> t
 
 def planted_sites(simulation: Simulation, motifs: tuple[str, ...]) -> pd.DataFrame:
     """Sites of these motifs: chrom, start, end (bp, 0-based, end exclusive), name (of the motif), strand."""
-    sites = read_peaks(simulation.folder / "truth.bed")
-    return sites[sites["name"].isin(motifs)].reset_index(drop=True)
+    return simulation.sites[simulation.sites["name"].isin(motifs)].reset_index(drop=True)
