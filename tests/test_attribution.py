@@ -1,5 +1,6 @@
 """DeepLIFT and interior gradients: nets solved by hand, other libraries as oracles, and what a call may not change."""
 
+import contextlib
 import copy
 
 import captum.attr
@@ -9,16 +10,17 @@ import torch
 import torch.nn.functional as F
 from torch import nn
 
-from seqlift import SeqliftError, deeplift, interior_gradients
+from fixtures.attribution_models import StraightThrough
+from fixtures.attribution_models import one_hot as random_sequences
+from seqlift import SeqliftError, deeplift, interior_gradients, mutagenesis
 from seqlift.attribution.references import uniform, zeros
 from seqlift.core.devices import choose_device
 
 LENGTH = 30
 
 
-def one_hot(n, length=LENGTH, seed=1, dtype=torch.float64):
-    generator = torch.Generator().manual_seed(seed)
-    return F.one_hot(torch.randint(0, 4, (n, length), generator=generator), 4).mT.to(dtype)
+def one_hot(n, length=LENGTH, **options):
+    return random_sequences(n, length, **options)
 
 
 def small_net(dtype=torch.float64, seed=0, activation=nn.ReLU, pool=nn.MaxPool1d):
@@ -138,15 +140,6 @@ def test_a_constant_added_to_the_output_changes_no_score(explain):
     torch.testing.assert_close(after.prediction, before.prediction + 7)
 
 
-def test_the_standard_error_is_that_of_the_mean():
-    model, x, references = small_net(), one_hot(2), one_hot(6, seed=4)
-    result = deeplift(model, x, references, batch_size=4)
-    each = torch.stack([deeplift(model, x, r[None]).contributions.sum(1) for r in references])
-    torch.testing.assert_close(result.standard_error, each.std(0) / 6**0.5)
-    torch.testing.assert_close(result.contributions.sum(1), each.mean(0))
-    assert deeplift(model, x, references[:1]).standard_error.isnan().all()
-
-
 # --- references -------------------------------------------------------------------------------------------------------
 
 
@@ -179,7 +172,7 @@ def test_sequences_with_n_are_explained():
     )
 
 
-# --- the model on loan ------------------------------------------------------------------------------------------------
+# --- the model is not modified ---------------------------------------------------------------------------------------
 
 
 class Fails(nn.Module):
@@ -187,45 +180,65 @@ class Fails(nn.Module):
         raise ValueError("in the middle of it")
 
 
-@pytest.mark.parametrize("explain", [deeplift, interior_gradients])
-@pytest.mark.parametrize("fails", [False, True])
-def test_the_model_is_given_back_as_it_was(explain, fails):
+class Custom(nn.Module):
+    """Interior gradients try the ends of the paths, and then every point."""
+
+    def forward(self, x):
+        return StraightThrough.apply(x)
+
+
+@pytest.mark.parametrize("last", [nn.ReLU(inplace=True), Fails(), Custom()], ids=["works", "fails", "custom"])
+@pytest.mark.parametrize("explain", [deeplift, interior_gradients, mutagenesis])
+def test_the_model_is_not_modified(explain, last):
     net = nn.Sequential(nn.Conv1d(4, 3, 5), nn.BatchNorm1d(3), nn.Dropout(0.5), nn.BatchNorm1d(3), nn.Flatten())
-    model = nn.Sequential(net, nn.Linear(3 * (LENGTH - 4), 1), Fails() if fails else nn.Identity()).double().train()
+    model = nn.Sequential(net, nn.Linear(3 * (LENGTH - 4), 1), last).double().train()
     net[1].eval()  # a BatchNorm frozen inside a training model
     net[0].weight.requires_grad_(False)
     model[1].weight.grad = torch.ones_like(model[1].weight)
-    before = {name: tensor.clone() for name, tensor in model.state_dict().items()}
-    flags = [m.training for m in model.modules()]
-    needs = [p.requires_grad for p in model.parameters()]
-    attributes = [set(vars(m)) for m in model.modules()]
-    tensors = [p.data_ptr() for p in model.parameters()]
+
+    def state():
+        parameters, modules = list(model.parameters()), list(model.modules())
+        return (
+            [(p.data_ptr(), p.requires_grad, p.grad is None) for p in parameters],
+            [(m.training, set(vars(m)), len(m._forward_hooks), len(m._backward_hooks)) for m in modules],
+        )
+
+    before, values = state(), {name: tensor.clone() for name, tensor in model.state_dict().items()}
     x, references = one_hot(2), one_hot(2, seed=2)
-    copies = x.clone(), references.clone()
+    given = (x,) if explain is mutagenesis else (x, references)
+    errors = {Fails: ValueError, Custom: SeqliftError if explain is deeplift else None}
+    error = errors.get(type(last))
     with torch.no_grad():  # a caller's mode that forbids gradients does not matter, and stays
-        if fails:
-            with pytest.raises(ValueError, match="in the middle"):
-                explain(model, x, references)
-        else:
-            explain(model, x, references)
+        with pytest.raises(error) if error else contextlib.nullcontext():
+            explain(model, *given)
         assert not torch.is_grad_enabled()
-    assert all(torch.equal(before[name], tensor) for name, tensor in model.state_dict().items())
-    assert [m.training for m in model.modules()] == flags
-    assert [p.requires_grad for p in model.parameters()] == needs
-    assert [set(vars(m)) for m in model.modules()] == attributes
-    assert [p.data_ptr() for p in model.parameters()] == tensors
-    assert model[1].weight.grad is not None and model[1].bias.grad is None
-    assert all(not m._forward_hooks and not m._backward_hooks and not m._forward_pre_hooks for m in model.modules())
-    assert torch.equal(x, copies[0]) and torch.equal(references, copies[1])
-    assert not x.requires_grad and not hasattr(x, "_seqlift_depends_on_input")
+    assert state() == before
+    assert all(torch.equal(values[name], tensor) for name, tensor in model.state_dict().items())
+    assert torch.equal(x, one_hot(2)) and torch.equal(references, one_hot(2, seed=2))
+    assert vars(x) == vars(references) == {} and not x.requires_grad
 
 
-def test_the_function_explained_is_that_of_evaluation():
-    model = nn.Sequential(nn.Dropout(0.5), nn.Flatten(), nn.Linear(4 * LENGTH, 1)).double().train()
+@pytest.mark.parametrize("explain", [deeplift, interior_gradients])
+def test_the_function_explained_is_that_of_evaluation(explain):
+    model = nn.Sequential(nn.BatchNorm1d(4), nn.Dropout(0.5), nn.Flatten(), nn.Linear(4 * LENGTH, 1)).double()
+    with torch.no_grad():
+        model(torch.rand(9, 4, LENGTH, dtype=torch.float64))  # running statistics
     x, references = one_hot(2), one_hot(2, seed=2)
-    torch.testing.assert_close(
-        deeplift(model, x, references).prediction, model[2](x.flatten(1)).detach()[:, 0], rtol=1e-12, atol=1e-12
-    )
+    result, evaluated = explain(model.train(), x, references), explain(copy.deepcopy(model).eval(), x, references)
+    torch.testing.assert_close(result.hypothetical, evaluated.hypothetical)
+    torch.testing.assert_close(result.prediction, model.eval()(x).detach()[:, 0], rtol=1e-12, atol=1e-12)
+
+
+@pytest.mark.parametrize("explain", [deeplift, interior_gradients])
+def test_references_are_averaged_with_a_standard_error(explain):
+    model, x, references = small_net(), one_hot(2), one_hot(6, seed=4)
+    result = explain(model, x, references, batch_size=4)
+    singles = [explain(model, x, r[None]) for r in references]
+    each = torch.stack([single.contributions.sum(1) for single in singles])
+    torch.testing.assert_close(result.standard_error, each.std(0) / 6**0.5)
+    torch.testing.assert_close(result.contributions.sum(1), each.mean(0))
+    torch.testing.assert_close(result.delta, torch.cat([single.delta for single in singles], 1))
+    assert singles[0].standard_error.isnan().all()
 
 
 def test_further_inputs_go_with_their_sequence():

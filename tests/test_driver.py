@@ -1,4 +1,4 @@
-"""What takes pairs through a method: how many references, in which blocks, of which output, on which models."""
+"""Pairs of sequences and references: how many references, in which blocks, for which output and which models."""
 
 from collections import Counter
 
@@ -7,6 +7,7 @@ import torch
 import torch.nn.functional as F
 from torch import nn
 
+from fixtures.attribution_models import FIELDS, LENGTH, agree, one_hot
 from seqlift import SeqliftError, deeplift, interior_gradients
 from seqlift.attribution.batch_size import default_batch_size
 from seqlift.attribution.batches import centred
@@ -14,14 +15,7 @@ from seqlift.attribution.output_layer import ExplainedModel
 from seqlift.attribution.references import dinucleotide_shuffles, uniform, zeros
 from seqlift.attribution.totals import Block, Totals, summarise
 
-LENGTH = 24
 DTYPES = [torch.float64, torch.float32, torch.bfloat16, torch.float16]
-FIELDS = ("hypothetical", "contributions", "delta", "prediction", "reference_prediction", "standard_error")
-
-
-def one_hot(n, length=LENGTH, seed=1, dtype=torch.float64):
-    generator = torch.Generator().manual_seed(seed)
-    return F.one_hot(torch.randint(0, 4, (n, length), generator=generator), 4).mT.to(dtype)
 
 
 def small_net(*last, dtype=torch.float64, padding=0, outputs=2):
@@ -29,13 +23,6 @@ def small_net(*last, dtype=torch.float64, padding=0, outputs=2):
         torch.manual_seed(0)
         dense = nn.Linear(6 * (LENGTH - 4 + 2 * padding), outputs)
         return nn.Sequential(nn.Conv1d(4, 6, 5, padding=padding), nn.ReLU(), nn.Flatten(), dense, *last).to(dtype)
-
-
-def agree(one, other, fields=FIELDS, **tolerance):
-    for field in fields:
-        torch.testing.assert_close(
-            getattr(one, field), getattr(other, field), equal_nan=True, **(tolerance or {"rtol": 1e-9, "atol": 1e-12})
-        )
 
 
 # --- as many references as the scores need ----------------------------------------------------------------------------
@@ -90,7 +77,7 @@ def test_a_smaller_share_takes_more_references():
 
 
 @pytest.mark.parametrize("explain", [deeplift, interior_gradients])
-def test_auto_gives_what_so_many_fixed_references_give(explain):
+def test_auto_gives_what_the_same_number_of_fixed_references_gives(explain):
     model, x = small_net(nn.Softplus()), one_hot(12)
     auto = explain(model, x, n_references="auto", max_relative_error=0.15, max_references=60)
     assert len(set(auto.n_references.tolist())) > 2, "the sequences should differ in what they need"
@@ -103,24 +90,24 @@ def test_auto_gives_what_so_many_fixed_references_give(explain):
             torch.testing.assert_close(got, wanted, rtol=1e-9, atol=1e-12)
 
 
-def test_a_callable_is_asked_for_the_new_references_alone_if_it_can_start_anywhere():
-    asked = []
+def test_a_callable_that_can_start_later_makes_only_the_new_references():
+    calls = []
 
     def from_the_first(sequences, n_references, seed):
-        asked.append((0, n_references))
+        calls.append((0, n_references))
         return dinucleotide_shuffles(sequences, n_references, seed)
 
     def from_any(sequences, n_references, seed, start=0):
-        asked.append((start, n_references))
+        calls.append((start, n_references))
         return dinucleotide_shuffles(sequences, n_references, seed, start=start)
 
     model, x = small_net(), one_hot(2)
     call = {"n_references": "auto", "max_relative_error": 1e-6, "max_references": 25}
     first = deeplift(model, x, from_the_first, **call)
-    assert asked == [(0, 10), (0, 20), (0, 25)]
-    asked.clear()
+    assert calls == [(0, 10), (0, 20), (0, 25)]
+    calls.clear()
     agree(deeplift(model, x, from_any, **call), first)
-    assert asked == [(0, 10), (10, 10), (20, 5)]
+    assert calls == [(0, 10), (10, 10), (20, 5)]
 
 
 def test_memory_does_not_grow_with_the_number_of_references():
@@ -312,20 +299,15 @@ MIXING = {
 }
 
 
+@pytest.mark.parametrize("explain", [deeplift, interior_gradients])
 @pytest.mark.parametrize("dtype", DTYPES, ids=str)
 @pytest.mark.parametrize("mix", MIXING)
 @pytest.mark.parametrize("n", [1, 5])
-def test_models_that_mix_rows_are_refused(mix, dtype, n):
+def test_models_that_mix_rows_are_refused(mix, dtype, n, explain):
     model = Mixes(MIXING[mix], dtype).train()
     with pytest.raises(SeqliftError, match="depends on the others in its batch, or is random"):
-        deeplift(model, one_hot(n, dtype=dtype), n_references=3)
+        explain(model, one_hot(n, dtype=dtype), n_references=3)
     assert all(module.training for module in model.modules())
-
-
-def test_interior_gradients_refuse_them_too():
-    for mix in MIXING.values():
-        with pytest.raises(SeqliftError, match="depends on the others in its batch, or is random"):
-            interior_gradients(Mixes(mix), one_hot(3), n_references=2, steps=4)
 
 
 @pytest.mark.parametrize("dtype", DTYPES, ids=str)
@@ -351,15 +333,13 @@ def test_what_has_no_rule_is_named_before_rows_that_mix():
 # --- centring the first layer -----------------------------------------------------------------------------------------
 
 
-def test_centred_zeros_are_the_uniform_reference():
+@pytest.mark.parametrize("explain", [deeplift, interior_gradients])
+def test_centred_zeros_are_the_uniform_reference(explain):
     model, x = small_net(padding=2), one_hot(4)
     x[1, :, 5:9] = 0  # N
-    by_centring = deeplift(model, x, zeros, n_references=2, center_first_layer=True)
-    by_reference = deeplift(model, x, uniform, n_references=2)
-    for field in FIELDS:
-        assert torch.equal(getattr(by_centring, field), getattr(by_reference, field)), field
+    by_centring = explain(model, x, zeros, n_references=2, center_first_layer=True)
+    agree(by_centring, explain(model, x, uniform, n_references=2), rtol=0, atol=0)
     assert by_centring.contributions[1, :, 5:9].abs().max() == 0
-    assert by_centring.delta.abs().max() < 1e-12
 
 
 @pytest.mark.parametrize("explain", [deeplift, interior_gradients])
@@ -372,10 +352,10 @@ def test_centring_is_centring_the_weights(explain):
         centred_model[0].weight -= mean
         centred_model[0].bias += mean.sum((1, 2))
         torch.testing.assert_close(centred_model(x), model(x))
-    asked = explain(model, x, references, center_first_layer=True)
-    agree(asked, explain(centred_model, x, references))
+    calls = explain(model, x, references, center_first_layer=True)
+    agree(calls, explain(centred_model, x, references))
     uncentred = explain(model, x, references)
-    assert (asked.contributions - uncentred.contributions).abs().max() > 0.01 * uncentred.contributions.abs().max()
+    assert (calls.contributions - uncentred.contributions).abs().max() > 0.01 * uncentred.contributions.abs().max()
 
 
 def test_references_that_sum_to_one_are_complete():
@@ -426,9 +406,9 @@ def test_logits_and_probabilities(ending):
     for target in (0, 2):
         agree(deeplift(model, x, references, target=target), deeplift(logits, x, references, target=target))
         with torch.no_grad():
-            asked = ExplainedModel(model, "probability")(x)
-            torch.testing.assert_close(asked, probabilities(x))
-            assert ((asked > 0) & (asked < 1)).all()
+            calls = ExplainedModel(model, "probability")(x)
+            torch.testing.assert_close(calls, probabilities(x))
+            assert ((calls > 0) & (calls < 1)).all()
         result = deeplift(model, x, references, target=target, output="probability")
         torch.testing.assert_close(result.prediction, probabilities(x).detach()[:, target])
         assert result.delta.abs().max() < 1e-12
@@ -493,17 +473,14 @@ def test_logits_changed_afterwards_are_not_explained():
 def test_shapes_of_outputs():
     x = one_hot(3)
     assert ExplainedModel(lambda s: s.sum((1, 2)))(x).shape == (3, 1)
-    assert ExplainedModel(lambda s: s.sum((1, 2), keepdim=True).squeeze())(x[:1]).shape == (
-        1,
-        1,
-    )
+    assert ExplainedModel(lambda s: s.sum((1, 2), keepdim=True).squeeze())(x[:1]).shape == (1, 1)
     assert ExplainedModel(lambda s: s[:, :, 0].squeeze())(x[:1]).shape == (1, 4)
     for wrong in (lambda s: s, lambda s: s.sum(), lambda s: s[:2, :, 0], lambda s: s.flatten()):
         with pytest.raises(SeqliftError, match=r"must be \(N, T\), here \(3, T\)"):
             ExplainedModel(wrong)(x)
 
 
-# --- the model on loan ------------------------------------------------------------------------------------------------
+# --- the model is restored --------------------------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize("explain", [deeplift, interior_gradients])
@@ -531,7 +508,7 @@ class Counts(nn.Module):
         return self.net(F.batch_norm(x, self.mean, self.variance, training=True))
 
 
-def test_buffers_are_put_back_also_after_a_refusal():
+def test_buffers_are_restored_also_after_a_refusal():
     model = Counts()
     calls = model.calls
     with pytest.raises(SeqliftError, match="statistics of the batch"):

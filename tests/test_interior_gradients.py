@@ -12,25 +12,13 @@ from torch import nn
 from torch.utils._python_dispatch import TorchDispatchMode
 from torch.utils.checkpoint import checkpoint
 
-from fixtures.attribution_models import CHANNELS, LENGTH, MODELS, N, R, StraightThrough, build, one_hot, pairs
+from fixtures.attribution_models import CHANNELS, LENGTH, MODELS, N, R, StraightThrough, agree, build, one_hot, pairs
 from seqlift import SeqliftError, interior_gradients
 from seqlift.attribution import path
 from seqlift.attribution.interior_gradients import FIRST_STEPS, quadrature_nodes
 from seqlift.attribution.references import uniform, zeros
 
 FIELDS = ("hypothetical", "contributions", "delta", "path_prediction", "path_slope", "alpha_half", "alpha_90")
-
-
-def assert_same(a, b, fields=FIELDS, rtol=1e-9, atol=1e-11):
-    for field in fields:
-        torch.testing.assert_close(
-            getattr(a, field),
-            getattr(b, field),
-            rtol=rtol,
-            atol=atol,
-            equal_nan=True,
-            msg=lambda m, f=field: f"{f}: {m}",
-        )
 
 
 # --- solved by hand ---------------------------------------------------------------------------------------------------
@@ -72,14 +60,6 @@ def test_quadrature_is_as_good_as_it_should_be():
     midpoint = along_one_base(lambda a: a**3, steps=5, quadrature="midpoint")
     assert float(midpoint.contributions.sum()) == pytest.approx(1 - 1 / 100, abs=1e-14)
     assert float(midpoint.delta) == pytest.approx(1 / 100, abs=1e-14)
-
-
-@pytest.mark.parametrize("quadrature", ["gauss-legendre", "midpoint"])
-def test_quadrature_averages_over_the_path(quadrature):
-    alphas, weights = quadrature_nodes(40, quadrature)
-    assert float(weights.sum()) == pytest.approx(1)
-    assert float((weights * alphas**2).sum()) == pytest.approx(1 / 3, abs=1e-3)
-    assert (alphas > 0).all() and (alphas < 1).all()
 
 
 def test_where_nothing_changes_there_is_no_alpha():
@@ -325,7 +305,7 @@ def test_modules_that_hide_their_operations_need_only_gradients(hide):
     net, (x, references) = build("gelu"), pairs()
     hidden = hide(nn.Sequential(net.conv, nn.GELU()))
     model = nn.Sequential(hidden, nn.Flatten(), net.head)
-    assert_same(interior_gradients(model, x, references, steps=6), interior_gradients(net, x, references, steps=6))
+    agree(interior_gradients(model, x, references, steps=6), interior_gradients(net, x, references, steps=6), FIELDS)
 
 
 def test_memory_that_runs_out_is_no_reason_for_the_long_way():
@@ -346,7 +326,7 @@ def test_memory_that_runs_out_is_no_reason_for_the_long_way():
     with Convolutions() as counted:
         result = interior_gradients(model, x, references, steps=20, batch_size=200)
     assert 32 <= model.longest <= 64 and counted.forward < 0.5 * N * R * 20
-    assert_same(result, interior_gradients(model.net, x, references, steps=20))
+    agree(result, interior_gradients(model.net, x, references, steps=20), FIELDS)
 
 
 def test_the_models_own_error_is_the_one_that_is_seen():
@@ -361,20 +341,6 @@ def test_the_models_own_error_is_the_one_that_is_seen():
 def test_an_output_without_a_gradient_is_refused(function):
     with pytest.raises(SeqliftError, match="no gradient with respect to its input"):
         interior_gradients(function, *pairs())
-
-
-def test_further_inputs_go_with_their_sequence():
-    model = wrapped(lambda net, x, scale, shift: net(x + shift) * scale)
-    (x, references), generator = pairs(), torch.Generator().manual_seed(0)
-    scale = torch.rand(N, 1, dtype=torch.float64, generator=generator)
-    shift = torch.rand(N, 1, LENGTH, dtype=torch.float64, generator=generator)
-    together = interior_gradients(model, x, references, steps=7, args=(scale, shift), batch_size=30)
-    for i in range(N):
-        alone = interior_gradients(
-            lambda s, i=i: model.net(s + shift[i]) * scale[i], x[i : i + 1], references[i : i + 1], steps=7
-        )
-        torch.testing.assert_close(together.hypothetical[i], alone.hypothetical[0], rtol=1e-9, atol=1e-11)
-        torch.testing.assert_close(together.path_slope[i], alone.path_slope[0], rtol=1e-9, atol=1e-11)
 
 
 def test_channels_last_is_used_and_leaves_nothing_behind():
@@ -447,7 +413,7 @@ def test_the_gradients_of_the_points_are_kept_only_on_request():
     short, kept = (interior_gradients(model, x, references, steps=7, keep_path=keep) for keep in (False, True))
     assert short.path_gradient is None and short.path_gradient_size is None
     assert kept.path_gradient.shape == (N, 7, LENGTH) and kept.path_gradient_size.shape == (N, 7)
-    assert_same(short, kept)
+    agree(short, kept, FIELDS)
 
 
 @pytest.mark.parametrize("batch_size", [1, 6, 1000])
@@ -458,19 +424,7 @@ def test_results_do_not_depend_on_the_batch(batch_size, arguments):
     model, x = build("max pool, overlapping"), one_hot(5)
     whole = interior_gradients(model, x, n_references=3, **arguments)
     parts = interior_gradients(model, x, n_references=3, batch_size=batch_size, **arguments)
-    assert_same(whole, parts, (*FIELDS, "steps", "standard_error"))
-
-
-def test_several_references_are_averaged():
-    model, (x, references) = build("gelu"), pairs()
-    together = interior_gradients(model, x, references, steps=6)
-    each = [interior_gradients(model, x, references[:, k : k + 1], steps=6) for k in range(R)]
-    for field in ("hypothetical", "path_prediction", "path_slope"):
-        mean = torch.stack([getattr(one, field) for one in each]).mean(0)
-        torch.testing.assert_close(getattr(together, field), mean, rtol=1e-9, atol=1e-12)
-    torch.testing.assert_close(together.delta, torch.cat([one.delta for one in each], 1), rtol=1e-9, atol=1e-12)
-    contributions = torch.stack([one.contributions.sum(1) for one in each])
-    torch.testing.assert_close(together.standard_error, contributions.std(0) / R**0.5, rtol=1e-9, atol=1e-12)
+    agree(whole, parts, (*FIELDS, "steps", "standard_error"))
 
 
 def test_more_steps_come_nearer_to_completeness():
@@ -540,7 +494,7 @@ def test_the_correction_has_no_effect_where_references_sum_to_what_the_sequence_
     model, (x, references) = build("gelu"), pairs()
     for kind in (references, None, uniform):
         plain, corrected = (interior_gradients(model, x, kind, steps=5, gradient_correction=on) for on in (False, True))
-        assert_same(plain, corrected, (*FIELDS, "standard_error"), rtol=0, atol=1e-15)
+        agree(plain, corrected, (*FIELDS, "standard_error"), rtol=0, atol=1e-15)
 
 
 def test_the_correction_takes_the_mean_over_bases_off_paths_from_zero():
@@ -552,77 +506,6 @@ def test_the_correction_takes_the_mean_over_bases_off_paths_from_zero():
     torch.testing.assert_close(corrected.hypothetical, plain.hypothetical - off_plane)
     torch.testing.assert_close(corrected.contributions, corrected.hypothetical * x)
     torch.testing.assert_close(corrected.delta, plain.delta)  # how well the path is resolved is another matter
-
-
-# --- the output and the first layer -----------------------------------------------------------------------------------
-
-
-def test_the_probability_is_explained_on_request():
-    net, (x, references) = build("gelu"), pairs()
-    model = nn.Sequential(net, nn.Sigmoid())
-    assert_same(interior_gradients(model, x, references, steps=5), interior_gradients(net, x, references, steps=5))
-    probability = interior_gradients(model, x, references, steps=5, output="probability")
-    average, f, _ = point_by_point(model, x, references, *quadrature_nodes(5), target=0)
-    torch.testing.assert_close(probability.path_prediction, f.mean(1))
-    expected = (average - (average * references).sum(2, keepdim=True)).mean(1)
-    torch.testing.assert_close(probability.hypothetical, expected)
-
-
-def test_zeros_with_a_centred_first_layer_are_the_uniform_reference():
-    model, x = build("gelu"), one_hot()
-    x[1, :, 5:9] = 0
-    centred = interior_gradients(model, x, zeros, steps=5, center_first_layer=True)
-    assert_same(centred, interior_gradients(model, x, uniform, steps=5))
-
-
-# --- the model on loan ------------------------------------------------------------------------------------------------
-
-
-@pytest.mark.parametrize("name", ["nn.ReLU in place", "custom function", "fails"])
-def test_the_model_is_given_back_as_it_was(name):
-    """Also after an error, and where the short way is tried and given up."""
-    net = nn.Sequential(nn.Conv1d(4, 3, 5), nn.BatchNorm1d(3), nn.Dropout(0.5), nn.BatchNorm1d(3))
-    middle = {"nn.ReLU in place": nn.ReLU(inplace=True), "custom function": Custom(), "fails": Fails()}[name]
-    model = nn.Sequential(net, middle, nn.Flatten(), nn.Linear(3 * (LENGTH - 4), 1)).double().train()
-    net[1].eval()  # a BatchNorm frozen inside a training model
-    net[0].weight.requires_grad_(False)
-    before = {key: tensor.clone() for key, tensor in model.state_dict().items()}
-    flags, attributes = [m.training for m in model.modules()], [set(vars(m)) for m in model.modules()]
-    needs = [p.requires_grad for p in model.parameters()]
-    x, references = pairs()
-    with torch.no_grad():  # a caller's mode that forbids gradients does not matter, and stays
-        with pytest.raises(ValueError, match="in the middle") if name == "fails" else contextlib.nullcontext():
-            interior_gradients(model, x, references, steps=4)
-        assert not torch.is_grad_enabled()
-    assert all(torch.equal(before[key], tensor) for key, tensor in model.state_dict().items())
-    assert [m.training for m in model.modules()] == flags
-    assert [set(vars(m)) for m in model.modules()] == attributes
-    assert [p.requires_grad for p in model.parameters()] == needs
-    assert all(p.grad is None for p in model.parameters())
-    assert vars(x) == vars(references) == {}
-
-
-class Custom(nn.Module):
-    def forward(self, h):
-        return StraightThrough.apply(h)
-
-
-class Fails(nn.Module):
-    def forward(self, h):
-        raise ValueError("in the middle of it")
-
-
-def test_the_function_explained_is_that_of_evaluation():
-    model = nn.Sequential(
-        nn.Conv1d(4, 6, 5), nn.BatchNorm1d(6), nn.Dropout(0.5), nn.ReLU(), nn.Flatten(), nn.Linear(6 * (LENGTH - 4), 2)
-    ).double()
-    with torch.no_grad():
-        model(torch.rand(9, 4, LENGTH, dtype=torch.float64))  # running statistics
-    (x, references), _ = pairs(), model.train()
-    result = interior_gradients(model, x, references, target=1, steps=5)
-    average, f, _ = point_by_point(model.eval(), x, references, *quadrature_nodes(5))
-    torch.testing.assert_close(result.path_prediction, f.mean(1))
-    torch.testing.assert_close(result.hypothetical, (average - (average * references).sum(2, keepdim=True)).mean(1))
 
 
 # --- wrong calls ------------------------------------------------------------------------------------------------------
