@@ -111,7 +111,7 @@ def wrong_explanations(n: int, trials: int) -> str:
     model = network(Scanner)
     x = planted(model, n)
     true = deeplift(model, x).contributions.sum(1).numpy()
-    reference = mutagenesis(model, x).contributions.sum(1).numpy()
+    mutated = mutagenesis(model, x).contributions.sum(1).numpy()
     known = np.ones(true.shape, bool)
     random = np.random.default_rng(0)
 
@@ -127,11 +127,11 @@ def wrong_explanations(n: int, trials: int) -> str:
     named = {"DeepLIFT": true} | {
         f"DeepLIFT + {noise} × noise": scores for noise, scores in noisy.items() if noise != "0"
     }
-    named |= {"mutagenesis": reference, "size without sign": np.abs(true), "opposite": -true}
+    named |= {"mutagenesis": mutated, "size without sign": np.abs(true), "opposite": -true}
     rows = []
     for name, (deletion, insertion) in evaluated(named).items():
         cells = [f"{e.value:.3f} [{e.low:.3f}, {e.high:.3f}]" for e in (deletion, insertion)]
-        agreement = correlations(named[name], reference, known)
+        agreement = correlations(named[name], mutated, known)
         rows.append([name, *cells, *(f"{value:.2f}" for value in agreement)])
     text = table(["order", "deletion area", "insertion area", "Spearman with mutagenesis", "Pearson"], rows)
     moved = evaluated({str(i): random.permuted(true, axis=1) for i in range(trials)})
