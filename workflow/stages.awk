@@ -1,9 +1,9 @@
-# What `snakemake --quiet host reason` prints, as one line for each stage when its last job is done. From an error on,
-# and where it warns or has nothing to do, its own lines are shown.
+# What `snakemake --quiet host reason` prints, as one line for each stage when its last job is done. Its own lines are
+# shown from an error on, for warnings, and where it ends without a plan.
 
-/^Job stats:/ { planned = 1; next }
-planned && NF == 2 && $2 ~ /^[0-9]+$/ {
-    if ($1 == "total") planned = 0
+/^Job stats:/ { planned = listed = 1; next }
+listed && NF == 2 && $2 ~ /^[0-9]+$/ {
+    if ($1 == "total") listed = 0
     jobs[$1] = $2
     next
 }
@@ -24,5 +24,7 @@ planned && NF == 2 && $2 ~ /^[0-9]+$/ {
     fflush()
     next
 }
-/[Ee]rror|[Ee]xception|WARNING|Traceback|^Nothing to be done/ { shown = shown || !/WARNING|Nothing/; print; fflush(); next }
-shown { print; fflush() }
+/[Ee]rror|[Ee]xception|Traceback/ { shown = 1 }
+shown || /WARNING/ { print; fflush(); next }
+!planned { before = before $0 "\n" }
+END { if (!planned && !shown) printf "%s", before }
