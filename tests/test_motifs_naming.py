@@ -259,6 +259,7 @@ print("\\n# Tomtom (Motif Comparison Tool): Version 5.5.7")
 """
 
 
+@pytest.mark.extended
 def test_the_benchmark_prints_its_tables(fungi, tmp_path):
     """On 30 motifs; MEME's tomtom is stood in for by a script that prints its format and likes one query in four."""
     lines = ["MEME version 4", ""]

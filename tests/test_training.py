@@ -317,6 +317,7 @@ def test_command_refuses_with_one_clear_line(tmp_path, capsys, changes, message)
     assert message in said and said.startswith("seqlift train: error: ") and said.count("\n") == 1
 
 
+@pytest.mark.extended
 @pytest.mark.parametrize(("number", "status"), [(signal.SIGINT, 130), (signal.SIGTERM, 143), (signal.SIGKILL, -9)])
 def test_command_stopped_by_a_signal_goes_on(tmp_path, number, status):
     make_data(tmp_path)
@@ -343,6 +344,7 @@ def test_command_stopped_by_a_signal_goes_on(tmp_path, number, status):
     assert line.startswith(f"going on after epoch {done} of")
 
 
+@pytest.mark.extended
 def test_a_killed_command_goes_on_to_the_same_weights(tmp_path):
     make_data(tmp_path)
 

@@ -3,11 +3,14 @@
 import subprocess
 import sys
 
+import pytest
+
 from fixtures.user import ROOT, environment
 
 SECONDS = 30
 
 
+@pytest.mark.extended
 def test_five_folds_fifty_targets_and_three_methods_are_planned_in_half_a_minute():
     """Seconds of the processor, which other work on the machine changes little."""
     script = ROOT / "benchmarks" / "dag.py"

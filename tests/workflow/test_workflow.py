@@ -229,6 +229,7 @@ def test_a_result_that_was_deleted_is_made_again(finished):
     assert "write_track" in run.jobs and "attribute_bases" not in run.jobs
 
 
+@pytest.mark.extended
 @pytest.mark.slow
 def test_ctrl_c_while_training_and_again(finished):
     """Snakemake is stopped in the middle of training; started again, training goes on where it was."""
