@@ -23,27 +23,27 @@ from seqlift.errors import SeqliftError
 
 @dataclass(frozen=True)
 class DeepLift:
-    """What `deeplift` found; N sequences of length L, at most R references each. Tensors lie on the CPU.
+    """Result of `deeplift` for N sequences of length L with at most R references each.
 
-    They are float64 for float64 sequences and float32 for all others.
+    Tensors lie on the CPU, in float64 for float64 sequences and in float32 for all others. Contributions are in the
+    units of the output that is explained (`output`).
 
     Attributes
     ----------
     hypothetical : torch.Tensor, shape (N, 4, L)
-        What each base would contribute: mean over references of Σ_a m[a] · (δ_ab - ref[a]).
+        Hypothetical contribution of each of the four bases: the mean over references of Σ_a m[a] · (δ_ab - ref[a]).
     contributions : torch.Tensor, shape (N, 4, L)
-        The hypothetical contribution of the base that is there.
+        Hypothetical contribution of the base in the sequence, 0 for the other three.
     delta : torch.Tensor, shape (N, R)
-        Completeness delta: (f(x) - f(reference)) - Σ m · (x - reference), over all bases. NaN where a sequence has
-        fewer references than others.
+        Completeness delta (f(x) - f(reference)) - Σ m · (x - reference). NaN beyond a sequence's `n_references`.
     prediction : torch.Tensor, shape (N,)
-        f(x), in the units of the output that is explained.
+        f(x).
     reference_prediction : torch.Tensor, shape (N, R)
-        f(reference); NaN where a sequence has fewer references than others.
+        f(reference). NaN beyond a sequence's `n_references`.
     standard_error : torch.Tensor, shape (N, L)
-        Of the contribution at each position, over references; NaN for one reference.
+        Standard error over references of the contribution at each position; NaN for one reference.
     n_references : torch.Tensor, shape (N,), int64
-        How many references each sequence was held against.
+        Number of references of each sequence.
     """
 
     hypothetical: Tensor
@@ -72,47 +72,50 @@ def deeplift(
     device: str | torch.device | None = None,
     seed: int = 0,
 ) -> DeepLift:
-    """Explain one output of a model, base by base, with DeepLIFT.
+    """Explain one output of a model at base resolution with DeepLIFT.
+
+    Each input element has a multiplier, its share of the change in output divided by its change from the reference.
+    Multipliers follow from the output to the input by a chain rule (arXiv 1704.02685, equation 3). Contributions add up
+    to f(x) - f(reference).
 
     Parameters
     ----------
     model : torch.nn.Module or callable, (N, 4, L) [+ args] -> (N, T)
-        Borrowed: explained in evaluation mode and left exactly as it was.
+        The model is not modified. It is explained in evaluation mode.
     sequences : torch.Tensor, shape (N, 4, L)
-    references : torch.Tensor, shape (N, R, 4, L) or (R, 4, L), any values; or callable; or None
-        A callable is given `(sequences, n_references, seed)` and returns (N, R, 4, L), reference k of a sequence being
-        the same however many are asked for. If it takes `start=0` by keyword, it is asked for references from `start`
-        on. None: dinucleotide shuffles.
+        Bases in the order A, C, G, T; N is a column of zeros. A floating type.
+    references : torch.Tensor, shape (N, R, 4, L) or (R, 4, L); callable; or None
+        None: dinucleotide shuffles of each sequence. A callable gets `(sequences, n_references, seed)` and returns
+        (N, R, 4, L); reference k of a sequence must not depend on their number. If it has a parameter `start=0`, it
+        returns the references from `start` on.
     n_references : int or "auto"
-        How many, where `references` is a callable or None. "auto": ten at a time, for each sequence by itself, until
-        its largest standard error is at most `max_relative_error` of its largest |contribution|.
+        Number of references, if `references` is a callable or None. "auto": ten at a time, for each sequence by
+        itself, until its largest standard error is at most `max_relative_error` of its largest |contribution|.
     target : int
-        Which output to explain.
+        Index of the output to explain.
     rule : "rescale", "reveal-cancel" or "genomics"
-        For activation functions, of arXiv 1704.02685; `genomics` is RevealCancel on dense layers and Rescale elsewhere.
-        Products by the product rule of 1605.01713, whatever the rule.
+        Rule for activation functions (arXiv 1704.02685, section 3.5). "genomics": RevealCancel on dense layers and
+        Rescale elsewhere. Products have the product rule of arXiv 1605.01713 with each of them.
     output : "logit" or "probability"
-        Where the model ends in a sigmoid or softmax: its input (for a softmax minus the mean over classes), or what
-        comes out of it. A model that ends otherwise is explained as it is, or, for "probability", the sigmoid of what
-        it gives.
+        For a model that ends in a sigmoid or softmax, explain the input of this layer (for a softmax minus the mean
+        over classes) or its output. For other models: the output as it is, or its sigmoid.
     center_first_layer : bool
-        Give the scores that the model would have if the weights of its first layer had a mean of zero over the bases,
-        which for one-hot input is another way to write the same function (arXiv 1605.01713 on constrained inputs). Each
-        reference is completed by (Σx - Σr) / 4 of each base, so references that sum to one change nothing, and a
-        reference of zeros becomes a quarter of each base.
+        Give the contributions that result if the weights of the first layer have a mean of zero over the bases, which
+        for one-hot input is another way to write the same function (arXiv 1605.01713 on constrained inputs). This
+        changes nothing for references that sum to one, and makes a quarter of each base out of a reference of zeros.
     max_relative_error : float
-        For `n_references="auto"`.
+        Standard error to reach with `n_references="auto"`, as a fraction of the largest |contribution|.
     max_references : int
-        For `n_references="auto"`: no more than these, whether the error is small enough or not.
+        Largest number of references with `n_references="auto"`.
     args : tuple of torch.Tensor, shape (N, ...)
-        Further inputs of the model, the same for a sequence and its references; they receive no contributions.
+        Further inputs of the model, the same for a sequence and its references. They get no contributions.
     batch_size : int, optional
-        Pairs of sequence and reference at a time; by default chosen by the size of the model's activations, and smaller
-        where they do not fit in the memory. Results do not depend on it beyond rounding.
+        Pairs of sequence and reference at a time. The default depends on the size of the model's activations. It is
+        lowered if a batch does not fit into memory. Results do not depend on it beyond rounding.
     device : str or torch.device, optional
         Where to compute; by default where the model is.
     seed : int
-        Given to `references`. Reference k of a sequence depends on the sequence, k and the seed alone.
+        Seed of `references`. Reference k of a sequence depends only on the sequence, k and the seed.
 
     Returns
     -------
@@ -121,13 +124,26 @@ def deeplift(
     Raises
     ------
     SeqliftError
-        If an argument is wrong, the model uses an operation that cannot be explained (named with its place), its output
-        for a sequence depends on the others in the batch or is random, or a single pair does not fit in the memory.
+        If an argument is wrong, the model uses an operation without a rule (named with its place in the model), the
+        output for a sequence depends on the other rows of its batch or is random, or one pair does not fit into memory.
 
     Warns
     -----
     UserWarning
-        If contributions miss the change in prediction by more than rounding can.
+        If contributions miss the change in prediction by more than rounding.
+
+    Examples
+    --------
+    >>> import seqlift, torch
+    >>> from torch import nn
+    >>> model = nn.Sequential(nn.Conv1d(4, 8, 5), nn.ReLU(), nn.Flatten(), nn.Linear(48, 1))
+    >>> sequences = torch.eye(4)[torch.tensor([[0, 1, 2, 3, 0, 1, 2, 3, 0, 1]])].mT  # ACGTACGTAC
+    >>> result = seqlift.deeplift(model, sequences, n_references=5)
+    >>> result.contributions.shape
+    torch.Size([1, 4, 10])
+    >>> change = result.prediction - result.reference_prediction.mean(1)
+    >>> torch.allclose(result.contributions.sum((1, 2)), change, atol=1e-5)
+    True
     """
     if rule not in RULES:
         raise SeqliftError(f"`rule` (={rule!r}) must be one of {', '.join(RULES)}")
@@ -159,14 +175,14 @@ def deeplift(
 
 
 def _warn_if_broken(result: DeepLift, dtype: torch.dtype) -> None:
-    """The rules add up for every model that they accept: where they did not, something is wrong that nobody foresaw."""
+    """The rules are complete for every model that they accept: a broken pair is rounding or an error of ours."""
     broken = broken_completeness(result, max(0.01, 4 * torch.finfo(dtype).eps ** 0.5))
     if broken.any():
         row, column = (int(i) for i in broken.nonzero()[0])
         warnings.warn(
             f"the contributions do not add up for {int(broken.sum())} of {int(result.n_references.sum())} pairs of "
             f"sequence and reference, the first being sequence {row} and reference {column}, where they miss the "
-            f"change in prediction by {float(result.delta[row, column]):.4g} (`delta`): values so large, or of so low "
-            "a precision, that rounding is most of them, or else an error in seqlift, which please report",
+            f"change in prediction by {float(result.delta[row, column]):.4g} (`delta`): rounding of very large values "
+            "or of a low precision, or else an error in seqlift, which please report",
             stacklevel=3,
         )

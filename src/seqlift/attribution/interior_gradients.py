@@ -1,8 +1,8 @@
-"""Interior gradients: what the model's gradient says on the way from the reference to the sequence (arXiv 1611.02639).
+"""Interior gradients: gradients along the path from a reference to the sequence (arXiv 1611.02639).
 
-At the sequence itself a network is often saturated: its gradient is small exactly where it is sure. The gradients at
-interior points r + α (x - r) show where the score is won; their average times (x - r) is the integrated gradient, and
-adds up to f(x) - f(r) as well as the quadrature resolves the path.
+At the sequence itself a network is often saturated: its gradient is small exactly where the prediction is certain. The
+gradients at interior points r + α (x - r) show where the output rises; their average times (x - r) is the integrated
+gradient, and adds up to f(x) - f(r) as precisely as the quadrature resolves the path.
 """
 
 import functools
@@ -21,31 +21,46 @@ from seqlift.attribution.path import PathGradients
 from seqlift.attribution.totals import Block, exact_type
 from seqlift.errors import SeqliftError
 
-FIRST_STEPS = 16  # of steps="auto"; doubled where they do not resolve a path
+FIRST_STEPS = 16  # with steps="auto"; doubled where they do not resolve a path
 
 
 @dataclass(frozen=True)
 class InteriorGradients:
-    """What `interior_gradients` found; N sequences of length L, R references, K steps. Tensors lie on the CPU.
+    """Result of `interior_gradients` for N sequences of length L, at most R references and K steps.
+
+    Tensors lie on the CPU, in float64 for float64 sequences and in float32 for all others.
 
     Attributes
     ----------
-    hypothetical, contributions, delta, prediction, reference_prediction, standard_error, n_references
-        As in `seqlift.DeepLift`, with the average gradient along the path for the multipliers.
+    hypothetical : torch.Tensor, shape (N, 4, L)
+        Hypothetical contribution of each of the four bases: the mean over references of Σ_a g[a] · (δ_ab - ref[a]),
+        with g the average gradient along the path.
+    contributions : torch.Tensor, shape (N, 4, L)
+        Hypothetical contribution of the base in the sequence, 0 for the other three.
+    delta : torch.Tensor, shape (N, R)
+        Completeness delta (f(x) - f(reference)) - Σ g · (x - reference). NaN beyond a sequence's `n_references`.
+    prediction : torch.Tensor, shape (N,)
+        f(x).
+    reference_prediction : torch.Tensor, shape (N, R)
+        f(reference). NaN beyond a sequence's `n_references`.
+    standard_error : torch.Tensor, shape (N, L)
+        Standard error over references of the contribution at each position; NaN for one reference.
+    n_references : torch.Tensor, shape (N,), int64
+        Number of references of each sequence.
     steps : torch.Tensor, shape (N, R), int64
-        How many gradients the average of each path was made from (0 where a sequence has fewer references).
+        Number of gradients in the average of each path; 0 beyond a sequence's `n_references`.
     alphas, weights : torch.Tensor, shape (K,), float64
-        Where on the path the gradient was taken (0 is the reference, 1 the sequence), and its weight in the average.
-        With `steps="auto"` those of the first attempt, which all paths have in common.
+        Positions of the gradients on the path (0 is the reference, 1 the sequence) and their weights in the average.
+        With `steps="auto"`, those of the first attempt, which all paths share.
     path_prediction : torch.Tensor, shape (N, K)
         f along the path, mean over references.
     path_slope : torch.Tensor, shape (N, K)
-        df/dα: the sum over bases of gradient · (x - reference), mean over references.
+        df/dα, the sum over bases of gradient · (x - reference), mean over references.
     alpha_half, alpha_90 : torch.Tensor, shape (N,)
-        The smallest α at which half, and 90 %, of the change from mean f(reference) to f(x) has happened on the mean
-        path, linearly between the points where f is known; NaN where nothing changes.
+        Smallest α at which 50 % and 90 % of the change from mean f(reference) to f(x) are reached on the mean path,
+        interpolated linearly; NaN where nothing changes.
     path_gradient_size : torch.Tensor, shape (N, K), or None
-        The sum over positions of |gradient · (x - reference)|, mean over references; only with `keep_path`.
+        Sum over positions of |gradient · (x - reference)|, mean over references; only with `keep_path`.
     path_gradient : torch.Tensor, shape (N, K, L), or None
         gradient · (x - reference) at each position, mean over references; only with `keep_path`.
     """
@@ -79,23 +94,7 @@ def _nodes(steps: int, quadrature: str) -> tuple[Tensor, Tensor]:
 
 
 def quadrature_nodes(steps: int, quadrature: str = "gauss-legendre") -> tuple[Tensor, Tensor]:
-    """Nodes and weights for an average over [0, 1].
-
-    Parameters
-    ----------
-    steps : int
-    quadrature : "gauss-legendre" or "midpoint"
-        The midpoint rule is the evenly spaced sum of arXiv 1611.02639.
-
-    Returns
-    -------
-    alphas, weights : torch.Tensor, shape (K,), float64
-
-    Raises
-    ------
-    SeqliftError
-        If there is no step, or no such quadrature.
-    """
+    """Nodes and weights, shape (K,), float64, for an average over [0, 1]."""
     if isinstance(steps, bool | str) or steps != int(steps) or steps < 1:
         raise SeqliftError(f'`steps` (={steps!r}) must be a whole number, at least 1, or "auto"')
     if quadrature not in ("gauss-legendre", "midpoint"):
@@ -126,34 +125,59 @@ def interior_gradients(
     device: str | torch.device | None = None,
     seed: int = 0,
 ) -> InteriorGradients:
-    """Explain one output of a model with the gradients along the path from reference to sequence (arXiv 1611.02639).
+    """Explain one output of a model with the gradients along the path from a reference to the sequence.
 
-    The contribution of base b at position i is (x_bi - r_bi) · ∫ ∂f/∂x_bi (r + α (x - r)) dα, from 0 to 1, with a
-    weighted sum over K points for the integral.
+    The contribution of base b at position i is (x_bi - r_bi) · ∫ ∂f/∂x_bi (r + α (x - r)) dα, from 0 to 1 (arXiv
+    1611.02639, equation 2), with a weighted sum over K points for the integral.
 
     Parameters
     ----------
-    model, sequences, references, n_references, target, output, center_first_layer, max_relative_error, max_references
-        As in `seqlift.deeplift`.
+    model : torch.nn.Module or callable, (N, 4, L) [+ args] -> (N, T)
+        The model is not modified. It is explained in evaluation mode.
+    sequences : torch.Tensor, shape (N, 4, L)
+        Bases in the order A, C, G, T; N is a column of zeros. A floating type.
+    references : torch.Tensor, shape (N, R, 4, L) or (R, 4, L); callable; or None
+        Where paths start. None: dinucleotide shuffles of each sequence. A callable gets `(sequences, n_references,
+        seed)` and returns (N, R, 4, L); reference k of a sequence must not depend on their number. If it has a
+        parameter `start=0`, it returns the references from `start` on.
+    n_references : int or "auto"
+        Number of references, if `references` is a callable or None. "auto": ten at a time, for each sequence by
+        itself, until its largest standard error is at most `max_relative_error` of its largest |contribution|.
     steps : int or "auto"
-        Points on each path; the completeness delta of a network of straight pieces falls about as 1 / steps. "auto":
-        as many as each path needs, 16 to begin with and twice as many each time that |delta| is above `tolerance`.
+        Points on each path; the completeness delta of a piecewise linear network falls about as 1 / steps. "auto":
+        16 to begin with, and twice as many each time that |delta| of a path is above `tolerance`.
     quadrature : "gauss-legendre" or "midpoint"
-        Where the points lie and what they weigh.
+        Positions and weights of the points. The midpoint rule is the evenly spaced sum of arXiv 1611.02639.
     tolerance : float
-        Of "auto": the largest |delta| as a share of |f(x) - f(reference)|, beyond the rounding of the floating type.
+        Largest |delta| with `steps="auto"`, as a fraction of |f(x) - f(reference)|, beyond rounding.
     max_steps : int
-        Of "auto": no more than so many; the delta then says what is left.
+        Largest number of steps with `steps="auto"`; `delta` then holds the remaining difference.
+    target : int
+        Index of the output to explain.
     keep_path : bool
-        Keep the gradient of every position at every step: N × K × L numbers, and the work of the first layer at each.
+        Keep the gradient of every position at every step: N × K × L numbers, and the first layer is run at each point.
     gradient_correction : bool
-        Subtract from the average gradient its mean over the four bases, wherever the reference does not sum to what the
-        sequence sums to, as zeros do not (Majdandzic et al., Genome Biology 24:109, 2023). It has no effect elsewhere.
-        `delta` is that of the gradient before.
-    args, device, seed
-        As in `seqlift.deeplift`.
+        Subtract the mean over the four bases from the average gradient, wherever the reference does not sum to what the
+        sequence sums to, such as zeros (Majdandzic et al., Genome Biology 24:109, 2023). It has no effect elsewhere.
+        `delta` is computed before the correction.
+    output : "logit" or "probability"
+        For a model that ends in a sigmoid or softmax, explain the input of this layer (for a softmax minus the mean
+        over classes) or its output. For other models: the output as it is, or its sigmoid.
+    center_first_layer : bool
+        Change each reference by (Σx - Σr) / 4 for each base, so that it sums to what the sequence sums to.
+    max_relative_error : float
+        Standard error to reach with `n_references="auto"`, as a fraction of the largest |contribution|.
+    max_references : int
+        Largest number of references with `n_references="auto"`.
+    args : tuple of torch.Tensor, shape (N, ...)
+        Further inputs of the model, the same for a sequence and its references. They get no contributions.
     batch_size : int, optional
-        Points (a sequence, a reference, a step) at a time.
+        Points (a sequence, a reference, a step) at a time. The default depends on the size of the model's activations.
+        It is lowered if a batch does not fit into memory. Results do not depend on it beyond rounding.
+    device : str or torch.device, optional
+        Where to compute; by default where the model is.
+    seed : int
+        Seed of `references`. Reference k of a sequence depends only on the sequence, k and the seed.
 
     Returns
     -------
@@ -162,7 +186,21 @@ def interior_gradients(
     Raises
     ------
     SeqliftError
-        If an argument is wrong, or the model's output does not depend on its input.
+        If an argument is wrong, the output does not depend on the input, the output for a sequence depends on the other
+        rows of its batch or is random, or one point does not fit into memory.
+
+    Examples
+    --------
+    >>> import seqlift, torch
+    >>> from seqlift.attribution.references import uniform
+    >>> from torch import nn
+    >>> model = nn.Sequential(nn.Conv1d(4, 8, 5), nn.GELU(), nn.Flatten(), nn.Linear(48, 1))
+    >>> sequences = torch.eye(4)[torch.tensor([[0, 1, 2, 3, 0, 1, 2, 3, 0, 1]])].mT  # ACGTACGTAC
+    >>> result = seqlift.interior_gradients(model, sequences, uniform, steps=20)
+    >>> result.path_prediction.shape
+    torch.Size([1, 20])
+    >>> bool(result.delta.abs().max() < 1e-5)
+    True
     """
     request = Request.check(
         sequences,
@@ -215,7 +253,7 @@ def interior_gradients(
 
 
 def _levels(steps: int | str, max_steps: int, tolerance: float) -> list[int]:
-    """How many steps to try, one after the other."""
+    """The numbers of steps to try, one after the other."""
     if steps != "auto":
         return [cast(int, steps)]  # other words are refused with the nodes
     if max_steps < 1:
@@ -247,10 +285,10 @@ def _unresolved(x: Tensor, r: Tensor, average: Tensor, fx: Tensor, fr: Tensor, t
 
 
 def _corrected(x: Tensor, r: Tensor, average: Tensor) -> Tensor:
-    """Without the component that leads off the plane in which the four bases of a position have their sum."""
+    """Average gradients minus their mean over the four bases, where references and sequence have different sums."""
     apart = x.sum(1)[:, None] - r.sum(2)  # (B, R', L)
-    off_plane = apart.abs() > torch.finfo(apart.dtype).eps ** 0.5
-    return average - (average.mean(2) * off_plane)[:, :, None]
+    differ = apart.abs() > torch.finfo(apart.dtype).eps ** 0.5
+    return average - (average.mean(2) * differ)[:, :, None]
 
 
 def _milestones(fields: dict[str, Tensor], alphas: Tensor) -> dict[str, Tensor]:

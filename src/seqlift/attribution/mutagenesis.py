@@ -1,8 +1,8 @@
-"""In-silico saturation mutagenesis: put every other base at every position and see what the model says.
+"""In-silico saturation mutagenesis: the change in prediction for every other base at every position.
 
-It asks the model itself, one change at a time, with no rule, no gradient and no reference, so it is the yardstick for
-the other methods. What one change at a time cannot show is redundancy: of two sites of which either suffices, each
-seems to matter little, because the other is still there.
+It needs only predictions, no rule, gradient or reference, so the other methods are compared with it. One change at a
+time does not reveal redundancy: of two sites of which one suffices, each seems to matter little, because the other is
+still there.
 """
 
 from collections.abc import Callable
@@ -17,21 +17,21 @@ from seqlift.attribution.model_state import in_evaluation_mode
 from seqlift.attribution.output_layer import ExplainedModel, select
 from seqlift.errors import SeqliftError
 
-_GROUP = 16  # batches whose changes are listed together: few batches are short, and the lists stay small
+_GROUP = 16  # batches whose changes are listed together, so that few batches are short and lists stay small
 
 
 @dataclass(frozen=True)
 class Mutagenesis:
-    """What `mutagenesis` found; N sequences of length L. Tensors lie on the CPU.
+    """Result of `mutagenesis` for N sequences of length L. Tensors lie on the CPU.
 
     Attributes
     ----------
     effects : torch.Tensor, shape (N, 4, L)
-        f(sequence with base b at position i) - f(sequence): 0 for the base that is there, all four changes at N.
+        f(sequence with base b at position i) - f(sequence): 0 for the base in the sequence, four changes at an N.
     hypothetical : torch.Tensor, shape (N, 4, L)
-        The effect of each base minus the mean effect of the four at its position.
+        Effect of each base minus the mean effect of the four bases at its position.
     contributions : torch.Tensor, shape (N, 4, L)
-        The hypothetical one of the base that is there: how much better it does than the mean base would; 0 at N.
+        Hypothetical contribution of the base in the sequence; 0 for the other bases and at N.
     prediction : torch.Tensor, shape (N,)
         f(sequence).
     """
@@ -52,22 +52,25 @@ def mutagenesis(
     batch_size: int | None = None,
     device: str | torch.device | None = None,
 ) -> Mutagenesis:
-    """Change every base of every sequence to each of the others, one at a time: 3 L + 1 predictions a sequence.
+    """Predict the effect of every single-base change: 3 L + 1 predictions for each sequence.
 
     Parameters
     ----------
     model : torch.nn.Module or callable, (N, 4, L) [+ args] -> (N, T)
-        Borrowed: run in evaluation mode and left exactly as it was. It may be written in any way, scripted and compiled
-        modules included: nothing but its output is looked at.
-    sequences : torch.Tensor, shape (N, 4, L), one-hot; a column of zeros is N and is changed to all four bases
+        The model is not modified. It is run in evaluation mode. Scripted and compiled modules work too, as only the
+        output is used.
+    sequences : torch.Tensor, shape (N, 4, L), one-hot
+        Bases in the order A, C, G, T. A column of zeros is N and is changed to all four bases. A floating type.
     target : int
-        Which output to explain.
+        Index of the output to explain.
     output : "logit" or "probability"
-        As in `seqlift.deeplift`.
+        For a model that ends in a sigmoid or softmax, explain the input of this layer (for a softmax minus the mean
+        over classes) or its output. For other models: the output as it is, or its sigmoid.
     args : tuple of torch.Tensor, shape (N, ...)
         Further inputs of the model, the same for a sequence and all its changes.
     batch_size : int, optional
-        Changed sequences at a time. Results do not depend on it beyond rounding.
+        Changed sequences at a time. It is lowered if a batch does not fit into memory. Results do not depend on it
+        beyond rounding.
     device : str or torch.device, optional
         Where to compute; by default where the model is.
 
@@ -78,8 +81,16 @@ def mutagenesis(
     Raises
     ------
     SeqliftError
-        If an argument is wrong, a column of `sequences` is neither one-hot nor zeros, or the model's output for a
-        sequence depends on the others in its batch.
+        If an argument is wrong, a column of `sequences` is neither one-hot nor zeros, or the output for a sequence
+        depends on the other rows of its batch or is random.
+
+    Examples
+    --------
+    >>> import seqlift, torch
+    >>> sequences = torch.eye(4)[torch.tensor([[0, 1, 2, 3]])].mT  # ACGT
+    >>> result = seqlift.mutagenesis(lambda x: 3 * x[:, 0, :1], sequences)  # 3 for an A at the first position
+    >>> result.effects[0, :, 0]
+    tensor([ 0., -3., -3., -3.])
     """
     args = check_inputs(sequences, args)
     sequences = sequences.detach()
@@ -95,7 +106,7 @@ def mutagenesis(
     with in_evaluation_mode(model, device, look_inside=False) as where, torch.no_grad():
         one, of_one = sequences[:1].to(where), tuple(arg[:1].to(where) for arg in args)
         size = BatchSize(default_batch_size(predict, one, of_one) if batch_size is None else batch_size)
-        other = one.roll(1, 1)  # every base another one
+        other = one.roll(1, 1)  # another base at every position
         check_independence(predict, torch.cat([one, other]), tuple(arg.repeat_interleave(2, 0) for arg in of_one))
         first = 0
         while first < n:
@@ -115,14 +126,14 @@ def _check_one_hot(sequences: Tensor) -> None:
         column = [round(float(value), 4) for value in sequences[row, :, position]]
         raise SeqliftError(
             f"{int(wrong.sum())} columns of `sequences` are neither one-hot nor zeros (N), the first at sequence "
-            f"{row}, position {position}: {column}; mutagenesis exchanges one base for another, so it needs bases"
+            f"{row}, position {position}: {column}; mutagenesis replaces bases"
         )
 
 
 def _effects(
     predict: Callable[..., Tensor], x: Tensor, args: tuple[Tensor, ...], size: BatchSize
 ) -> tuple[Tensor, Tensor]:
-    """The effects of all changes of x (B, 4, L), and f(x) (B,)."""
+    """The effects of all changes of x, (B, 4, L), and f(x), (B,)."""
 
     def changed(changes: Tensor) -> Tensor:
         row, base, position = changes.T

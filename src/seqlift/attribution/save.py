@@ -1,8 +1,8 @@
-"""What was explained in Python goes into a score file: from there lead all roads, to tracks, motifs and other programs.
+"""Results of attribution as score files, which tracks, motif discovery and other programs read.
 
-The score file is what the rest of this package reads. `seqlift attribute` writes it from a region table and a trained
-model; here it is written from the result of `seqlift.deeplift`, `seqlift.interior_gradients` or `seqlift.mutagenesis`,
-whatever model that explained, together with the places of the sequences in the genome.
+`seqlift attribute` writes a score file from a region table and a trained model; `save_scores` writes one from the
+result of `seqlift.deeplift`, `seqlift.interior_gradients` or `seqlift.mutagenesis`, for any model, together with the
+genomic coordinates of the sequences.
 """
 
 import os
@@ -46,21 +46,21 @@ def save_scores(
     target: str,
     method: str | None = None,
 ) -> Path:
-    """Write the result of an explanation as a score file.
+    """Write the result of an attribution method as a score file.
 
     Parameters
     ----------
     path : path-like
-        The file to make; one that is there is replaced when the new one is whole.
+        The file to write. An existing file is replaced when the new one is complete.
     result : seqlift.DeepLift, seqlift.InteriorGradients or seqlift.Mutagenesis
-        Of interior gradients the path is kept where the call said `keep_path=True`.
+        The path of interior gradients is saved if they were computed with `keep_path=True`.
     sequences : torch.Tensor or numpy.ndarray, shape (N, 4, L), one-hot
-        Those that were explained; a column of zeros is N.
+        The sequences that were explained; a column of zeros is N.
     coords : pandas.DataFrame, or sequence of (chrom, start, end), N rows
-        Where the sequences lie on the + strand (bp, 0-based, end exclusive). A table may also have `name`, unique, and
-        `strand`.
+        Position of each sequence on the + strand (bp, 0-based, end exclusive). A table may also have columns `name`,
+        unique, and `strand`.
     target : str
-        What was explained: letters, digits and . _ + -
+        Name of the output that was explained: letters, digits and . _ + -
     method : str, optional
         By default that of the result.
 
@@ -73,6 +73,17 @@ def save_scores(
     ------
     SeqliftError
         If coordinates, sequences and result do not fit together, or scores are not finite.
+
+    Examples
+    --------
+    >>> import seqlift, tempfile, torch
+    >>> sequences = torch.eye(4)[torch.tensor([[0, 1, 2, 3, 0, 1, 2, 3, 0, 1]])].mT  # ACGTACGTAC
+    >>> result = seqlift.mutagenesis(lambda x: x[:, 0].sum(1, keepdim=True), sequences)
+    >>> path = seqlift.save_scores(
+    ...     tempfile.mkdtemp() + "/a.h5", result, sequences, [("chr1", 100, 110)], target="number_of_A"
+    ... )
+    >>> path.name
+    'a.h5'
     """
     method = METHODS.get(type(result).__name__) if method is None else method
     target, method = check_name("`target`", target), check_name("`method`", method)
@@ -126,13 +137,13 @@ def _check_sequences(sequences: np.ndarray, fields: dict[str, Any]) -> None:
     absent = ((np.abs(fields["contributions"]) > 0) & (sequences == 0)).any(axis=(1, 2))  # NaN is said later
     if absent.any():
         raise SeqliftError(
-            f"`sequences`: {absent.sum()} are not those that were explained, the first is row {absent.argmax()}: bases "
-            "contribute there that are not in it"
+            f"`sequences`: {absent.sum()} are not those that were explained, the first is row {absent.argmax()}: it "
+            "has contributions of bases that are not in the sequence"
         )
 
 
 def _table(coords: pd.DataFrame | Sequence[tuple[str, int, int]], n: int, length: int) -> pd.DataFrame:
-    """Coordinates as the score file wants them, checked."""
+    """Checked coordinates as a score file has them."""
     if not isinstance(coords, pd.DataFrame):
         coords = pd.DataFrame([tuple(one)[:3] for one in coords], columns=["chrom", "start", "end"])
     missing = [column for column in ("chrom", "start", "end") if column not in coords]
@@ -146,12 +157,12 @@ def _table(coords: pd.DataFrame | Sequence[tuple[str, int, int]], n: int, length
         row = int(wrong.to_numpy().argmax())
         chrom, start, end = table[["chrom", "start", "end"]].iloc[row]
         raise SeqliftError(
-            f"`coords`: row {row} ({chrom}:{start}-{end}) is no window of {length} bp, the length of the sequences; "
+            f"`coords`: row {row} ({chrom}:{start}-{end}) is not a window of {length} bp, the length of the sequences; "
             "start counts from 0, end is exclusive"
         )
     table = table.astype({"start": np.int64, "end": np.int64})  # pandas makes floats of a table that once had gaps
     names = table["name"].astype(str) if "name" in table else place_names(table)
     twice = names[names.duplicated()]
     if len(twice):
-        raise SeqliftError(f"`coords`: the name {twice.iloc[0]!r} stands there twice; give each row one of its own")
+        raise SeqliftError(f"`coords`: the name {twice.iloc[0]!r} is used twice; names must be unique")
     return table[["chrom", "start", "end"]].assign(name=names, strand=table.get("strand", "."))
