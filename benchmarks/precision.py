@@ -95,8 +95,11 @@ def busy_section(names: Iterable[str], device: torch.device, seconds: float) -> 
                 for events in (on_card, computing)
             )
             source = "own shuffles" if shuffled else "references given"
-            rows.append([name, source, f"{wall:.2f} s", f"{kernels / wall:.0%}", f"{busy / wall:.0%}"])
-    header = ["network", "references", "time", "computes", "computes or copies"]
+            waits = max(0.0, wall - busy)
+            rows.append(
+                [name, source, f"{wall:.2f} s", f"{kernels / wall:.0%}", f"{busy / wall:.0%}", f"{waits:.2f} s"]
+            )
+    header = ["network", "references", "time", "computes", "computes or copies", "waits for the host"]
     return "## How busy the card is\n\n" + table(header, rows)
 
 
