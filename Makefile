@@ -45,9 +45,11 @@ test: $(COMPILED) lint
 test-all: test
 	$(PYTEST) -m extended
 
+GPU_PAGE = benchmarks/results/gpu.md
+
 gpu: $(COMPILED)
-	@python benchmarks/gpu.py > benchmarks/results/gpu.md.part && mv benchmarks/results/gpu.md.part benchmarks/results/gpu.md \
-		|| { rm -f benchmarks/results/gpu.md.part; exit 1; }
+	@python benchmarks/gpu.py > $(GPU_PAGE).part || { rm -f $(GPU_PAGE).part; exit 1; }
+	@if [ -s $(GPU_PAGE).part ]; then mv $(GPU_PAGE).part $(GPU_PAGE); else rm $(GPU_PAGE).part; fi # nothing without a card
 
 lint: $(INSTALLED)
 	ruff check .

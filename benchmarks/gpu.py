@@ -93,7 +93,8 @@ def main() -> None:
     parser.add_argument("--quick", action="store_true", help="the smallest network and sizes")
     arguments = parser.parse_args()
     if arguments.device == "cuda" and not torch.cuda.is_available():
-        raise SystemExit(NO_CARD)
+        print(NO_CARD, file=sys.stderr)
+        return
     names = list(NETWORKS)[-1:] if arguments.quick else list(NETWORKS)
     began = time.monotonic()
     device = torch.device(arguments.device)

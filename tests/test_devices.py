@@ -2,6 +2,7 @@
 
 import contextlib
 import os
+import re
 import signal
 import subprocess
 import sys
@@ -220,7 +221,7 @@ def test_a_folder_of_somebody_else_is_refused(two, tmp_path, monkeypatch, kind):
         folder.mkdir()
         folder.chmod(0o777)
     monkeypatch.setattr(seqlift.core.gpus, "LOCK_FOLDER", folder)
-    with pytest.raises(SeqliftError, match="only you can open"):
+    with pytest.raises(SeqliftError, match=re.escape(str(folder))):
         seqlift.core.gpus.claim_gpus(1, visible_gpus())
     assert not list(elsewhere.iterdir())
 
@@ -248,7 +249,7 @@ def test_gpus_are_claimed_before_cuda_starts(two, cuda, monkeypatch):
 def test_no_gpu_means_the_cpu_also_where_there_is_one(two, cuda, caplog):
     caplog.set_level("INFO", "seqlift")
     assert take_device("gpu=0") == ("cpu", 0)
-    assert "although there is a GPU" in caplog.text and "claim" not in "".join(cuda)
+    assert "gpu=0" in caplog.text and "claim" not in "".join(cuda)
     assert take_device("auto") == ("auto", None)
     assert take_device("cuda") == ("cuda", None)
 
@@ -257,7 +258,7 @@ def test_gpus_without_names_are_used_as_torch_finds_them(machine, cuda, monkeypa
     caplog.set_level("INFO", "seqlift")
     monkeypatch.setenv("CUDA_VISIBLE_DEVICES", "0")
     assert take_device("gpu=1") == ("cuda", 1)
-    assert cuda == ["CUDA starts"] and "have no name" in caplog.text
+    assert cuda == ["CUDA starts"] and "nvidia-smi" in caplog.text
 
 
 def old_driver():
@@ -266,14 +267,14 @@ def old_driver():
 
 
 @pytest.mark.parametrize(
-    ("lacking", "words"),
+    ("lacking", "fact"),
     [
-        ("build", ["is one for the CPU only", "Install a torch that is built"]),
-        ("hidden", ["there are 0 that this job may use", "CUDA_VISIBLE_DEVICES"]),
-        ("driver", ["can use 0 (CUDA initialization: The NVIDIA driver on your system is too old)"]),
+        ("build", torch.__version__),
+        ("hidden", "CUDA_VISIBLE_DEVICES"),
+        ("driver", "CUDA initialization: The NVIDIA driver on your system is too old"),
     ],
 )
-def test_a_gpu_that_cannot_be_used_is_an_error(two, cuda, monkeypatch, lacking, words):
+def test_a_gpu_that_cannot_be_used_is_an_error(two, cuda, monkeypatch, lacking, fact):
     if lacking == "build":
         monkeypatch.setattr(torch.backends.cuda, "is_built", lambda: False)
     elif lacking == "hidden":
@@ -282,9 +283,7 @@ def test_a_gpu_that_cannot_be_used_is_an_error(two, cuda, monkeypatch, lacking, 
         monkeypatch.setattr(torch.cuda, "is_available", old_driver)
     with pytest.raises(SeqliftError) as raised:
         take_device("gpu=1")
-    said = str(raised.value)
-    assert said.startswith("1 CUDA GPU was requested (--device gpu=1") and "--set-resources RULE:gpu=0" in said
-    assert all(word in said for word in words), said
+    assert all(part in str(raised.value) for part in ("--device gpu=1", "--set-resources RULE:gpu=0", fact))
 
 
 @pytest.mark.parametrize(
@@ -308,7 +307,7 @@ def test_every_stage_looks_for_its_gpu_before_its_data(stage, device, tmp_path, 
     flags = ["--regions", "no.tsv", "--genome", "no.fa", "--device", device]
     assert main([*stage.split(), *flags]) == 1
     said = capsys.readouterr().err
-    assert "requested" in said and "no.tsv" not in said and "no.ckpt" not in said and said.count("\n") == 1
+    assert device in said and "no.tsv" not in said and "no.ckpt" not in said and said.count("\n") == 1
     assert not list(tmp_path.iterdir())
 
 
@@ -345,10 +344,10 @@ def test_training_shares_its_steps_among_the_gpus_it_was_given(trained, flags, w
 @pytest.mark.parametrize(
     ("command", "words"),
     [
-        ([*TRAIN, "--device", "gpu=2", "--devices", "3"], "--devices (=3) must be left out"),
-        ([*TRAIN, "--device", "gpu=two"], "--device (='gpu=two') must be auto, cpu, cuda or gpu=N"),
-        ([*TRAIN, "--device", "tpu"], "--device (='tpu') must be"),
-        ([*EVALUATE, "--device", "gpu=2"], "computes on 1 GPU"),
+        ([*TRAIN, "--device", "gpu=2", "--devices", "3"], "--devices (=3)"),
+        ([*TRAIN, "--device", "gpu=two"], "--device (='gpu=two')"),
+        ([*TRAIN, "--device", "tpu"], "--device (='tpu')"),
+        ([*EVALUATE, "--device", "gpu=2"], "--device (='gpu=2')"),
     ],
 )
 def test_what_cannot_be_meant_is_an_error(trained, capsys, command, words):
