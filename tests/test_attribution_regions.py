@@ -227,10 +227,10 @@ def test_the_mean_of_folds_is_explained_with_its_spread(run):
         np.testing.assert_allclose(scores.model_spread[:], contributions.std(0, ddof=1), rtol=1e-3, atol=1e-6)
         assert scores.attributes["models"] == 3
         both = scores.attributes["model_fingerprint"]
-    attribute(folder, table, models=paths[::-1], name="turned.h5")
+    attribute(folder, table, models=paths[::-1], name="reversed.h5")
     attribute(folder, table, models=paths[:1], name="one.h5")
-    with open_scores(folder / "turned.h5") as turned, open_scores(folder / "one.h5") as one:
-        assert turned.attributes["model_fingerprint"] == both != one.attributes["model_fingerprint"]
+    with open_scores(folder / "reversed.h5") as reversed, open_scores(folder / "one.h5") as one:
+        assert reversed.attributes["model_fingerprint"] == both != one.attributes["model_fingerprint"]
         assert one.attributes["model_fingerprint"] == load_model(paths[0]).fingerprint
         assert one.model_spread is None and one.attributes["models"] == 2
 
@@ -381,13 +381,13 @@ def test_a_reference_that_was_not_used_is_not_broken_but_one_that_overflowed_is(
         ({"references": "blank"}, "references 'blank' do not exist"),
         ({"n_references": 0}, "n_references"),
         ({"n_references": "auto", "max_relative_error": 0}, "max_relative_error"),
-        ({"steps": 3}, "`steps` is no setting of deeplift; it has: n_references"),
+        ({"steps": 3}, "`steps` is not a setting of deeplift; it has: n_references"),
         ({"rule": "rescue"}, "`rule`"),
         ({"tolerance": None}, "--tolerance is missing"),
-        ({"method": "interior_gradients", "rule": "rescale"}, "`rule` is no setting of interior_gradients"),
+        ({"method": "interior_gradients", "rule": "rescale"}, "`rule` is not a setting of interior_gradients"),
         ({"method": "mutagenesis", "references": "zeros"}, "mutagenesis has no references"),
         ({"method": "mutagenesis", "sample": 0}, "--sample"),
-        ({"method": "mutagenesis", "steps": 3}, "`steps` is no setting of mutagenesis; it has: sample, examples"),
+        ({"method": "mutagenesis", "steps": 3}, "`steps` is not a setting of mutagenesis; it has: sample, examples"),
         ({"max_regions": 0}, "max-regions"),
     ],
 )
@@ -422,7 +422,7 @@ def test_the_command(run, capsys):
     with open_scores(folder / "x.h5") as scores:
         assert scores.attributes["models"] == 2 and scores.model_spread.shape == (5, LENGTH)
     assert main([*command, "--n-references", "3", "--steps", "3"]) == 1
-    assert "`steps` is no setting of deeplift" in capsys.readouterr().err
+    assert "`steps` is not a setting of deeplift" in capsys.readouterr().err
     assert main([*command, "--target", "none"]) == 1
     error = capsys.readouterr().err
     assert "seqlift attribute: error:" in error and "no output 'none'" in error and "Traceback" not in error

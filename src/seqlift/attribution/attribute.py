@@ -1,11 +1,10 @@
-"""From a region table to a score file: an output of a model explained at its target's peaks, one block at a time.
+"""From a region table to a score file: one output of a model explained at its target's peaks, block by block.
 
-Of several models (folds, seeds) the mean is explained: one function, whose contributions are the means of theirs. How
-far they agree on a base is the spread of the contributions that each model by itself gives it.
+Of several models (folds, seeds) the mean is explained: one function, whose contributions are the means of theirs. The
+standard deviation over the models of the contribution of each base shows how well they agree.
 
-Scores are only as good as their completeness: the contributions of a sequence must add up to the difference between its
-prediction and its reference's. The delta of every sequence and reference is stored, and a run in which one is broken
-fails and leaves no score file behind.
+Contributions must add up to the difference between the predictions for a sequence and its reference. The completeness
+delta of every pair is saved, and if one is above the tolerance, the run fails and leaves no score file.
 """
 
 import hashlib
@@ -50,34 +49,22 @@ SETTINGS = {
     "interior_gradients": (*_OF_REFERENCES, "steps", "max_steps", "step_tolerance", "gradient_correction"),
     "mutagenesis": ("sample", "examples"),
 }
-"""The methods, and what can be set for each: see `attribute_regions`."""
+"""The methods, and the settings of each: see `attribute_regions`."""
 
-_ARGUMENTS = {"step_tolerance": "tolerance"}  # by another name in the method's call
-_BLOCK_NUMBERS = 2**24  # a block's scores and paths stay within some hundred MB, however many regions there are
+_ARGUMENTS = {"step_tolerance": "tolerance"}  # settings with another name in the method's call
+_BLOCK_NUMBERS = 2**24  # the scores and paths of a block take some hundred MB
 # Rows of the model in a block, at least. Shards are whole blocks, so on a CPU, where small blocks cost next to nothing,
 # they are small; a GPU has to be filled.
 _CPU_BLOCK_ROWS, _GPU_BLOCK_ROWS = 2**10, 2**15
-_AUTO = {"n_references": 10, "steps": 16}  # of a region, about, where "auto" decides
-_PREDICTED = 2048  # regions at a time whose sequences are held for a prediction
+_AUTO = {"n_references": 10, "steps": 16}  # typical numbers where "auto" decides
+_PREDICTED = 2048  # regions predicted at a time
 
 
 def choose_regions(table: pd.DataFrame, target: str, max_regions: int, seed: int) -> pd.DataFrame:
-    """The regions to explain: the target's peaks, or a random sample of them in the order of the table.
+    """The regions to explain: the target's peaks, or a random sample of at most `max_regions`, in the table's order.
 
-    Parameters
-    ----------
-    table : pandas.DataFrame
-        Regions, with columns `kind` and `target:<name>`.
-    target : str
-    max_regions : int
-        At most so many.
-    seed : int
-        Of the sample.
-
-    Raises
-    ------
-    SeqliftError
-        If the table has no such target, or no peak region is positive for it.
+    The table has columns `kind` and `target:<name>`. Raises a `SeqliftError` if it has no such target, or if no peak
+    region is positive for it.
     """
     column = f"target:{target}"
     if column not in table:
@@ -96,7 +83,7 @@ def choose_regions(table: pd.DataFrame, target: str, max_regions: int, seed: int
 def choose_sample(
     regions: pd.DataFrame, prediction: np.ndarray, *, sample: int, examples: int, seed: int
 ) -> pd.DataFrame:
-    """Fewer regions, for a method that takes long: the report's examples and, at random, some of the others.
+    """At most `sample` regions for a slow method: the report's examples and a random choice of the others.
 
     Parameters
     ----------
@@ -104,16 +91,10 @@ def choose_sample(
         With a column `split`.
     prediction : numpy.ndarray, shape (N,)
     sample : int
-        At most so many, in the order of the table.
     examples : int
-        How many of them are examples (`seqlift.scores.file.choose_examples`).
+        Number of examples among them (`seqlift.scores.file.choose_examples`).
     seed : int
-        Of the others.
-
-    Raises
-    ------
-    SeqliftError
-        If a number is out of range.
+        Seed of the random choice.
     """
     if sample < 1 or examples < 0:
         raise SeqliftError(f"--sample (={sample}) must be at least 1, --examples (={examples}) at least 0")
@@ -148,35 +129,35 @@ def attribute_regions(
     models : path-like, or sequence of them
         A checkpoint of `seqlift train`, or several with the same head, targets and sizes, whose mean is explained.
     table : pandas.DataFrame
-        Regions (`seqlift.regions.make.read_regions`), of the model's length.
+        Regions (`seqlift.regions.table.read_regions`) of the model's length.
     genome : Genome
     output : path-like
-        The score file; it appears when all its rows are written and complete.
+        The score file; it is complete when it appears.
     target : str
-        An output of the model: a target, or of a profile model `<target>.counts` or `<target>.profile`.
+        An output of the model: a target, or `<target>.counts` or `<target>.profile` of a profile model.
     method : "deeplift", "interior_gradients" or "mutagenesis"
     references : str
-        Their kind (`seqlift.attribution.references.reference_kind`), by default "dinucleotide".
+        Kind of references (`seqlift.attribution.references.reference_kind`), by default "dinucleotide".
     max_regions : int
-        A random sample of so many, where there are more.
+        Explain a random sample of at most this size.
     tolerance : float
-        Largest accepted completeness delta, as a share of what is explained (`broken_completeness`). Mutagenesis has
-        neither references nor tolerance; the other methods need a tolerance.
+        Largest accepted completeness delta, as a fraction of the change in prediction (`broken_completeness`). All
+        methods but mutagenesis need it.
     model_std : bool
-        Explain each of the networks that the mean is of by itself too (the replicates of all checkpoints), and keep the
-        standard deviation over them. It takes about as long again.
+        Also explain each network of the mean by itself (the replicates of all checkpoints), and save the standard
+        deviation over them. It doubles the time.
     seed : int
-        Of references and samples.
+        Seed of references and samples.
     device : "auto", "cpu" or "cuda"
     shard : (number, count), optional
-        Only the regions of this one of so many jobs, counted from 1 (`shard_rows`). `gather_scores` puts
-        their files together: the same, to the bit on a CPU, as without shards. Mutagenesis has none.
+        Only the regions of this one of `count` jobs, from 1 (`shard_rows`). `gather_scores` joins their files, with the
+        same result as without shards, to the bit on a CPU. Mutagenesis has no shards.
     attempt : int
-        Which try this is, from 1. Each further one gives a quarter of the rows to the model at a time, as the one
-        before may have been killed for lack of memory.
+        Number of this attempt, from 1. Each further one gives the model a quarter of the rows at a time, as the one
+        before may have run out of memory.
     **settings
-        Of the method, as `SETTINGS` lists them: arguments of `seqlift.deeplift` or `seqlift.interior_gradients`, whose
-        `tolerance` is called `step_tolerance` here. Of mutagenesis: `sample` and `examples`, for `choose_sample`.
+        Settings of the method, named in `SETTINGS`: arguments of `seqlift.deeplift` or `seqlift.interior_gradients`,
+        whose `tolerance` is called `step_tolerance` here; for mutagenesis `sample` and `examples` of `choose_sample`.
 
     Returns
     -------
@@ -186,10 +167,17 @@ def attribute_regions(
     Raises
     ------
     SeqliftError
-        If models, target, method, settings or lengths do not fit together, or completeness is broken.
+        If models, target, method, settings or lengths do not fit together, or contributions do not add up.
     """
     settings = _complete(method, settings, references, tolerance)
-    _check_shard(method, shard, attempt)
+    if shard is not None and method == "mutagenesis":
+        raise SeqliftError("mutagenesis explains a sample and has no shards; leave --shard out")
+    if shard is not None and not 1 <= shard[0] <= shard[1]:
+        raise SeqliftError(
+            f"--shard (={shard[0]}of{shard[1]}) must be a number from 1 to the count of shards: 1of16, 2of16, ..."
+        )
+    if attempt < 1:
+        raise SeqliftError(f"--attempt (={attempt}) must be at least 1")
     paths = [models] if isinstance(models, str | os.PathLike) else list(models)
     opened = _open(paths, target, model_std)
     chosen = choose_regions(table, opened.output.target, max_regions, seed)
@@ -207,8 +195,9 @@ def attribute_regions(
         smaller["batch_size"] = max(1, usual // 4 ** (attempt - 1))
     block_rows = _block_rows(length, method, settings, where)
     if method == "mutagenesis":
-        prediction = _predict(mean, chosen, genome, seed, where)
-        chosen = choose_sample(chosen, prediction, seed=seed, **settings)
+        blocks = [chosen.iloc[first : first + _PREDICTED] for first in range(0, len(chosen), _PREDICTED)]
+        f = torch.cat([mean.predict(load_one_hot(block, genome, seed), where) for block in blocks])
+        chosen = choose_sample(chosen, f.numpy(), seed=seed, **settings)
         call = method_caller(method, where, **smaller)
     else:
         references = references or "dinucleotide"
@@ -232,19 +221,10 @@ def attribute_regions(
 
 
 def shard_rows(n: int, number: int, count: int, block_rows: int) -> range:
-    """The rows of one of `count` jobs: as equal parts of `n` rows as whole blocks allow.
+    """The rows of job `number` (from 1) of `count` jobs: parts of `n` rows as equal as whole blocks allow.
 
-    Blocks of an undivided run are never cut, as the last digits of a score depend on what is computed beside it. Where
-    there are fewer blocks than jobs, some jobs have no rows.
-
-    Parameters
-    ----------
-    n : int
-    number : int
-        From 1 to `count`.
-    count : int
-    block_rows : int
-        Rows that are explained together.
+    Blocks are the same as without shards, as the last digits of a score depend on what is computed beside it. If there
+    are fewer blocks than jobs, some jobs have no rows.
     """
 
     def bound(i: int) -> int:
@@ -253,26 +233,13 @@ def shard_rows(n: int, number: int, count: int, block_rows: int) -> range:
     return range(bound(number - 1), bound(number))
 
 
-def _check_shard(method: str, shard: tuple[int, int] | None, attempt: int) -> None:
-    if shard is not None and method == "mutagenesis":
-        raise SeqliftError("mutagenesis is of a sample and has no shards; leave --shard out")
-    if shard is not None and not 1 <= shard[0] <= shard[1]:
-        raise SeqliftError(
-            f"--shard (={shard[0]}of{shard[1]}) must be a number from 1 to the count of shards: 1of16, 2of16, ..."
-        )
-    if attempt < 1:
-        raise SeqliftError(f"--attempt (={attempt}) must be at least 1")
-
-
 def _block_rows(length: int, method: str, settings: dict, device: torch.device) -> int:
-    """Regions that are explained together: by settings and kind of device alone, never by their number."""
+    """Regions that are explained together; it depends only on settings and kind of device, not on their number."""
+    if method == "mutagenesis":
+        return max(1, _BLOCK_NUMBERS // 1024 // length)  # small, to show progress: each base takes three predictions
     steps = settings.get("steps")
     per_base = max(64, steps) if isinstance(steps, int) else 64
-    if method == "mutagenesis":
-        per_base = 1024  # small blocks, as a sign of life now and then: each base takes three predictions
     most = max(1, _BLOCK_NUMBERS // per_base // length)
-    if method == "mutagenesis":
-        return most
     per_region = 1
     for name, usual in _AUTO.items():
         if name in settings:
@@ -287,7 +254,7 @@ class _Opened(NamedTuple):
     output: Output
     length: int
     mean: ExplainedOutput
-    singles: list[ExplainedOutput]  # the networks of which the mean is; empty unless their spread is asked for
+    singles: list[ExplainedOutput]  # the networks of the mean, if each is explained by itself
     attributes: dict  # of the score file
 
 
@@ -324,12 +291,12 @@ def _open(paths: list, target: str, model_std: bool) -> _Opened:
 
 
 def _learned(trained: list[TrainedModel], paths: list, output: Output) -> bool:
-    """Whether all models learned something about the output; if not, say so loudly."""
+    """Whether all models learned something about the output; logs a warning if not."""
     idle = [path for path, each in zip(paths, trained, strict=True) if not each.learned_about(output)]
     if idle:
         log.warning(
-            "WARNING: %s learned nothing about %s: validation was no better than always saying the base rate. These "
-            "scores explain noise; do not read anything into them.",
+            "WARNING: %s learned nothing about %s: validation was no better than with the base rate. These scores "
+            "explain noise; do not interpret them.",
             ", ".join(map(str, idle)),
             output.name,
         )
@@ -337,13 +304,13 @@ def _learned(trained: list[TrainedModel], paths: list, output: Output) -> bool:
 
 
 def joint_fingerprint(trained: list[TrainedModel]) -> str:
-    """Of the weights of all models, whatever their order."""
+    """Fingerprint of the weights of all models, in any order."""
     found = sorted(each.fingerprint for each in trained)
     return found[0] if len(found) == 1 else hashlib.sha256("\n".join(found).encode()).hexdigest()
 
 
 def _spread(results: list[Result]) -> np.ndarray | None:
-    """Standard deviation over models (with M - 1) of the contribution of the base that is there, (N, L)."""
+    """Standard deviation over M models (with M - 1) of the contributions, (N, L); None without models."""
     if not results:
         return None
     contributions = torch.stack([result.contributions.sum(1) for result in results]).double()  # (M, N, L)
@@ -351,12 +318,12 @@ def _spread(results: list[Result]) -> np.ndarray | None:
 
 
 def _complete(method: str, settings: dict, references: str | None, tolerance: float | None) -> dict:
-    """The settings of a method, with the defaults of those that are not given."""
+    """All settings of a method, with defaults for those that are not given."""
     if method not in SETTINGS:
         raise SeqliftError(f"method {method!r} does not exist; choose from {', '.join(SETTINGS)}")
     unknown = [name for name in settings if name not in SETTINGS[method]]
     if unknown:
-        raise SeqliftError(f"`{unknown[0]}` is no setting of {method}; it has: {', '.join(SETTINGS[method])}")
+        raise SeqliftError(f"`{unknown[0]}` is not a setting of {method}; it has: {', '.join(SETTINGS[method])}")
     if method == "mutagenesis":
         if references is not None or tolerance is not None:
             raise SeqliftError("mutagenesis has no references and no tolerance; leave them out")
@@ -383,14 +350,6 @@ def method_caller(method: str, device: torch.device, **settings: Any) -> Callabl
     return call
 
 
-def _predict(
-    output: ExplainedOutput, regions: pd.DataFrame, genome: Genome, seed: int, device: torch.device
-) -> np.ndarray:
-    """What is explained, of each region: (N,)."""
-    blocks = [regions.iloc[first : first + _PREDICTED] for first in range(0, len(regions), _PREDICTED)]
-    return torch.cat([output.predict(load_one_hot(block, genome, seed), device) for block in blocks]).numpy()
-
-
 def _write(
     output: str | os.PathLike,
     regions: pd.DataFrame,
@@ -414,15 +373,16 @@ def _write(
             block = regions.iloc[first : first + rows]
             sequences = load_one_hot(block, genome, attributes["seed"])
             result, spread = explain(sequences)
-            if tolerance is not None:  # mutagenesis has none: nothing has to add up
-                broken = broken_completeness(result, tolerance)
-                if broken.any():
-                    _refuse_broken(broken, result, block, method, tolerance)
+            if tolerance is not None:  # for mutagenesis nothing has to add up
+                _check_completeness(result, block, method, tolerance)
             writer.append(sequences=sequences.numpy(), model_spread=spread, **score_fields(result))
             advance(len(block))
 
 
-def _refuse_broken(broken: Tensor, result: Any, block: pd.DataFrame, method: str, tolerance: float) -> None:
+def _check_completeness(result: Any, block: pd.DataFrame, method: str, tolerance: float) -> None:
+    broken = broken_completeness(result, tolerance)
+    if not broken.any():
+        return
     row, column = (int(i) for i in broken.nonzero()[0])
     change = float(result.prediction[row] - result.reference_prediction[row, column])
     remedy = (
@@ -433,6 +393,6 @@ def _refuse_broken(broken: Tensor, result: Any, block: pd.DataFrame, method: str
     raise SeqliftError(
         f"the contributions do not add up for {int(broken.sum())} of {int(result.n_references.sum())} pairs of "
         f"sequence and reference in this block; the first is region {block['name'].iloc[row]!r}, reference {column}: "
-        f"they miss the change in prediction of {change:.4g} by {float(result.delta[row, column]):.4g}, more than the "
-        f"share `tolerance` (={tolerance:g}) allows; {remedy}, or raise `tolerance`"
+        f"they miss the change in prediction of {change:.4g} by {float(result.delta[row, column]):.4g}, more than "
+        f"`tolerance` (={tolerance:g}) allows; {remedy}, or raise `tolerance`"
     )
