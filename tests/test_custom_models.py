@@ -5,8 +5,8 @@ import sys
 
 import pytest
 import torch
-import torch.nn.functional as F
 
+from fixtures.attribution_models import one_hot as random_sequences
 from seqlift import SeqliftError, deeplift
 from seqlift.models import build_model
 from seqlift.models.architecture import resolve_architecture
@@ -94,8 +94,7 @@ def folder(tmp_path, monkeypatch):
 
 
 def sequences(n, seed=0):
-    codes = torch.randint(4, (n, LENGTH), generator=torch.Generator().manual_seed(seed))
-    return F.one_hot(codes, 4).mT.float()
+    return random_sequences(n, LENGTH, seed, torch.float32)
 
 
 def test_a_class_in_the_current_folder_is_a_model(folder, caplog):
@@ -155,7 +154,7 @@ def test_a_plain_tuple_is_a_profile(folder, channels):
             {"type": "my_lab.nets:Motifs", "arguments": {"width": 3}},
             "length, n_targets, width.* TypeError: .*'width'.*model.arguments",
         ),
-        ({"type": "my_lab.nets:Motifs", "arguments": {"length": 3}}, "model.arguments .*'length'"),
+        ({"type": "my_lab.nets:Motifs", "arguments": {"length": 3}}, "model.arguments names 'length', which seqlift"),
         ({"type": "my_lab.nets:Motifs", "arguments": [3]}, r"model.arguments \(=\[3\]\) must be keyword arguments"),
         ({"type": "my_lab.nets:Motifs", "filters": 3}, "no hyperparameter 'filters'.*go into `arguments`"),
         ({"type": "my_lab.nets:Alone"}, r"returns \(3,\); with model.head \(='classes'\) it must return \(3, 2\)"),

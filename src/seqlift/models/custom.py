@@ -48,9 +48,7 @@ def build_custom(path: str, arguments: dict, head: str, shape: Shape) -> nn.Modu
     names = ("length", "n_targets", *(("strands", "window", "control_channels") if head == "profile" else ()))
     repeated = [name for name in arguments if name in names]
     if repeated:
-        raise SeqliftError(
-            f"model.arguments contains {repeated[0]!r}, which seqlift passes to {path} itself; remove it"
-        )
+        raise SeqliftError(f"model.arguments names {repeated[0]!r}, which seqlift passes to {path} itself; remove it")
     try:
         with current_folder_first():
             network = made_by(**{name: getattr(shape, name) for name in names}, **arguments)
