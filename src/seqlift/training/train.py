@@ -270,7 +270,7 @@ def run_job(job: Job, rank: int = 0, world: int = 1) -> dict:
             break
         log.warning(
             "WARNING: training with seed %d has learned nothing: its validation loss of %.4f is not better than that "
-            "of constant predictions, %.4f, by more than chance. Restarting with another seed (restart %d of at most %d)",
+            "of constant predictions, %.4f, by more than chance. Restarting with another seed (restart %d of %d)",
             attempts[-1].seed,
             verdict["loss"],
             verdict["base_loss"],
