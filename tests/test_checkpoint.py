@@ -6,8 +6,8 @@ import numpy as np
 import pytest
 import torch
 
-from fixtures.full_disk import disk_of
 from fixtures.attribution_models import one_hot as random_sequences
+from fixtures.full_disk import disk_of
 from seqlift.errors import SeqliftError
 from seqlift.models import build_model
 from seqlift.models.architecture import MODEL_TYPES, resolve_architecture
