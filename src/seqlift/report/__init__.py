@@ -11,7 +11,6 @@ from pathlib import Path
 
 from seqlift.config import data_path
 from seqlift.core.files import replacing
-from seqlift.report.page import render_page
 from seqlift.report.provenance.collect import collect_provenance, write_provenance
 from seqlift.report.provenance.costs import read_jobs
 from seqlift.report.read.files import read_config
@@ -55,6 +54,8 @@ def write_report(
     SeqliftError
         If a file is missing, broken or of another run; the message names it and the stage that makes it.
     """
+    from seqlift.report.page import render_page  # and with it matplotlib, which `seqlift summary` does without
+
     config = read_config(config_path)
     attribution = config.get("attribution") or {}
     mutagenesis = (attribution.get("mutagenesis") or {}).get("max_regions", 0) > 0
