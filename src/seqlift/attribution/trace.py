@@ -303,5 +303,7 @@ def _walk(
     with torch.no_grad(), replay:
         reference_prediction = target(_output(model(followed, *args)))
     replay.end()
-    (gradient,) = torch.autograd.grad(reference_prediction, leaf, torch.ones_like(reference_prediction))
+    with torch.enable_grad():
+        total = reference_prediction.sum()  # a gradient given for each row would make torch import sympy
+    (gradient,) = torch.autograd.grad(total, leaf)
     return gradient, prediction.detach(), reference_prediction.detach()
