@@ -19,7 +19,6 @@ import zlib
 from pathlib import Path
 
 import numpy as np
-import pyfaidx
 
 from seqlift.core.files import remove_left_over, replacing, temporary_prefix
 from seqlift.errors import SeqliftError
@@ -298,6 +297,8 @@ def _unpack(source: Path, target: Path) -> None:
 
 def _write_codes(fasta: Path, index: Path, target: Path, *, shown: Path) -> None:
     """Index a plain FASTA file and write its bases as codes, some megabytes at a time."""
+    import pyfaidx  # needed for the first reading of a genome only
+
     try:
         faidx = pyfaidx.Faidx(str(fasta), indexname=str(index), as_raw=True)
     except (pyfaidx.FastaIndexingError, RuntimeError) as error:
