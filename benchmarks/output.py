@@ -170,7 +170,7 @@ def make_run(run: Path, table: pd.DataFrame, targets: list[str], genome: Path) -
 
     from seqlift.data.genome import Genome
     from seqlift.evaluation.evaluate import evaluate_models
-    from seqlift.models import build_model
+    from seqlift.models.build import build_model
     from seqlift.models.checkpoint import save_checkpoint
     from seqlift.models.shape import Shape
     from seqlift.regions.table import Regions, write_regions

@@ -37,6 +37,7 @@ from seqlift.data.simulate import CLASSES, TARGETS, Simulation, read_simulation,
 from seqlift.data.windows import load_codes, one_hot
 from seqlift.models.checkpoint import load_model
 from seqlift.models.predicting import predict
+from seqlift.training.settings import TrainingSettings
 from seqlift.training.train import train_model
 from seqlift.truth.likelihood import likelihood_ratios
 
@@ -121,10 +122,9 @@ def trained(experiment: Experiment, settings: dict, seed: int, folder: Path) -> 
             experiment.regions,
             experiment.genome,
             architecture={"type": "paper"},
-            seed=seed,
+            settings=TrainingSettings(seed=seed, **settings),
             device="cpu",
             output_dir=folder,
-            **settings,
         )
         (folder / "cpu_minutes").write_text(f"{(time.process_time() - start) / 60}")
     return load_model(folder / "model.ckpt").model, float((folder / "cpu_minutes").read_text())

@@ -17,8 +17,9 @@ import torch
 from printing import table
 
 from seqlift.attribution.attribute import attribute_regions
+from seqlift.attribution.settings import AttributionSettings, DeepLiftSettings
 from seqlift.data.genome import Genome
-from seqlift.models import build_model
+from seqlift.models.build import build_model
 from seqlift.models.checkpoint import save_checkpoint
 from seqlift.models.shape import Shape
 
@@ -53,6 +54,8 @@ def explain(folder: Path, n_regions: int, device: str) -> dict[str, float]:
             "target:t": 1,
         }
     )
+    own = DeepLiftSettings(n_references=N_REFERENCES, tolerance=0.01)
+    settings = AttributionSettings(max_regions=n_regions, seed=0, deeplift=own)
     began = time.perf_counter()
     with Genome(folder / "genome.fa") as genome:
         attribute_regions(
@@ -62,8 +65,7 @@ def explain(folder: Path, n_regions: int, device: str) -> dict[str, float]:
             folder / "scores.h5",
             target="t",
             method="deeplift",
-            n_references=N_REFERENCES,
-            tolerance=0.01,
+            settings=settings,
             device=device,
         )
     card = torch.cuda.max_memory_allocated() if device == "cuda" else 0

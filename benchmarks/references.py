@@ -33,7 +33,9 @@ from seqlift.data.targets import Target
 from seqlift.data.windows import load_one_hot
 from seqlift.models.checkpoint import load_model
 from seqlift.regions.make import make_regions
+from seqlift.regions.settings import RegionSettings
 from seqlift.regions.table import read_regions, write_regions
+from seqlift.training.settings import TrainingSettings
 from seqlift.training.train import train_model
 
 LENGTH, TARGET = 200, "GATA1"
@@ -95,8 +97,8 @@ def prepared(folder: Path) -> Iterator[Data]:
     if not (model / "model.ckpt").exists():
         simulate(data, seed=1)
         peaks = [Target(name, str(data / f"{name}.bed")) for name in TARGETS]
-        splits = {"valid": ["sim8"], "test": ["sim9", "sim10"]}
-        made = make_regions(data / "genome.fa", peaks, length=LENGTH, ratio=1 / 3, min_distance=200, **splits)
+        settings = RegionSettings(length=LENGTH, ratio=1 / 3, valid=("sim8",), test=("sim9", "sim10"))
+        made = make_regions(data / "genome.fa", peaks, settings)
         write_regions(made, regions, folder / "regions.json")
     with Genome(data / "genome.fa", cache_dir=folder) as genome:
         if not (model / "model.ckpt").exists():
@@ -104,14 +106,7 @@ def prepared(folder: Path) -> Iterator[Data]:
                 read_regions(regions),
                 genome,
                 architecture={"type": "basset", "kernels": [15]},
-                epochs=15,
-                batch_size=64,
-                learning_rate=0.003,
-                weight_decay=0.1,
-                patience=10,
-                jitter=0,
-                reverse_complement=True,
-                seed=1,
+                settings=TrainingSettings(epochs=15, patience=10),
                 device="cpu",
                 output_dir=model,
             )

@@ -19,6 +19,7 @@ import yaml
 import seqlift
 from seqlift.cli import STAGES
 from seqlift.config.schema import TYPE_WORDS
+from seqlift.core.settings import BOUNDS
 
 ROOT = Path(__file__).parents[1]
 
@@ -117,56 +118,54 @@ def config_page(schema: dict) -> str:
     """Every key of the config with its type, default and description, from the schema."""
     parts = [
         "# Config",
-        "Every key, its type, its default and what it means, as the schema has it by which a config is checked. "
-        "[The template](../configs/template.md) has the same keys as a file to copy, with advice on how to choose; "
-        "[From your files to a config](../your_data.md) begins with the data.",
-        "A key without a default is left out unless you need it, or is required. A key that is not here is an error.",
+        "Every key of the config, its type, default and meaning. [The template](../configs/template.md) has the "
+        "keys as a file to copy, with advice; [From your files to a config](../your_data.md) begins with the data.",
+        "A key without a default is optional or required. An unknown key is an error.",
     ]
     for key, node in schema["properties"].items():
-        node = _resolved(node, schema)
-        parts += [f"## {key} {{ #{key} }}", _facts(node, schema, key in schema["required"]), plain(node["description"])]
-        parts += _keys_below(node, schema, key)
+        parts += [f"## {key} {{ #{key} }}", _facts(node, key in schema["required"]), plain(node["description"])]
+        parts += _keys_below(node, key)
     return "\n\n".join(part for part in parts if part) + "\n"
 
 
-def _keys_below(node: dict, schema: dict, path: str) -> Iterator[str]:
+def _keys_below(node: dict, path: str) -> Iterator[str]:
     """The keys of a section, single ones first, then the sections in it, then those of each kind of model."""
     if "x-key" in node:  # a section whose keys are the user's: this word stands for them
-        yield from _keys_below(node["additionalProperties"], schema, f"{path}.{node['x-key']}")
+        yield from _keys_below(node["additionalProperties"], f"{path}.{node['x-key']}")
         return
-    node = _resolved(node.get("items", node), schema)
-    keys = {key: _resolved(below, schema) for key, below in node.get("properties", {}).items() if below is not True}
+    node = node.get("items", node)
+    keys = node.get("properties", {})
     sections = {key: below for key, below in keys.items() if "properties" in below}
     for key, below in keys.items():
         if key not in sections:
-            yield _entry(f"{path}.{key}", f"{path}.{key}", below, schema, key in node.get("required", []))
+            yield _entry(f"{path}.{key}", f"{path}.{key}", below, key in node.get("required", []))
     for key, below in sections.items():
         here = f"{path}.{key}"
         yield f"### {here} {{ #{here} }}"
         yield plain(below["description"])
-        yield from _keys_below(below, schema, here)
+        yield from _keys_below(below, here)
     for branch in node.get("allOf", []):
-        kind = branch["then"]["$ref"].rpartition("/")[2]
-        named = f"`type: {kind}`" if kind != "custom" else "a class of your own"
+        kind = branch["then"]["title"]
+        named = f"`type: {kind}`" if kind != "custom" else "your own class"
         yield f"### {path}, {named} {{ #{path}.{kind} }}"
-        for key, below in _resolved(branch["then"], schema)["properties"].items():
-            if below is not True:
-                yield _entry(f"{path}.{key}", f"{path}.{kind}.{key}", _resolved(below, schema), schema, False)
+        for key, below in branch["then"]["properties"].items():
+            if below is not True and "description" in below:
+                yield _entry(f"{path}.{key}", f"{path}.{kind}.{key}", below, False)
 
 
-def _entry(path: str, anchor: str, node: dict, schema: dict, required: bool) -> str:
-    return f"`{path}`{{ #{anchor} }} {_facts(node, schema, required)}\n:   {plain(node['description'])}"
+def _entry(path: str, anchor: str, node: dict, required: bool) -> str:
+    return f"`{path}`{{ #{anchor} }} {_facts(node, required)}\n:   {plain(node['description'])}"
 
 
-def _facts(node: dict, schema: dict, required: bool) -> str:
+def _facts(node: dict, required: bool) -> str:
     """Type and default in one line; nothing for a section, whose keys have them."""
     if "properties" in node or "x-key" in node:
         return "*required*" if required else ""
     default = f", default `{json.dumps(node['default'])}`" if "default" in node else ", required" if required else ""
-    return f"*{type_words(node, schema)}*{default}"
+    return f"*{type_words(node)}*{default}"
 
 
-def type_words(node: dict, schema: dict) -> str:
+def type_words(node: dict) -> str:
     """What a value may be, in the words of the error messages."""
     if "x-rule" in node:
         return plain(node["x-rule"])
@@ -174,26 +173,9 @@ def type_words(node: dict, schema: dict) -> str:
         return "one of " + ", ".join(f"`{choice}`" for choice in node["enum"])
     words = TYPE_WORDS[node["type"]]
     if node["type"] == "array":
-        words += f", each {type_words(_resolved(node['items'], schema), schema)}"
-    limits = {
-        "minimum": "at least",
-        "exclusiveMinimum": "greater than",
-        "maximum": "at most",
-        "exclusiveMaximum": "less than",
-        "multipleOf": "a multiple of",
-    }
-    found = [f"{text} {node[key]}" for key, text in limits.items() if key in node]
+        words += f", each {type_words(node['items'])}"
+    found = [f"{text} {node[key]}" for key, text in BOUNDS.items() if key in node]
     return ", ".join([words, *found])
-
-
-def _resolved(node: dict, schema: dict) -> dict:
-    """A node of the schema with its `$ref` laid under its own keys."""
-    if "$ref" not in node:
-        return node
-    target = schema
-    for part in node["$ref"].removeprefix("#/").split("/"):
-        target = target[part]
-    return {**_resolved(target, schema), **{key: value for key, value in node.items() if key != "$ref"}}
 
 
 def plain(text: str) -> str:

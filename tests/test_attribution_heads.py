@@ -6,8 +6,8 @@ import torch.nn.functional as F
 
 from seqlift import deeplift, interior_gradients, mutagenesis
 from seqlift.attribution.explained_output import explained_output
-from seqlift.models import build_model
-from seqlift.models.architecture import MODEL_TYPES
+from seqlift.models.architecture import kinds
+from seqlift.models.build import build_model
 from seqlift.models.ensemble import Ensemble
 from seqlift.models.outputs import ProfileOutput, outputs_of
 from seqlift.models.shape import Shape
@@ -19,7 +19,7 @@ SMALL = {
     "dilated": {"filters": 6, "kernel": 7, "layers": 2, "profile_kernel": 9},
     "paper": {"filters": 8, "kernel": 5},
 }
-HEADS = [(kind, head) for kind in MODEL_TYPES for head in ("classes", "counts")] + [("dilated", "profile")]
+HEADS = [(kind, head) for kind in kinds() for head in ("classes", "counts")] + [("dilated", "profile")]
 SHAPE = Shape(LENGTH, 2, strands=2, window=WINDOW, control_channels=4)
 
 

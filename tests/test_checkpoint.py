@@ -6,11 +6,10 @@ import numpy as np
 import pytest
 import torch
 
-from fixtures.attribution_models import one_hot as random_sequences
 from fixtures.full_disk import disk_of
 from seqlift.errors import SeqliftError
-from seqlift.models import build_model
-from seqlift.models.architecture import MODEL_TYPES, resolve_architecture
+from seqlift.models.architecture import kinds, resolve_architecture
+from seqlift.models.build import build_model
 from seqlift.models.checkpoint import load_model, save_checkpoint
 from seqlift.models.outputs import ProfileOutput
 from seqlift.models.several import load_models, members_of
@@ -18,7 +17,7 @@ from seqlift.models.shape import Shape
 from seqlift.models.trained import fingerprint
 
 SHAPE = Shape(60, 2, strands=2, window=30, control_channels=2)
-HEADS = [(kind, "classes") for kind in MODEL_TYPES] + [("paper", "counts"), ("dilated", "profile")]
+HEADS = [(kind, "classes") for kind in kinds()] + [("paper", "counts"), ("dilated", "profile")]
 PAPER = {"type": "paper", "filters": 8, "kernel": 5, "dense": 16}
 
 
@@ -34,7 +33,8 @@ def save(path, model, architecture, targets=("one", "two"), shape=SHAPE, **train
 
 
 def sequences(n, seed=0):
-    return random_sequences(n, 60, seed, torch.float32)
+    codes = torch.randint(4, (n, 60), generator=torch.Generator().manual_seed(seed))
+    return torch.nn.functional.one_hot(codes, 4).mT.float()
 
 
 @pytest.mark.parametrize(("kind", "head"), HEADS)

@@ -7,9 +7,9 @@ from pathlib import Path
 import pytest
 import yaml
 
-from seqlift.config import custom_source, data_path, downloads, model_outputs, resolve_config, target_list
+from seqlift.config import custom_source, data_path, downloads, generate, model_outputs, resolve_config, target_list
 from seqlift.errors import SeqliftError
-from seqlift.models.architecture import MODEL_TYPES
+from seqlift.models.architecture import defaults, kinds
 
 ROOT = Path(__file__).parents[1]
 SCHEMA = yaml.safe_load((ROOT / "workflow" / "schemas" / "config.schema.yaml").read_text())
@@ -58,15 +58,10 @@ def schema_keys(node=SCHEMA, path="") -> list[tuple[str, object]]:
     """Every (key path, default) of the schema, list items without a number; `...` where there is no default."""
     if node is True:
         return []
-    if "$ref" in node:
-        target = SCHEMA
-        for part in node["$ref"].removeprefix("#/").split("/"):
-            target = target[part]
-        node = {**target, **node}
     found = []
-    for branch in [node, *(SCHEMA["$defs"][c["then"]["$ref"].split("/")[-1]] for c in node.get("allOf", []))]:
+    for branch in [node, *(condition["then"] for condition in node.get("allOf", []))]:
         for key, below in branch.get("properties", {}).items():
-            if below is not True:
+            if below is not True and "description" in below:
                 found.append((f"{path}.{key}".lstrip("."), below.get("default", ...)))
                 found += schema_keys(below, f"{path}.{key}")
     if isinstance(node.get("items"), dict):
@@ -80,7 +75,7 @@ def test_defaults_are_filled_in_everywhere(config):
     resolved = resolve_config(config, SCHEMA)
     assert resolved["lengths"] == [200]
     assert resolved["attribution"]["deeplift"]["n_references"] == 20
-    assert resolved["model"] == {"type": "basset", **{k: listed(v) for k, v in MODEL_TYPES["basset"].items()}}
+    assert resolved["model"] == {"type": "basset", **defaults("basset")}
     for key, default in schema_keys():
         if default is not ... and not key.startswith(("targets", "simulate", "downloads.", "model")):
             value = resolved
@@ -133,8 +128,8 @@ def test_order_of_targets_lengths_and_methods_does_not_matter(config):
         ("targets.0.peaks", "none.bed", "targets[0].peaks", "there is no file"),
         ("targets.0.peaks", ".", "targets[0].peaks", "is a folder"),
         ("genome.fasta", "none.fa", "genome.fasta", "(='none.fa') is missing: there is no file"),
-        ("genome.download", {}, "genome.download", "stand at the top now, by the file's name: `downloads: {FILE"),
-        ("targets.0.download", {}, "targets[0].download", "is an unknown key; downloads stand at the top now"),
+        ("genome.download", {}, "genome.download", "`downloads: {FILE: {url"),
+        ("targets.0.download", {}, "targets[0].download", "is an unknown key; downloads are listed at the top"),
         ("downloads", {"a{b": {"url": "https://x"}}, "downloads", "(='a{b') must be a path without { or }"),
         ("downloads", {"a": {"rename_chromosomes": {"1": 1}}}, "downloads.a.rename_chromosomes.1", "must be text;"),
         ("lengths", 200, "lengths", "(=200) must be a list; write [200]"),
@@ -144,8 +139,8 @@ def test_order_of_targets_lengths_and_methods_does_not_matter(config):
         ("regions.valid", [4], "regions.valid[0]", "(=4) must be text; put it in quotes"),
         ("regions.valid", ["chr3", "chr2"], "regions.test[0]", "(='chr2') is in regions.valid, too"),
         ("regions.test", ["chr2", "chr2"], "regions.test", "holds (='chr2') twice"),
-        ("regions.test", ..., "regions.test", "is missing; add it, as in test: [chr8], or folds: 5"),
-        ("regions.folds", 5, "regions.folds", "(=5) cannot stand beside regions.valid and regions.test"),
+        ("regions.test", ..., "regions.test", "as in test: [chr8], or folds: 5"),
+        ("regions.folds", 5, "regions.folds", "(=5) cannot be combined with valid or test"),
         ("regions", {"folds": 2}, "regions.folds", "(=2) must be at least 3"),
         ("regions.test", ["chr1:5-"], "regions.test[0]", "(='chr1:5-') overlaps regions.valid[0] (='chr1')"),
         ("regions.test", ["chr?"], "regions.test[0]", "overlaps regions.valid[0]"),
@@ -153,8 +148,8 @@ def test_order_of_targets_lengths_and_methods_does_not_matter(config):
         ("regions.test", ["chr2:1M-2M"], "regions.test[0]", "as chr20:1-40000000 or chr20:40000001-"),
         ("regions.test", ["chr1:1,000-"], "regions.test[0]", "overlaps regions.valid[0]"),
         ("regions.test", ["chr2:0-10"], "regions.test[0]", "the first base is 1"),
-        ("regions.negatives", "bed", "regions.negatives_file", "is missing; regions.negatives (='bed')"),
-        ("regions.negatives_file", "b.bed", "regions.negatives_file", "changes nothing with regions.negatives"),
+        ("regions.negatives", "bed", "regions.negatives_file", "is missing; negatives (='bed')"),
+        ("regions.negatives_file", "b.bed", "regions.negatives_file", "has no effect with negatives (='genome')"),
         ("regions.exclude_regions", "b.bed", "regions.exclude_regions", "must be a list; write [b.bed]"),
         ("regions.exclude_regions", ["b.bed", "no.bed"], "regions.exclude_regions[1]", "there is no file"),
         ("targets", "no.tsv", "targets", "(='no.tsv') is missing: there is no file"),
@@ -172,8 +167,8 @@ def test_order_of_targets_lengths_and_methods_does_not_matter(config):
         ("model.head", "count", "model.head", "did you mean counts?"),
         ("model.head", "counts", "targets[0].signal", "is missing; model.head (='counts') needs the signal of every"),
         ("regions.negatives", "unbind", "regions.negatives", "did you mean unbound?"),
-        ("model.head", "profile", "model.head", "basset does not, take type: dilated"),
-        ("model.type", "my models:Net", "model.type", "or package.module:Class for a class of your own"),
+        ("model.head", "profile", "model.head", "with model.type basset; for profile use dilated"),
+        ("model.type", "my models:Net", "model.type", "or package.module:Class for your own class"),
         ("model.type", "nowhere.at_all:Net", "model.type", "lives nowhere: there is no module nowhere.at_all in"),
         ("model", {"type": "json:Net", "filters": 3}, "model.filters", "is an unknown key"),
         ("model", {"type": "json:Net", "arguments": [3]}, "model.arguments", "must be a section with keys of its own"),
@@ -190,11 +185,11 @@ def test_order_of_targets_lengths_and_methods_does_not_matter(config):
         ("regions.top_fraction", 0, "regions.top_fraction", "(=0.0) must be greater than 0"),
         ("regions.ratio", float("nan"), "regions.ratio", "(=nan) must be a number"),
         ("regions.merge_distance", 100, "regions.merge_distance", "must be smaller than half the shortest length"),
-        ("model.type", "baset", "model.type", "for a class of your own; did you mean basset?"),
+        ("model.type", "baset", "model.type", "for your own class; did you mean basset?"),
         ("model.filter", [3], "model.filter", "did you mean `filters`?"),
         ("model.kernel", 5, "model.kernel", "did you mean `kernels`?"),
         ("model", {"type": "dilated", "kernels": [3]}, "model.kernels", "did you mean `kernel`?"),
-        ("model.filters", [32, 32], "model", "filters has 2, kernels has 1, pools has 1"),
+        ("model.filters", [32, 32], "model.filters", "filters has 2, kernels has 1, pools has 1"),
         ("model.filters", [0], "model.filters[0]", "(=0) must be at least 1"),
         ("training.epochs", "many", "training.epochs", "(='many') must be a whole number"),
         ("training.epochs", "30", "training.epochs", "write it as 30, without quotes"),
@@ -208,18 +203,18 @@ def test_order_of_targets_lengths_and_methods_does_not_matter(config):
         ("attribution.deeplift.steps", 9, "attribution.deeplift.steps", "`attribution.interior_gradients.steps`"),
         ("motifs.database", "jaspar:fish", "motifs.database", "must be jaspar: with one of vertebrates"),
         ("motifs.database", "none.meme", "motifs.database", "there is no file none.meme"),
-        ("motifs.max_seqlets", 100, "motifs.max_seqlets", "(=100) must be more than motifs.tfmodisco.min_metacluster"),
+        ("motifs.max_seqlets", 100, "motifs.max_seqlets", "(=100) must be more than tfmodisco.min_metacluster"),
         (
             "motifs.tfmodisco",
             {"min_passing_windows_frac": 0.5},
             "motifs.tfmodisco.max_passing_windows_frac",
-            "(=0.2) must be at least motifs.tfmodisco.min_passing_windows_frac (=0.5)",
+            "(=0.2) must be at least min_passing_windows_frac (=0.5)",
         ),
         (
             "motifs.tfmodisco",
             {"final_min_cluster_size": 101},
             "motifs.tfmodisco.min_metacluster_size",
-            "(=100) must be at least motifs.tfmodisco.final_min_cluster_size (=101)",
+            "(=100) must be at least final_min_cluster_size (=101)",
         ),
         ("logos.colours", "color-blind", "logos.colours", "did you mean colour-blind?"),
         ("simulate.sequences", 10, "simulate.sequences", "(=10) must be at least 40"),
@@ -540,31 +535,34 @@ def test_precision_may_be_written_as_a_number(config):
     assert resolve_config(put(config, "training.precision", 32), SCHEMA)["training"]["precision"] == "32"
 
 
-def listed(value):
-    """Tuples as YAML has them."""
-    return list(value) if isinstance(value, tuple) else value
+def test_schema_and_template_are_made_from_the_settings():
+    """After a change of a setting: `python -m seqlift.config.generate`."""
+    assert (ROOT / "workflow" / "schemas" / "config.schema.yaml").read_text() == generate.schema_text()
+    template = (ROOT / "configs" / "template.yaml").read_text()
+    assert template == generate.template_text(template)
 
 
 def test_the_schema_knows_the_models():
     shared = SCHEMA["properties"]["model"]["properties"]
-    assert shared["type"]["anyOf"][0]["enum"] == list(MODEL_TYPES)
-    for name, defaults in MODEL_TYPES.items():
-        keys = {**SCHEMA["$defs"][name]["properties"], **shared}  # `true` stands for a key that all types have
-        assert {key: keys[key]["default"] for key in keys if key != "type"} == {
-            k: listed(v) for k, v in defaults.items()
-        }
+    assert shared["type"]["anyOf"][0]["enum"] == list(kinds())
+    parts = {part["then"]["title"]: part["then"]["properties"] for part in SCHEMA["properties"]["model"]["allOf"]}
+    assert set(parts) == {*kinds(), "custom"}
+    for name in kinds():
+        keys = {**parts[name], **shared}
+        assert {key: keys[key]["default"] for key in keys if key != "type"} == defaults(name)
 
 
 def test_the_schema_is_strict_and_described():
     # The model's keys depend on its type: not the section is strict, but each type's own part
-    parts = [*(SCHEMA["$defs"][name] for name in MODEL_TYPES), {**SCHEMA, "description": ""}]
+    branches = [part["then"] for part in SCHEMA["properties"]["model"]["allOf"]]
+    parts = [*branches, {**SCHEMA, "description": ""}]
     while parts:
         part = parts.pop()
         if "properties" in part and "allOf" not in part:
             assert "additionalProperties" in part, part
         for key, below in part.get("properties", {}).items():
-            if below is not True:
-                assert len(below.get("description", "")) >= 20, key
+            if below is not True and "enum" not in below:
+                assert len(below.get("description", "")) >= 12, key
                 parts.append(below)
         parts += [part[key] for key in ("items", "additionalProperties") if isinstance(part.get(key), dict)]
 

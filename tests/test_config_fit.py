@@ -7,10 +7,11 @@ import re
 import pytest
 
 from seqlift.config import resolve_config
-from seqlift.config.fit import SIMULATED_CHROMOSOMES
+from seqlift.config.fit import _ANY_DEFAULT, SIMULATED_CHROMOSOMES
 from seqlift.data.simulate import simulate
 from seqlift.errors import SeqliftError
-from seqlift.models import build_model
+from seqlift.models.architecture import kinds
+from seqlift.models.build import build_model
 from seqlift.models.shape import Shape
 from seqlift.motifs.settings import ModiscoSettings
 from test_config import SCHEMA, config, mistakes, put  # noqa: F401  `config` is a fixture
@@ -19,9 +20,9 @@ from test_config import SCHEMA, config, mistakes, put  # noqa: F401  `config` is
 @pytest.mark.parametrize(
     ("kind", "key", "good", "wrong", "words"),
     [
-        ("basset", "pools", [20, 10], [20, 11], "(=[20, 11]) leave nothing of the shortest length (=200)"),
-        ("paper", "kernel", 100, 101, "(=101) must be at most 100"),
-        ("dilated", "layers", 7, 8, "(=8) must be at most 7"),
+        ("basset", "pools", [20, 10], [20, 11], "(=[20, 11]) needs windows of at least 220 bp"),
+        ("paper", "kernel", 100, 101, "(=101) needs windows of at least 201 bp"),
+        ("dilated", "layers", 7, 8, "(=8) needs windows of at least 257 bp"),
     ],
 )
 def test_a_network_that_is_too_long_for_the_windows_is_named_before_it_is_built(
@@ -44,6 +45,12 @@ def test_a_network_that_is_too_long_for_the_windows_is_named_before_it_is_built(
             assert words in mistakes(given)[f"model.{key}"]
             with pytest.raises(SeqliftError):  # the network says the same, but later
                 build_model(model, shape)
+
+
+def test_default_networks_fit_windows_that_are_not_checked():
+    """Of other settings and of shorter windows alone the architecture is asked, as that imports PyTorch."""
+    for kind in kinds().values():
+        assert kind.settings().shortest_window()[0] <= _ANY_DEFAULT
 
 
 def test_windows_too_short_for_a_motif(config):  # noqa: F811
@@ -135,8 +142,8 @@ def optional_keys(node: dict, path: str = "") -> dict[str, dict]:
 
 def test_every_key_is_required_has_a_default_or_says_what_it_means_to_leave_it_out():
     found = optional_keys(SCHEMA)
-    for name in ("basset", "dilated", "paper", "deepbind", "custom"):
-        found |= optional_keys(SCHEMA["$defs"][name], "model")
+    for branch in SCHEMA["properties"]["model"]["allOf"]:
+        found |= optional_keys(branch["then"], "model")
     assert {"regions.valid", "report.genes", "simulate"} <= found.keys()
-    unsaid = [key for key, node in found.items() if "Absent: " not in node["description"]]
+    unsaid = [key for key, node in found.items() if "Absent: " not in node.get("description", "Absent: ")]
     assert unsaid == []

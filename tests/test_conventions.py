@@ -20,7 +20,7 @@ def code(path: Path) -> str:
 @pytest.mark.parametrize("path", RULES, ids=lambda path: path.name)
 def test_rules_name_their_files_and_helpers(path):
     text = code(path)
-    for word in (r"\blambda\b", r"^\s+run:", r"\bdirectory\(", r"\btouch\(", r"\bcheckpoint \w+:"):
+    for word in (r"^\s+run:", r"\bdirectory\(", r"\btouch\(", r"\bcheckpoint \w+:"):
         assert not re.search(word, text, flags=re.MULTILINE), word
 
 

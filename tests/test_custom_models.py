@@ -5,11 +5,11 @@ import sys
 
 import pytest
 import torch
+import torch.nn.functional as F
 
-from fixtures.attribution_models import one_hot as random_sequences
 from seqlift import SeqliftError, deeplift
-from seqlift.models import build_model
 from seqlift.models.architecture import resolve_architecture
+from seqlift.models.build import build_model
 from seqlift.models.checkpoint import load_model, save_checkpoint
 from seqlift.models.outputs import ProfileOutput
 from seqlift.models.shape import Shape
@@ -94,7 +94,8 @@ def folder(tmp_path, monkeypatch):
 
 
 def sequences(n, seed=0):
-    return random_sequences(n, LENGTH, seed, torch.float32)
+    codes = torch.randint(4, (n, LENGTH), generator=torch.Generator().manual_seed(seed))
+    return F.one_hot(codes, 4).mT.float()
 
 
 def test_a_class_in_the_current_folder_is_a_model(folder, caplog):
@@ -102,7 +103,7 @@ def test_a_class_in_the_current_folder_is_a_model(folder, caplog):
     with caplog.at_level(logging.INFO, "seqlift"):
         model = build_model(architecture, Shape(LENGTH, 3))
     assert [record.getMessage() for record in caplog.records] == [
-        "my_lab.nets:Motifs: importing my_lab.nets, which runs its code"
+        "my_lab.nets:Motifs: importing my_lab.nets, which runs the code in it"
     ]
     assert len(model.members) == 2 and model.members[0].scan.weight.shape == (6, 4, 3)
     assert model(sequences(5)).shape == (5, 3)
@@ -152,16 +153,16 @@ def test_a_plain_tuple_is_a_profile(folder, channels):
         ({"type": "unfinished:Net"}, "importing unfinished failed: SyntaxError"),
         (
             {"type": "my_lab.nets:Motifs", "arguments": {"width": 3}},
-            "length, n_targets, width.* TypeError: .*'width'.*model.arguments",
+            "making it with length, n_targets, width failed: TypeError: .*'width'.*mend model.arguments or the class",
         ),
         ({"type": "my_lab.nets:Motifs", "arguments": {"length": 3}}, "model.arguments names 'length', which seqlift"),
-        ({"type": "my_lab.nets:Motifs", "arguments": [3]}, r"model.arguments \(=\[3\]\) must be keyword arguments"),
-        ({"type": "my_lab.nets:Motifs", "filters": 3}, "no hyperparameter 'filters'.*go into `arguments`"),
+        ({"type": "my_lab.nets:Motifs", "arguments": [3]}, r"`arguments` \(=\[3\]\) must be keyword arguments"),
+        ({"type": "my_lab.nets:Motifs", "filters": 3}, "`filters` is an unknown setting.*`arguments`"),
         ({"type": "my_lab.nets:Alone"}, r"returns \(3,\); with model.head \(='classes'\) it must return \(3, 2\)"),
         ({"type": "my_lab.nets:Both"}, r"returns dict; .* it must return \(3, 2\): \(N, targets\)"),
         ({"type": "my_lab.nets:Endless"}, "numbers that are not finite"),
         ({"type": "my_lab.nets:Sizes"}, r"fails on a trial batch of shape \(3, 4, 40\): RuntimeError: "),
-        ({"type": "my_lab.nets:Profile"}, "length, n_targets failed: TypeError"),
+        ({"type": "my_lab.nets:Profile"}, "making it with length, n_targets failed: TypeError"),
         ({"type": "my_lab.nets:Motifs", "head": "profile"}, "strands, window, control_channels failed: TypeError"),
         (
             {"type": "my_lab.nets:NeedsControl", "head": "profile"},

@@ -15,6 +15,7 @@ import yaml
 import seqlift
 from seqlift.cli import STAGES, main
 from seqlift.config import resolve_config
+from seqlift.regions.settings import RegionSettings
 from test_config import SCHEMA, schema_keys
 
 ROOT = Path(__file__).parents[1]
@@ -52,9 +53,10 @@ def test_config_reference_has_every_key_of_schema_and_template_with_its_default(
 def test_config_reference_says_type_and_description():
     page = generate.config_page(SCHEMA)
     assert (
-        "`regions.top_fraction`{ #regions.top_fraction } *a number, greater than 0, at most 1*, default `1.0`\n"
-        ":   Share of each target's peaks that is used, the highest scores first.\n"
-    ) in page
+        "`regions.top_fraction`{ #regions.top_fraction } *a number, greater than 0, at most 1*, default `1.0`\n:   "
+        in page
+    )
+    assert RegionSettings.__dataclass_fields__["top_fraction"].metadata["help"] in page
     assert "`targets.name`{ #targets.name } *made of letters, digits and . \\_ + - only" in page
     assert "`model.kernel`{ #model.paper.kernel } *a whole number, at least 1*, default `11`" in page
 

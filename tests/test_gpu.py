@@ -15,7 +15,7 @@ from seqlift.core.devices import describe_device
 from seqlift.data.genome import Genome
 from seqlift.data.signal import Signal
 from seqlift.data.windows import one_hot
-from seqlift.models import build_model
+from seqlift.models.build import build_model
 from seqlift.models.shape import Shape
 from seqlift.training.dataset import FixedRegions, TrainingRegions
 

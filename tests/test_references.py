@@ -309,7 +309,7 @@ NOT_ONE_HOT = [[0.5, 0.5, 0, 0], [1, 1, 0, 0], [1, 1, -1, 0], [2, 0, 0, 0], [0, 
 def test_kinds_made_from_the_sequence_need_one_hot_columns(kind, column):
     x = sequences()
     x[2, :, 7] = torch.tensor(column)
-    with pytest.raises(SeqliftError, match="sequence 2, position 7"):
+    with pytest.raises(SeqliftError, match="1 columns are not one-hot, the first at sequence 2, position 7"):
         kind(x, 2, 0)
 
 

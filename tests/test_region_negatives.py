@@ -7,16 +7,16 @@ import pandas as pd
 import pyBigWig
 import pytest
 
+from fixtures.stages import make as make_regions
 from seqlift.data.genome import Genome
 from seqlift.data.targets import Target
 from seqlift.errors import SeqliftError
-from seqlift.regions.make import make_regions
 from seqlift.regions.splits import check_apart
 from seqlift.regions.table import assign_fold, labels_of, read_regions, write_regions
 from seqlift.regions.windows import gc_distance
 
 SIZES = {f"chr{number}": 40_000 for number in range(1, 7)}
-SETTINGS = {"length": 100, "valid": ["chr5"], "test": ["chr6"], "min_distance": 50, "jitter_margin": 10, "seed": 1}
+SETTINGS = {"length": 100, "valid": ["chr5"], "test": ["chr6"], "min_distance": 50, "jitter": 10, "seed": 1}
 
 
 @pytest.fixture(scope="module")
@@ -86,7 +86,7 @@ def test_negatives_that_repeat_another_split_are_dropped_from_every_set_alike(tm
     (tmp_path / "g.fa").write_text("".join(f">{chrom}\n{''.join(row)}\n" for chrom, row in bases.items()))
     rows = [f"{chrom}\t{place}\t{place + 1}\n" for chrom in bases for place in range(25_500, 29_900, 400)]
     (tmp_path / "A.bed").write_text("".join(rows))
-    settings = SETTINGS | {"valid": ["chr2"], "test": ["chr3"], "jitter_margin": 0}
+    settings = SETTINGS | {"valid": ["chr2"], "test": ["chr3"], "jitter": 0}
     # Stretches of the same phase repeat only where they begin at the same base: a mask makes them
     (tmp_path / "only.bed").write_text("".join(
         f"{chrom}\t{start}\t{start + 100}\n" for chrom in bases for start in range(0, 25_000, 150)
@@ -396,7 +396,7 @@ def test_yeast_atac_with_signal_by_intervals_and_folds(yeast):
         Target("ATAC", str(yeast / "atac_accessible.narrowPeak"), signal=(str(yeast / "atac_cut_sites.bw"),)),
         Target("Reb1", str(yeast / "Reb1.narrowPeak")),
     ]
-    settings = {"length": 500, "min_distance": 100, "exclude_chromosomes": ["chrM"], "jitter_margin": 30, "ratio": 0.5}
+    settings = {"length": 500, "min_distance": 100, "exclude_chromosomes": ["chrM"], "jitter": 30, "ratio": 0.5}
     by_place = {"valid": ["chrVII:1-500000", "chrXVI"], "test": ["chrIV:700,000-", "chrXV"]}
     for splits in (by_place, {"folds": 5}):
         regions = make_regions(yeast / "sacCer3.fa.gz", targets, **settings, **splits, background=100)

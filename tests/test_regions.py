@@ -1,7 +1,6 @@
 """Regions: rules of windows, shares, merging and labels against naive ones; and bad input as a user would meet it."""
 
 import argparse
-import dataclasses
 import gzip
 import json
 import subprocess
@@ -12,10 +11,11 @@ import numpy as np
 import pandas as pd
 import pytest
 
+from fixtures.stages import make as make_regions
 from seqlift.cli import regions as regions_command
+from seqlift.core.settings import settings_from
 from seqlift.data.targets import Target
 from seqlift.errors import SeqliftError
-from seqlift.regions.make import make_regions
 from seqlift.regions.peaks import DROPPED
 from seqlift.regions.settings import RegionSettings
 from seqlift.regions.table import COLUMNS, read_regions, target_names, write_regions
@@ -134,7 +134,7 @@ def test_every_peak_is_a_region_or_counted(tmp_path):
         test=["chr3", "chr1:20001-40000"],
         top_fraction=0.7,
         merge_distance=40,
-        jitter_margin=60,
+        jitter=60,
         max_n_fraction=0.0,
         exclude_chromosomes=["chrM"],
         exclude_regions=[tmp_path / "black.bed"],
@@ -208,7 +208,7 @@ def test_negatives_lie_away_from_peaks_and_masks(fasta, tmp_path):
         regions = make_regions(
             fasta,
             [Target("A", str(peaks), unlabelled=str(tmp_path / "black.bed"))],
-            **(SETTINGS | {"min_distance": distance, "jitter_margin": jitter, "seed": turn}),
+            **(SETTINGS | {"min_distance": distance, "jitter": jitter, "seed": turn}),
             exclude_regions=[tmp_path / "black.bed"],
             include_regions=[tmp_path / "mappable.bed"],
             negative_sets=2,
@@ -241,7 +241,7 @@ def test_windows_at_the_ends_and_in_n_are_dropped(fasta, tmp_path):
     # 5,105 has 5 N of 100 in its window, 4,980 has 30.
     assert starts_on(regions, "chr1") == [0, 5_055, 24_950, size - 100]
     assert regions.summary["dropped"] | {"off_chromosome": 2, "too_many_n": 2} == regions.summary["dropped"]
-    regions = make(fasta, tmp_path, {"A": [*rows, *everywhere()]}, jitter_margin=1)
+    regions = make(fasta, tmp_path, {"A": [*rows, *everywhere()]}, jitter=1)
     assert regions.summary["dropped"]["off_chromosome"] == 4
 
 
@@ -437,33 +437,33 @@ def test_a_damaged_table_is_told_with_its_line(fasta, tmp_path, change, message)
 @pytest.mark.parametrize(
     ("changes", "message"),
     [
-        ({"length": 0}, r"length \(0\) must be at least 1"),
-        ({"merge_distance": 50}, r"merge_distance \(50\) must be from 0 to 49: below half of length \(100\)"),
-        ({"ratio": -1}, r"ratio \(-1\) must not be negative"),
-        ({"ratio": float("nan")}, r"ratio \(nan\)"),
-        ({"top_fraction": 0}, r"top_fraction \(0\) must be above 0"),
-        ({"top_fraction": 1.1}, r"top_fraction \(1\.1\)"),
-        ({"max_n_fraction": 2}, r"max_n_fraction \(2\) must be from 0 to 1"),
-        ({"min_distance": -1}, r"min_distance \(-1\)"),
-        ({"jitter_margin": -1}, r"jitter \(-1\)"),
-        ({"negatives": "none"}, "negatives is 'none', must be one of genome, shuffled, unbound, bed"),
-        ({"negatives": "bed"}, "negatives 'bed' come from a file; name it in negatives_file"),
-        ({"negatives_file": "x.bed"}, r"negatives_file \(x\.bed\) is not used by negatives 'genome'; delete it"),
-        ({"negative_sets": 0}, r"negative_sets \(0\) must be at least 1"),
-        ({"background": -1}, r"background \(-1\) must not be negative"),
-        ({"signal_window": 101}, r"signal_window \(101\) must be from 1 to length \(100\)"),
-        ({"folds": 3}, r"folds \(3\) stand instead of valid and test"),
-        ({"test": []}, "name the valid and the test chromosomes .* or a number of folds"),
-        ({"folds": 2, "valid": [], "test": []}, r"folds \(=2\) must be at least 3"),
+        ({"length": 0}, r"`length` \(=0\).* at least 1"),
+        ({"merge_distance": 50}, r"`merge_distance` \(=50\) must be at most 49.*length \(=100\)"),
+        ({"ratio": -1}, r"`ratio` \(=-1\)"),
+        ({"ratio": float("nan")}, r"`ratio` \(=nan\)"),
+        ({"top_fraction": 0}, r"`top_fraction` \(=0\).* greater than 0"),
+        ({"top_fraction": 1.1}, r"`top_fraction` \(=1\.1\).* at most 1"),
+        ({"max_n_fraction": 2}, r"`max_n_fraction` \(=2\)"),
+        ({"min_distance": -1}, r"`min_distance` \(=-1\)"),
+        ({"jitter": -1}, r"`jitter` \(=-1\)"),
+        ({"negatives": "none"}, "`negatives` .*'none'.* genome, shuffled, unbound, bed"),
+        ({"negatives": "bed"}, "`negatives_file` .*'bed'"),
+        ({"negatives_file": "x.bed"}, r"`negatives_file` .*x\.bed.*'genome'"),
+        ({"negative_sets": 0}, r"`negative_sets` \(=0\)"),
+        ({"background": -1}, r"`background` \(=-1\)"),
+        ({"signal_window": 101}, r"`signal_window` \(=101\) must be at most length \(=100\)"),
+        ({"folds": 3}, r"`folds` \(=3\) .* valid or test"),
+        ({"test": []}, "`test` is missing.* folds: 5"),
+        ({"folds": 2, "valid": [], "test": []}, r"`folds` \(=2\)"),
         ({"folds": 4, "valid": [], "test": []}, r"folds \(=4\) are more than the 3 chromosomes that have peaks"),
         ({"valid": ["2"]}, r"valid chromosome '2' is not in .*, which has chr2, chr1.*; did you mean 'chr2'\?"),
         ({"valid": ["chr3"]}, "'chr3' and .* 'chr3' overlap at chr3:1-30000; a base can be in one split only"),
         ({"valid": ["chr2:1-40000"]}, "interval 'chr2:1-40000' does not lie on chr2, whose bases are 1 to 30000"),
         ({"exclude_chromosomes": ["chr*"]}, "valid chromosome 'chr2' is excluded"),
         ({"valid": ["chrM"]}, r"target 'A' has no peaks left in split 'valid' \(chrM; 0 peaks read"),
-        ({"ratio": 0}, "target 'A' has no negatives in split 'train'; raise ratio"),
+        ({"ratio": 1e-6}, "target 'A' has no negatives in split 'train'; raise ratio"),
         ({"min_distance": 25_000}, r"split '\w+' needs 1 negatives from the genome, but .* room for only 0 windows"),
-        ({"jitter_margin": 24_990}, r"no peaks left in split .* runs? off the chromosome"),
+        ({"jitter": 24_990}, r"no peaks left in split .* runs? off the chromosome"),
     ],
 )
 def test_bad_settings_are_told(fasta, tmp_path, changes, message):
@@ -528,7 +528,7 @@ class TestCommandLine:
 
     def run(self, folder, *flags, genome="genome.fa", target="A=good.bed"):
         command = [Path(sys.executable).with_name("seqlift"), "regions", "--genome", genome, "--target", target]
-        command += ["--length", "100", "--valid", "chr2", "--test", "chr3"]
+        command += ["--length", "100", "--merge-distance", "0", "--valid", "chr2", "--test", "chr3"]
         command += ["--output", "out/r.tsv.gz", "--summary", "out/r.json"]
         return subprocess.run([*command, *flags], capture_output=True, text=True, cwd=folder)
 
@@ -546,7 +546,16 @@ class TestCommandLine:
         (folder / "data").mkdir()
         (folder / "data" / "a.bed").write_text((folder / "good.bed").read_text())
         (folder / "targets.tsv").write_text("name\tpeaks\nA\ta.bed\nB\ta.bed\n")
-        command = [Path(sys.executable).with_name("seqlift"), "regions", "--genome", "genome.fa", "--length", "100"]
+        command = [
+            Path(sys.executable).with_name("seqlift"),
+            "regions",
+            "--genome",
+            "genome.fa",
+            "--length",
+            "100",
+            "--merge-distance",
+            "0",
+        ]
         command += ["--targets", "targets.tsv", "--data-dir", "data", "--folds", "3", "--background", "5"]
         command += ["--output", "r.tsv.gz", "--summary", "r.json"]
         done = subprocess.run(command, capture_output=True, text=True, cwd=folder)
@@ -554,17 +563,14 @@ class TestCommandLine:
         assert "fold2: 13 regions (4 A, 4 B, 4 negative, 5 background)" in done.stdout
         assert target_names(read_regions(folder / "r.tsv.gz")) == ["A", "B"]
 
-    def test_flags_and_settings_have_the_same_defaults(self):
+    def test_flags_settings_and_python_have_the_same_defaults(self):
         parser = argparse.ArgumentParser()
         regions_command.add_arguments(parser)
-        required = ["--genome", "g", "--target", "A=a", "--length", "5", "--output", "o", "--summary", "s"]
-        parsed = vars(parser.parse_args(required))
-        parsed["jitter_margin"] = parsed.pop("jitter")
-        for field in dataclasses.fields(RegionSettings):
-            if field.name != "length":
-                default = field.default if field.default != () else []
-                assert parsed.pop(field.name) == default, field.name
-        assert sorted(parsed) == ["data_dir", "genome", "length", "output", "summary", "target", "targets"]
+        required = ["--genome", "g", "--target", "A=a", "--output", "o", "--summary", "s", "--folds", "5"]
+        parsed = parser.parse_args([*required, "--settings", '{"length": 150, "ratio": 2, "seed": 3}', "--seed", "4"])
+        made = settings_from(parsed, RegionSettings)
+        assert made == RegionSettings(length=150, ratio=2, seed=4, folds=5)
+        assert {flag[2:].replace("-", "_") for flag in parser._option_string_actions} >= set(made.as_dict())
 
     @pytest.mark.parametrize(
         ("content", "message"),

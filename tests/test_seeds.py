@@ -10,7 +10,7 @@ import yaml
 
 from fixtures import evaluation as fixture
 from fixtures.report import build_run
-from seqlift.attribution.attribute import attribute_regions
+from fixtures.stages import attribute as attribute_regions
 from seqlift.config import resolve_config, seed_list
 from seqlift.data.genome import Genome
 from seqlift.errors import SeqliftError

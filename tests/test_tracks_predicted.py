@@ -11,7 +11,7 @@ from fixtures.evaluation import LENGTH, TARGETS, build_regions, write_model, wri
 from seqlift.cli import main
 from seqlift.data.genome import Genome
 from seqlift.data.windows import load_one_hot
-from seqlift.models import build_model
+from seqlift.models.build import build_model
 from seqlift.models.checkpoint import load_model, save_checkpoint
 from seqlift.models.shape import Shape
 

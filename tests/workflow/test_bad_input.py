@@ -42,7 +42,7 @@ def without(config: dict, key: str) -> dict:
                 "targets[1].name (='a/b')",
                 "lengths (='long') must be a list",
                 "colour is an unknown key",
-                "for a class of your own; did you mean basset?",
+                "for your own class; did you mean basset?",
             ],
         ),
         ({}, ["name is missing", "genome is missing", "targets is missing", "regions is missing"]),

@@ -251,10 +251,10 @@ def test_ctrl_c_while_training_and_again(finished):
     lines = []
     for line in process.stdout:
         lines.append(line)
-        if "resuming after epoch" in line:
+        if "going on after epoch" in line:
             break
     screen = "".join(lines) + press_ctrl_c(process)
-    assert "resuming after epoch" in screen
+    assert "going on after epoch" in screen
     assert "IncompleteFilesException" not in screen
 
 

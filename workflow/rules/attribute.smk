@@ -46,13 +46,13 @@ rule attribute_bases:
         attempt=this_attempt,
     params:
         shard=shard_flags,
-        settings=attribution_flags,
+        settings=attribution_settings,
         version=RESULTS_VERSION["attribute"],
     message:
         "Explaining {wildcards.part}{wildcards.target} base by base with {wildcards.method}"
     shell:
         "seqlift attribute --model {input.models:q} --regions {input.regions:q} --genome {input.genome:q}"
-        " --target {wildcards.target:q} {params.settings:q} {params.shard:q} --attempt {resources.attempt}"
+        " --target {wildcards.target:q} --method {wildcards.method} --settings {params.settings:q} {params.shard:q} --attempt {resources.attempt}"
         " --device gpu={resources.gpu} --output {output:q} 2>&1 | tee -i {log:q}"
 
 
@@ -105,10 +105,14 @@ rule mutate_bases:
         runtime=minutes_of_mutagenesis,
         gpu=GPUS,
     params:
-        settings=mutagenesis_flags,
+        settings=as_json(
+            {**SHARED_ATTRIBUTION, "mutagenesis": config["attribution"]["mutagenesis"]}
+        ),
+        examples=config["report"]["examples"],
         version=RESULTS_VERSION["mutagenesis"],
     message:
         "Changing every base of some regions of {wildcards.target}"
     shell:
         "seqlift attribute --model {input.models:q} --regions {input.regions:q} --genome {input.genome:q}"
-        " --target {wildcards.target:q} {params.settings:q} --device gpu={resources.gpu} --output {output:q} 2>&1 | tee -i {log:q}"
+        " --target {wildcards.target:q} --method mutagenesis --settings {params.settings:q} --examples {params.examples}"
+        " --device gpu={resources.gpu} --output {output:q} 2>&1 | tee -i {log:q}"

@@ -11,8 +11,6 @@ from pathlib import Path
 import yaml
 
 from seqlift.config import (
-    SIMULATED_GENOME,
-    SIMULATED_PEAKS,
     custom_source,
     data_path,
     downloads,
@@ -22,6 +20,7 @@ from seqlift.config import (
     shard_count,
     target_list,
 )
+from seqlift.config.checks import SIMULATED_GENOME, SIMULATED_PEAKS
 from seqlift.config.text import check_text
 from seqlift.errors import SeqliftError
 from seqlift.core.gpus import visible_gpus
@@ -172,24 +171,14 @@ wildcard_constraints:
     shard=r"\d+of\d+",
 
 
-def as_flags(settings):
-    """Settings as flags of `seqlift`: {"top_fraction": 0.5, "test": ["chr1", "chr2"]} -> --top-fraction 0.5 --test chr1 chr2"""
-    flags = []
-    for key, value in settings.items():
-        flag = f"--{key.replace('_', '-')}"
-        if value is None:
-            continue
-        if isinstance(value, bool):
-            flags.append(flag if value else flag.replace("--", "--no-", 1))
-        elif isinstance(value, dict):
-            flags += (
-                [flag, *(f"{old}={new}" for old, new in value.items())] if value else []
-            )
-        elif isinstance(value, list):
-            flags += [flag, *map(str, value)] if value else []
-        else:
-            flags += [flag, str(value)]
-    return flags
+def as_json(settings):
+    """Settings of a stage as the value of its flag --settings; one text for settings that are equal."""
+    return json.dumps(settings, sort_keys=True, ensure_ascii=False)
+
+
+def files_flag(flag, files):
+    """A flag with files, and nothing where there are none."""
+    return [flag, *([files] if isinstance(files, str) else files)] if files else []
 
 
 def input_folder(wildcards, input):
@@ -202,39 +191,38 @@ REGION_FILES = ("exclude_regions", "include_regions", "negatives_file")
 
 
 def region_file_flags(wildcards, input):
-    """The user's files, where they lie. Apart from the other settings: Snakemake holds no parameter that is made from
-    the input against that of the last run (these files are input themselves)."""
+    """The user's files, where they lie. Apart from the other settings: Snakemake does not compare parameters that are
+    made from the input with those of the last run (these files are input themselves).
+    """
 
     def place(path):
         return os.path.normpath(
             os.path.join(input_folder(wildcards, input), data_path(config, path))
         )
 
-    files = {key: config["regions"].get(key) for key in REGION_FILES}
-    return as_flags(
-        {
-            key: (
-                [place(path) for path in value]
-                if isinstance(value, list)
-                else place(value)
-            )
-            for key, value in files.items()
-            if value
-        }
-    )
+    flags = []
+    for key in REGION_FILES:
+        value = config["regions"].get(key) or []
+        paths = [value] if isinstance(value, str) else value
+        flags += files_flag(
+            f"--{key.replace('_', '-')}", [place(path) for path in paths]
+        )
+    return flags
 
 
-def regions_flags():
-    """Settings of the regions without those that name files, and how the signal is read where there is any."""
+def regions_settings(wildcards):
+    """Settings of the regions without those that name files, and how the signal is read where there is any. Negatives
+    from a file and that file go together, so the kind is a flag, too."""
     settings = {
         key: value
         for key, value in config["regions"].items()
-        if key not in REGION_FILES
+        if key not in (*REGION_FILES, "negatives")
     }
     if any(target["signal"] for target in TARGETS):
         signal = dict(config["signal"])
         settings |= {"signal_window": signal.pop("window"), **signal}
-    return as_flags({**settings, "jitter": config["training"]["jitter"]})
+    settings["jitter"] = config["training"]["jitter"]
+    return as_json({**settings, "length": int(wildcards.length)})
 
 
 def regions_files():
@@ -253,14 +241,14 @@ def regions_files():
     return sorted({file for file in files if file})
 
 
-def training_flags(wildcards):
+def training_settings(wildcards):
     """Settings of the training, without those that another head has, and of several seeds the one of this model."""
-    seed = wildcards.seed.removeprefix("seed").rstrip("/") or SEEDS[0]
+    seed = int(wildcards.seed.removeprefix("seed").rstrip("/") or SEEDS[0])
     settings = {**config["training"], "seed": seed}
     for key, head in {"class_weights": "classes", "count_weight": "profile"}.items():
         if HEAD != head:
             settings.pop(key)
-    return as_flags(settings)
+    return as_json(settings)
 
 
 def fold_flags(wildcards):
@@ -282,8 +270,8 @@ def explained_models(wildcards):
     )
 
 
-def attribution_flags(wildcards):
-    """Settings of the one method that is asked for: another method's change reruns nothing here."""
+def attribution_settings(wildcards):
+    """Settings of one method: a change of another method reruns nothing here."""
     settings = dict(config["attribution"][wildcards.method])
     for key, limits in AUTO_LIMITS.items():
         if settings.get(key) != "auto":
@@ -291,7 +279,7 @@ def attribution_flags(wildcards):
                 settings.pop(limit, None)
     model_std = config["attribution"]["model_std"] and not wildcards.part
     shared = {**SHARED_ATTRIBUTION, "model_std": model_std}
-    return as_flags({"method": wildcards.method, **settings, **shared})
+    return as_json({**shared, wildcards.method: settings})
 
 
 def shard_flags(wildcards):
@@ -302,18 +290,6 @@ def shard_flags(wildcards):
 def this_attempt(wildcards, attempt):
     """Which try of a job this is, from 1."""
     return attempt
-
-
-def mutagenesis_flags(wildcards):
-    """Mutagenesis takes some of the regions that the methods explain, those that the report shows among them."""
-    return as_flags(
-        {
-            "method": "mutagenesis",
-            "sample": config["attribution"]["mutagenesis"]["max_regions"],
-            "examples": config["report"]["examples"],
-            **SHARED_ATTRIBUTION,
-        }
-    )
 
 
 def reference_file(wildcards):
@@ -349,19 +325,9 @@ def gene_file(wildcards):
     return data_path(config, genes) if genes else []
 
 
-def gene_flags(wildcards, input):
-    """The genes for a genome browser, where there are any."""
-    return as_flags({"genes": input.genes or None})
-
-
 def minus_flags(wildcards, output):
     """Where the predicted signal of the minus strand goes, where there is one."""
     return ["--output-minus", *output.minus] if output.minus else []
-
-
-def truth_flags(wildcards, input):
-    """The planted sites of simulated data."""
-    return as_flags({"truth": input.truth or None})
 
 
 def sites_file(wildcards):
@@ -374,11 +340,9 @@ def table_without_suffix(wildcards, output):
     return output.table.removesuffix(".tsv")
 
 
-def download_flags(wildcards):
+def download_source(wildcards):
     """Address, checksum and renaming of a file that is missing; of its name the config has only one."""
-    return as_flags(
-        MISSING.get(DATA_FOLDER + wildcards.file) or MISSING[wildcards.file]
-    )
+    return as_json(MISSING.get(DATA_FOLDER + wildcards.file) or MISSING[wildcards.file])
 
 
 def motif_database(wildcards):

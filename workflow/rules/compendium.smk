@@ -38,19 +38,19 @@ rule build_compendium:
     params:
         motifs=motif_folders,
         folder=subpath(output.table, parent=True),
-        naming=as_flags(
+        database=config["motifs"]["database"],
+        settings=as_json(
             {
-                "database": config["motifs"]["database"],
+                **config["compendium"],
                 "naming_threshold": config["motifs"]["threshold"],
                 "seed": config["motifs"]["seed"],
             }
         ),
-        settings=as_flags(config["compendium"]),
         version=RESULTS_VERSION["compendium"],
     message:
         "Merging the patterns of all targets and methods"
     shell:
-        "seqlift compendium --motifs {params.motifs:q} {params.naming:q} {params.settings:q}"
+        "seqlift compendium --motifs {params.motifs:q} --database {params.database:q} --settings {params.settings:q}"
         " --output-dir {params.folder:q} > {log:q} 2>&1"
 
 
@@ -83,12 +83,14 @@ rule draw_compendium:
     params:
         compendium=subpath(input.summary, parent=True),
         folder=subpath(output.manifest, parent=True),
-        settings=as_flags({"database": config["motifs"]["database"], **config["logos"]}),
+        database=config["motifs"]["database"],
+        settings=as_json(config["logos"]),
         version=RESULTS_VERSION["logos"],
     message:
         "Drawing the motifs of all targets and methods"
     shell:
-        "seqlift logos --compendium {params.compendium:q} {params.settings:q} --output-dir {params.folder:q} > {log:q} 2>&1"
+        "seqlift logos --compendium {params.compendium:q} --database {params.database:q}"
+        " --settings {params.settings:q} --output-dir {params.folder:q} > {log:q} 2>&1"
 
 
 rule find_grammar:
@@ -121,13 +123,13 @@ rule find_grammar:
     params:
         motifs=motif_folders,
         folder=subpath(output.table, parent=True),
-        settings=as_flags(config["grammar"]),
+        settings=as_json(config["grammar"]),
         version=RESULTS_VERSION["grammar"],
     message:
         "Looking for motifs that stand together"
     shell:
         "seqlift grammar --compendium {params.folder:q} --motifs {params.motifs:q} --scores {input.scores:q}"
-        " {params.settings:q} --output-dir {params.folder:q} > {log:q} 2>&1"
+        " --settings {params.settings:q} --output-dir {params.folder:q} > {log:q} 2>&1"
 
 
 # By name: `expand` takes no `rules.x.output` where files lie in an object store

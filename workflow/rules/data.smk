@@ -41,12 +41,12 @@ if SIMULATED:
             runtime=START_MINUTES,
         params:
             folder=subpath(output[0], parent=True),
-            settings=as_flags(config["simulate"]),
+            settings=as_json(config["simulate"]),
             version=RESULTS_VERSION["simulate"],
         message:
             "Simulating a genome with planted GATA1 and TAL1 motifs"
         shell:
-            "seqlift simulate {params.settings:q} --output-dir {params.folder:q} > {log:q} 2>&1"
+            "seqlift simulate --settings {params.settings:q} --output-dir {params.folder:q} > {log:q} 2>&1"
 
 
 if MISSING:
@@ -69,11 +69,11 @@ if MISSING:
             mem_mb=500,
             runtime=60,
         params:
-            source=download_flags,
+            source=download_source,
         message:
             "Downloading {wildcards.file}"
         shell:
-            "seqlift fetch {params.source:q} --output {output:q} 2>&1 | tee -i {log:q}"
+            "seqlift fetch --settings {params.source:q} --output {output:q} 2>&1 | tee -i {log:q}"
 
     # Motif databases and references are looked up where snakemake is run
     use rule download_file as download_file_elsewhere with:

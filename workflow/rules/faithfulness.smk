@@ -42,14 +42,14 @@ rule judge_explanations:
         gpu=GPUS,
     params:
         folder=subpath(output.table, parent=True),
-        truth=truth_flags,
-        settings=as_flags(config["faithfulness"]),
+        truth=lambda wildcards, input: files_flag("--truth", input.truth),
+        settings=as_json(config["faithfulness"]),
         version=RESULTS_VERSION["faithfulness"],
     message:
         "Holding the explanations against the model"
     shell:
         "seqlift faithfulness --model {input.models:q} --regions {input.regions:q} --genome {input.genome:q}"
-        " --scores {input.scores:q} {params.truth:q} {params.settings:q} --device gpu={resources.gpu}"
+        " --scores {input.scores:q} {params.truth:q} --settings {params.settings:q} --device gpu={resources.gpu}"
         " --output-dir {params.folder:q} 2>&1 | tee -i {log:q}"
 
 

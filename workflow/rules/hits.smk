@@ -42,10 +42,10 @@ rule call_hits:
         runtime=growing(START_MINUTES, 0.01, "scores"),
     params:
         folder=subpath(output.hits, parent=True),
-        settings=as_flags(config["hits"]),
+        settings=as_json(config["hits"]),
         version=RESULTS_VERSION["hits"],
     message:
         "Calling hits in the {wildcards.method} scores of {wildcards.part}{wildcards.target}"
     shell:
-        "seqlift hits --scores {input.scores:q} --motifs {params.folder:q} {params.settings:q}"
+        "seqlift hits --scores {input.scores:q} --motifs {params.folder:q} --settings {params.settings:q}"
         " --output-dir {params.folder:q} > {log:q} 2>&1"

@@ -61,12 +61,12 @@ rule find_motifs:
         runtime=minutes_of_motifs,
     params:
         folder=subpath(output.modisco, parent=True),
-        settings=as_flags(config["motifs"]),
+        settings=as_json(config["motifs"]),
         version=RESULTS_VERSION["motifs"],
     message:
         "Finding motifs in the {wildcards.method} scores of {wildcards.part}{wildcards.target}"
     shell:
-        "seqlift motifs --scores {input.scores:q} {params.settings:q} --output-dir {params.folder:q} 2>&1 | tee -i {log:q}"
+        "seqlift motifs --scores {input.scores:q} --settings {params.settings:q} --output-dir {params.folder:q} 2>&1 | tee -i {log:q}"
 
 
 # Apart from finding them, so that other colours draw and search nothing
@@ -104,9 +104,10 @@ rule draw_logos:
     params:
         motifs=subpath(input.summary, parent=True),
         folder=subpath(output.manifest, parent=True),
-        settings=as_flags({"database": config["motifs"]["database"], **config["logos"]}),
+        database=config["motifs"]["database"],
+        settings=as_json(config["logos"]),
         version=RESULTS_VERSION["logos"],
     message:
         "Drawing the motifs in the {wildcards.method} scores of {wildcards.part}{wildcards.target}"
     shell:
-        "seqlift logos --motifs {params.motifs:q} {params.settings:q} --output-dir {params.folder:q} > {log:q} 2>&1"
+        "seqlift logos --motifs {params.motifs:q} --database {params.database:q} --settings {params.settings:q} --output-dir {params.folder:q} > {log:q} 2>&1"

@@ -41,11 +41,12 @@ rule make_regions:
     params:
         folder=input_folder,
         files=region_file_flags,
-        settings=regions_flags(),
+        negatives=config["regions"]["negatives"],
+        settings=regions_settings,
         version=RESULTS_VERSION["regions"],
     message:
         "Making windows of {wildcards.length} bp around the peaks, and negatives"
     shell:
         "seqlift regions --genome {input.genome:q} --targets {input.targets:q} --data-dir {params.folder:q}"
-        " --length {wildcards.length} {params.settings:q} {params.files:q}"
+        " --settings {params.settings:q} --negatives {params.negatives} {params.files:q}"
         " --output {output.table:q} --summary {output.summary:q} > {log:q} 2>&1"

@@ -192,7 +192,7 @@ rule write_session:
         mem_mb=memory_of_session,
         runtime=growing(START_MINUTES, 0.005, "genome"),
     params:
-        genes=gene_flags,
+        genes=lambda wildcards, input: files_flag("--genes", input.genes),
         version=RESULTS_VERSION["tracks"],
     message:
         "Writing a session of IGV"

@@ -22,7 +22,7 @@ rule train_model:
     params:
         folder=subpath(output.model, parent=True),
         architecture=json.dumps(config["model"]),
-        settings=training_flags,
+        settings=training_settings,
         fold=fold_flags,
         version=RESULTS_VERSION["train"],
     message:
@@ -31,7 +31,7 @@ rule train_model:
     shell:
         AT_LEAST_TWO_THREADS
         + " seqlift train --regions {input.regions:q} --summary {input.summary:q} --genome {input.genome:q}"
-        " --architecture {params.architecture:q} {params.settings:q} {params.fold:q}"
+        " --architecture {params.architecture:q} --settings {params.settings:q} {params.fold:q}"
         " --device gpu={resources.gpu} --output-dir {params.folder:q} 2>&1 | tee -i {log:q}"
 
 

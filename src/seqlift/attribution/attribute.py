@@ -8,7 +8,6 @@ delta of every pair is saved, and if one is above the tolerance, the run fails a
 """
 
 import hashlib
-import inspect
 import logging
 import os
 from collections.abc import Callable, Sequence
@@ -26,6 +25,7 @@ from seqlift.attribution.interior_gradients import InteriorGradients, interior_g
 from seqlift.attribution.mutagenesis import Mutagenesis, mutagenesis
 from seqlift.attribution.references import reference_kind
 from seqlift.attribution.save import score_fields
+from seqlift.attribution.settings import METHODS, AttributionSettings
 from seqlift.attribution.totals import broken_completeness
 from seqlift.core.devices import choose_device, describe_device
 from seqlift.core.progress import counted_progress
@@ -40,16 +40,6 @@ from seqlift.scores.file import choose_examples, create_scores
 log = logging.getLogger(__name__)
 
 Result = DeepLift | InteriorGradients | Mutagenesis
-
-_ALL = 1_000_000_000
-
-_OF_REFERENCES = ("n_references", "max_relative_error", "max_references", "center_first_layer")
-SETTINGS = {
-    "deeplift": (*_OF_REFERENCES, "rule"),
-    "interior_gradients": (*_OF_REFERENCES, "steps", "max_steps", "step_tolerance", "gradient_correction"),
-    "mutagenesis": ("sample", "examples"),
-}
-"""The methods, and the settings of each: see `attribute_regions`."""
 
 _ARGUMENTS = {"step_tolerance": "tolerance"}  # settings with another name in the method's call
 _BLOCK_NUMBERS = 2**24  # the scores and paths of a block take some hundred MB
@@ -112,15 +102,11 @@ def attribute_regions(
     *,
     target: str,
     method: str,
-    references: str | None = None,
-    max_regions: int = _ALL,
-    tolerance: float | None = None,
-    model_std: bool = False,
-    seed: int = 0,
+    settings: AttributionSettings = AttributionSettings(),
+    examples: int = 0,
     device: str = "auto",
     shard: tuple[int, int] | None = None,
     attempt: int = 1,
-    **settings: Any,
 ) -> int:
     """Explain one output at the peaks of its target with one method and write the score file (`seqlift.scores.file`).
 
@@ -136,18 +122,10 @@ def attribute_regions(
     target : str
         An output of the model: a target, or `<target>.counts` or `<target>.profile` of a profile model.
     method : "deeplift", "interior_gradients" or "mutagenesis"
-    references : str
-        Kind of references (`seqlift.attribution.references.reference_kind`), by default "dinucleotide".
-    max_regions : int
-        Explain a random sample of at most this size.
-    tolerance : float
-        Largest accepted completeness delta, as a fraction of the change in prediction (`broken_completeness`). All
-        methods but mutagenesis need it.
-    model_std : bool
-        Also explain each network of the mean by itself (the replicates of all checkpoints), and save the standard
-        deviation over them. It doubles the time.
-    seed : int
-        Seed of references and samples.
+    settings : AttributionSettings
+        `max_regions`, `seed` and `model_std`, and those of the method.
+    examples : int
+        Regions that the report shows, which mutagenesis includes in its sample.
     device : "auto", "cpu" or "cuda"
     shard : (number, count), optional
         Only the regions of this one of `count` jobs, from 1 (`shard_rows`). `gather_scores` joins their files, with the
@@ -155,9 +133,6 @@ def attribute_regions(
     attempt : int
         Number of this attempt, from 1. Each further one gives the model a quarter of the rows at a time, as the one
         before may have run out of memory.
-    **settings
-        Settings of the method, named in `SETTINGS`: arguments of `seqlift.deeplift` or `seqlift.interior_gradients`,
-        whose `tolerance` is called `step_tolerance` here; for mutagenesis `sample` and `examples` of `choose_sample`.
 
     Returns
     -------
@@ -169,7 +144,9 @@ def attribute_regions(
     SeqliftError
         If models, target, method, settings or lengths do not fit together, or contributions do not add up.
     """
-    settings = _complete(method, settings, references, tolerance)
+    if method not in (*METHODS, "mutagenesis"):
+        raise SeqliftError(f"method {method!r} does not exist; choose from {', '.join(METHODS)}, mutagenesis")
+    own, seed, tolerance = getattr(settings, method).as_dict(), settings.seed, None
     if shard is not None and method == "mutagenesis":
         raise SeqliftError("mutagenesis explains a sample and has no shards; leave --shard out")
     if shard is not None and not 1 <= shard[0] <= shard[1]:
@@ -179,33 +156,34 @@ def attribute_regions(
     if attempt < 1:
         raise SeqliftError(f"--attempt (={attempt}) must be at least 1")
     paths = [models] if isinstance(models, str | os.PathLike) else list(models)
-    opened = _open(paths, target, model_std)
-    chosen = choose_regions(table, opened.output.target, max_regions, seed)
+    opened = _open(paths, target, settings.model_std)
+    chosen = choose_regions(table, opened.output.target, settings.max_regions, seed)
     length = int(chosen["end"].iloc[0] - chosen["start"].iloc[0])
     if length != opened.length:
         raise SeqliftError(f"{paths[0]}: the model takes {opened.length} bp, but the regions have {length} bp")
     where = choose_device(device)
     log.info("device: %s", describe_device(where))
     attributes = {"method": method, "target": target, "seed": seed, "package_version": __version__}
-    attributes |= opened.attributes | settings
     mean, singles = opened.mean, opened.singles
     smaller = {}
     if attempt > 1:
         usual = mean.batch_size(load_one_hot(chosen.iloc[:1], genome, seed), where)
         smaller["batch_size"] = max(1, usual // 4 ** (attempt - 1))
-    block_rows = _block_rows(length, method, settings, where)
+    block_rows = _block_rows(length, method, own, where)
     if method == "mutagenesis":
+        own = {"sample": own["max_regions"], "examples": examples}
         blocks = [chosen.iloc[first : first + _PREDICTED] for first in range(0, len(chosen), _PREDICTED)]
         f = torch.cat([mean.predict(load_one_hot(block, genome, seed), where) for block in blocks])
-        chosen = choose_sample(chosen, f.numpy(), seed=seed, **settings)
+        chosen = choose_sample(chosen, f.numpy(), seed=seed, **own)
         call = method_caller(method, where, **smaller)
     else:
-        references = references or "dinucleotide"
+        references, tolerance = own.pop("references"), own.pop("tolerance")
         attributes |= {"references": references, "tolerance": tolerance}
         if method == "interior_gradients":
             attributes["quadrature"] = "gauss-legendre"
         kind = reference_kind(references, genome=genome, exclude=table[table["kind"] == "peak"])
-        call = method_caller(method, where, references=kind, seed=seed, **settings, **smaller)
+        call = method_caller(method, where, references=kind, seed=seed, **own, **smaller)
+    attributes |= opened.attributes | own
     if shard is not None:
         rows = shard_rows(len(chosen), *shard, block_rows)
         attributes |= {"shard": shard[0], "shards": shard[1], "first_region": rows.start, "all_regions": len(chosen)}
@@ -315,23 +293,6 @@ def _spread(results: list[Result]) -> np.ndarray | None:
         return None
     contributions = torch.stack([result.contributions.sum(1) for result in results]).double()  # (M, N, L)
     return contributions.std(0).float().numpy()
-
-
-def _complete(method: str, settings: dict, references: str | None, tolerance: float | None) -> dict:
-    """All settings of a method, with defaults for those that are not given."""
-    if method not in SETTINGS:
-        raise SeqliftError(f"method {method!r} does not exist; choose from {', '.join(SETTINGS)}")
-    unknown = [name for name in settings if name not in SETTINGS[method]]
-    if unknown:
-        raise SeqliftError(f"`{unknown[0]}` is not a setting of {method}; it has: {', '.join(SETTINGS[method])}")
-    if method == "mutagenesis":
-        if references is not None or tolerance is not None:
-            raise SeqliftError("mutagenesis has no references and no tolerance; leave them out")
-        return {"sample": _ALL, "examples": 0} | settings
-    if tolerance is None:
-        raise SeqliftError(f"--tolerance is missing; {method} needs it: the largest accepted completeness delta")
-    arguments = inspect.signature(deeplift if method == "deeplift" else interior_gradients).parameters
-    return {name: arguments[_ARGUMENTS.get(name, name)].default for name in SETTINGS[method]} | settings
 
 
 def method_caller(method: str, device: torch.device, **settings: Any) -> Callable[..., Result]:

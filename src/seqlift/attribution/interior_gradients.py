@@ -14,10 +14,11 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from seqlift.attribution.batches import Pairs, References, Request
+from seqlift.attribution.batches import References, Request, explain_pairs
 from seqlift.attribution.model_state import in_evaluation_mode
 from seqlift.attribution.output_layer import ExplainedModel, select
-from seqlift.attribution.path import PathGradients, Paths
+from seqlift.attribution.path import PathGradients
+from seqlift.attribution.references import reference_kind
 from seqlift.attribution.totals import Block, exact_type
 from seqlift.errors import SeqliftError
 
@@ -137,7 +138,7 @@ def interior_gradients(
     sequences : torch.Tensor, shape (N, 4, L)
         Bases in the order A, C, G, T; N is a column of zeros. A floating type.
     references : torch.Tensor, shape (N, R, 4, L) or (R, 4, L); callable; or None
-        Where paths start. None: dinucleotide shuffles of each sequence. A callable gets `(sequences, n_references,
+        Where paths start. None: uniform bases, from which one path is enough. A callable gets `(sequences, n_references,
         seed)` and returns (N, R, 4, L); reference k of a sequence must not depend on their number. If it has a
         parameter `start=0`, it returns the references from `start` on.
     n_references : int or "auto"
@@ -202,6 +203,8 @@ def interior_gradients(
     >>> bool(result.delta.abs().max() < 1e-5)
     True
     """
+    if references is None:
+        references = reference_kind("uniform")
     request = Request.check(
         sequences,
         references,
@@ -226,7 +229,7 @@ def interior_gradients(
             fx = predict(x.clone(), *(arg.clone() for arg in extra))
             repeated = (arg.repeat_interleave(r.shape[1], 0) for arg in extra)
             fr = predict(r.flatten(0, 1).clone(), *repeated).view(r.shape[:2])
-        first = along(Paths(x, r, alphas, weights, extra), n_points=rows, keep=keep_path)
+        first = along(x, r, alphas, weights, extra, n_points=rows, keep=keep_path)
         average, taken = first.average, torch.full(r.shape[:2], levels[0])
         for level in levels[1:]:
             again = _unresolved(x, r, average, fx, fr, tolerance)  # (B, R'), bool
@@ -234,8 +237,8 @@ def interior_gradients(
                 break
             of = again.nonzero()[:, 0]
             nodes = quadrature_nodes(level, quadrature)
-            some = Paths(x[of], r[again][:, None], *nodes, tuple(arg[of] for arg in extra))
-            average[again] = along(some, n_points=rows).average[:, 0]
+            some = x[of], r[again][:, None], *nodes, tuple(arg[of] for arg in extra)
+            average[again] = along(*some, n_points=rows).average[:, 0]
             taken[again.cpu()] = level
         path = {"path_prediction": first.prediction, "path_slope": first.slope}
         if first.moved is not None:
@@ -248,7 +251,7 @@ def interior_gradients(
     with in_evaluation_mode(
         model, device, look_inside=False
     ) as where:  # gradients also come out of what hides its operations
-        fields = Pairs(request, where, predict, compute, batch_size, points=levels[0]).explain()
+        fields = explain_pairs(request, where, predict, compute, batch_size, points=levels[0])
     return InteriorGradients(**fields, **_milestones(fields, alphas), alphas=alphas, weights=weights)
 
 

@@ -2,7 +2,10 @@
 
 import argparse
 
+from seqlift.aggregates.settings import AggregateSettings
 from seqlift.cli.shared import add_shared
+from seqlift.core.settings import add_flags, settings_from
+from seqlift.motifs.settings import LogoSettings
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -11,11 +14,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--sites", required=True, metavar="BED", help="motif hits, transcription start sites, or any others"
     )
-    parser.add_argument(
-        "--flank", type=int, default=50, metavar="BP", help="how far to look on either side (default: %(default)s)"
-    )
-    add_shared(parser, "--colours")
     parser.add_argument("--output-prefix", required=True, metavar="P", help="writes P.tsv, P.json, P.svg and P.png")
+    add_flags(parser, AggregateSettings, LogoSettings, leave_out=["sites"])
 
 
 def run(arguments: argparse.Namespace) -> None:
@@ -23,8 +23,8 @@ def run(arguments: argparse.Namespace) -> None:
     from seqlift.aggregates.averaging import aggregate
     from seqlift.aggregates.writing import write_aggregate
 
-    result = aggregate(arguments.scores, arguments.sites, flank=arguments.flank)
-    files = write_aggregate(result, arguments.output_prefix, colours=arguments.colours)
+    result = aggregate(arguments.scores, arguments.sites, flank=settings_from(arguments, AggregateSettings).flank)
+    files = write_aggregate(result, arguments.output_prefix, colours=settings_from(arguments, LogoSettings).colours)
     summary = result.summary
     print(
         f"{files[0]}: {summary.used:,} of {summary.total:,} sites; {summary.outside:,} lie outside the scored regions"

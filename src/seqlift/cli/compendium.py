@@ -3,6 +3,8 @@
 import argparse
 
 from seqlift.cli.shared import add_shared
+from seqlift.core.settings import add_flags, settings_from
+from seqlift.motifs.settings import CompendiumSettings
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -39,18 +41,14 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     )
     parser.add_argument("--seed", type=int, default=1, help="of the null of the names (default: %(default)s)")
     parser.add_argument("--output-dir", required=True, metavar="DIR", help="folder for the compendium")
+    add_flags(parser, CompendiumSettings)
 
 
 def run(arguments: argparse.Namespace) -> None:
     """Build the compendium and print it."""
-    from seqlift.motifs.compendium.build import CompendiumSettings, build_compendium, read_compendium
+    from seqlift.motifs.compendium.build import build_compendium, read_compendium
 
-    settings = CompendiumSettings(
-        threshold=arguments.threshold,
-        similarity=arguments.similarity,
-        naming_threshold=arguments.naming_threshold,
-        seed=arguments.seed,
-    )
+    settings = settings_from(arguments, CompendiumSettings)
     build_compendium(arguments.motifs, arguments.output_dir, database=arguments.database, settings=settings)
     written = read_compendium(arguments.output_dir)
     print(f"{written.summary['patterns']} patterns are {len(written.motifs)} motifs, {written.summary['named']} named")

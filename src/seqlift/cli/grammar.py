@@ -2,6 +2,9 @@
 
 import argparse
 
+from seqlift.core.settings import add_flags, settings_from
+from seqlift.motifs.settings import GrammarSettings
+
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Declare the flags."""
@@ -12,14 +15,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--scores", nargs="+", required=True, metavar="H5", help="their score files: which regions there are"
     )
-    parser.add_argument(
-        "--max-spacing",
-        type=int,
-        default=150,
-        metavar="BP",
-        help="distances of two motifs up to this are tried one by one (default: %(default)s)",
-    )
-    parser.add_argument("--output-dir", required=True, metavar="DIR", help="folder for grammar.tsv and its picture")
+    parser.add_argument("--output-dir", required=True, metavar="DIR", help="folder for grammar.tsv and its figure")
+    add_flags(parser, GrammarSettings)
 
 
 def run(arguments: argparse.Namespace) -> None:
@@ -31,7 +28,7 @@ def run(arguments: argparse.Namespace) -> None:
         arguments.motifs,
         arguments.scores,
         arguments.output_dir,
-        max_spacing=arguments.max_spacing,
+        max_spacing=settings_from(arguments, GrammarSettings).max_spacing,
     )
     out = table[(table["q"] <= 0.05) | (table["orientation_q"] <= 0.05) | (table["spacing_q"] <= 0.05)]
     print(f"{len(table)} pairs of motifs (by output and method), {len(out)} with a q of at most 0.05")

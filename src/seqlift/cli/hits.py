@@ -3,27 +3,24 @@
 import argparse
 
 from seqlift.cli.shared import add_shared
+from seqlift.core.settings import add_flags, settings_from
+from seqlift.motifs.settings import HitSettings
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Flags of the stage."""
     add_shared(parser, "--scores")
     parser.add_argument("--motifs", required=True, metavar="DIR", help="what `seqlift motifs` made of it")
-    parser.add_argument(
-        "--min-similarity",
-        type=float,
-        default=0.7,
-        metavar="COSINE",
-        help="how like a pattern the contributions must be; more is stricter (default: %(default)s)",
-    )
     parser.add_argument("--output-dir", required=True, metavar="DIR", help="folder for hits.bed.gz and hits.json")
+    add_flags(parser, HitSettings)
 
 
 def run(arguments: argparse.Namespace) -> None:
     """Call the hits and print how many there are."""
     from seqlift.motifs.hits.call import call_hits
 
-    found = call_hits(arguments.scores, arguments.motifs, arguments.output_dir, min_similarity=arguments.min_similarity)
+    settings = settings_from(arguments, HitSettings)
+    found = call_hits(arguments.scores, arguments.motifs, arguments.output_dir, min_similarity=settings.min_similarity)
     print(f"{found.target} {found.method}: {found.hits} hits in {found.regions_with_hits} of {found.regions} regions")
     print(f"written: {arguments.output_dir}")
     if found.message:

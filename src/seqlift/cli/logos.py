@@ -3,6 +3,8 @@
 import argparse
 
 from seqlift.cli.shared import add_shared
+from seqlift.core.settings import add_flags, settings_from
+from seqlift.motifs.settings import LogoSettings
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -10,13 +12,14 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     source = parser.add_mutually_exclusive_group(required=True)
     source.add_argument("--motifs", metavar="DIR", help="folder of `seqlift motifs`")
     source.add_argument("--compendium", metavar="DIR", help="or folder of `seqlift compendium`")
-    add_shared(parser, "--database", "--colours")
+    add_shared(parser, "--database")
     parser.add_argument("--output-dir", required=True, metavar="DIR", help="folder for the logos, usually DIR/logos")
+    add_flags(parser, LogoSettings)
 
 
 def run(arguments: argparse.Namespace) -> None:
     """Draw them."""
-    settings = {"database": arguments.database, "colours": arguments.colours}
+    settings = {"database": arguments.database, "colours": settings_from(arguments, LogoSettings).colours}
     if arguments.motifs:
         from seqlift.motifs.drawing import draw_logos
 

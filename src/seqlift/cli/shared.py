@@ -3,6 +3,8 @@
 import argparse
 from typing import Any
 
+from seqlift.motifs.settings import DATABASE
+
 # Flags of several stages, with what argparse is told of them
 SHARED: dict[str, dict[str, Any]] = {
     "--scores": {"required": True, "metavar": "H5", "help": "score file of `seqlift attribute`"},
@@ -14,15 +16,10 @@ SHARED: dict[str, dict[str, Any]] = {
         "help": "auto (a GPU if there is one), cpu, cuda, or gpu=N: N GPUs that no other such job uses, 0 for the CPU",
     },
     "--database": {
-        "default": "jaspar:vertebrates",
+        "default": DATABASE,
         "metavar": "NAME|MEME",
         "help": "known motifs, the same for patterns, compendium and logos: jaspar:vertebrates, jaspar:fungi, ... or a "
         "MEME file (default: %(default)s)",
-    },
-    "--colours": {
-        "default": "classic",
-        "metavar": "NAME",
-        "help": "classic, or colour-blind: colours that colour-blind people can tell apart (default: %(default)s)",
     },
 }
 

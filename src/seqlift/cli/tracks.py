@@ -5,6 +5,8 @@ from collections.abc import Callable
 from typing import Any
 
 from seqlift.cli.shared import add_shared
+from seqlift.core.settings import add_flags, settings_from
+from seqlift.tracks.settings import TrackSettings
 
 VALUES = ["contribution", "standard-error"]
 
@@ -22,7 +24,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     _add_scores(write)
     write.add_argument("--value", choices=VALUES, default=VALUES[0], help="what to show (default: %(default)s)")
     write.add_argument("--genome-sizes", required=True, metavar="FILE", help="regions.json, or the FASTA, for sizes")
-    _add_overlap(write)
+    add_flags(write, TrackSettings, leave_out=["difference"])
     write.add_argument("--output", required=True, metavar="BW", help="bigWig to write; <BW>.json is written beside it")
 
     verify = task("verify", "hold a track against its score file, base by base", _verify)
@@ -37,7 +39,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     predicted.add_argument("--summary", required=True, metavar="JSON", help="regions.json of `seqlift regions`")
     add_shared(predicted, "--genome")
     predicted.add_argument("--target", required=True, metavar="NAME", help="target of the model")
-    _add_overlap(predicted)
+    add_flags(predicted, TrackSettings, leave_out=["difference"])
     add_shared(predicted, "--device")
     predicted.add_argument("--output", required=True, metavar="BW", help="bigWig to write; of two strands, the plus")
     predicted.add_argument("--output-minus", metavar="BW", help="that of the minus strand, if the model has both")
@@ -56,14 +58,12 @@ def _add_scores(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--minus", metavar="H5", help="score file of another method, whose contributions to take away")
 
 
-def _add_overlap(parser: argparse.ArgumentParser) -> None:
-    text = "where regions overlap: that of the region with the nearest centre, or the mean (default: %(default)s)"
-    parser.add_argument("--overlap", choices=["nearest-summit", "mean"], default="nearest-summit", help=text)
-
-
 def run(arguments: argparse.Namespace) -> None:
     """Do what is asked and say what came out."""
     settings = {key: value for key, value in vars(arguments).items() if key not in ("stage", "task", "function")}
+    if "overlap" in settings:
+        settings["overlap"] = settings_from(arguments, TrackSettings).overlap
+        del settings["settings"]
     print(arguments.function(**settings))
 
 

@@ -7,14 +7,12 @@ reports all mistakes together, each with the key's path, the value, the rule and
 
 import math
 import os
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
 from seqlift.config.checks import (
     SIGNAL_KEYS,
-    SIMULATED_GENOME,
-    SIMULATED_PEAKS,
     MissingFile,
     cross_checks,
     module_file,
@@ -33,21 +31,15 @@ from seqlift.config.schema import (
     show,
     walk_paths,
 )
+from seqlift.core.settings import Settings
 from seqlift.data.targets import Target, read_targets
 from seqlift.errors import SeqliftError
+from seqlift.motifs.settings import MotifSettings
+from seqlift.regions.settings import RegionSection
+from seqlift.training.settings import TrainingSettings
 
-__all__ = [
-    "SIMULATED_GENOME",
-    "SIMULATED_PEAKS",
-    "custom_source",
-    "data_path",
-    "downloads",
-    "model_outputs",
-    "resolve_config",
-    "seed_list",
-    "shard_count",
-    "target_list",
-]
+SECTIONS: dict[str, type[Settings]] = {"regions": RegionSection, "training": TrainingSettings, "motifs": MotifSettings}
+"""Sections with rules between their keys, besides those that involve other sections."""
 
 
 def resolve_config(
@@ -90,14 +82,28 @@ def resolve_config(
         listed = {**plain, "targets": targets}
     validator = make_validator(schema)
     filled = fill_in(listed, schema, validator)
+    broken: set[str] = set()
     for error in sorted(validator.iter_errors(filled), key=lambda error: error.validator != "type"):
         problems.extend(explain(error, schema, plain))
-    for problem in [*cross_checks(filled, Path(directory), table), *fit_checks(filled, Path(directory))]:
+        broken.update(map(str, [*error.absolute_path][:1]))
+    for problem in [
+        *_section_checks(filled, broken),
+        *cross_checks(filled, Path(directory), table),
+        *fit_checks(filled, Path(directory), plain, broken),
+    ]:
         if not (files_to_come and isinstance(problem[1], MissingFile)):
             problems.append(problem)
     if problems:
         raise SeqliftError(_report(problems, plain, listed, table))
     return _in_one_order(filled)
+
+
+def _section_checks(filled: dict, broken: set[str]) -> Iterator[tuple[str, str]]:
+    """The rules within each section, of those that have kept the schema."""
+    for name, settings in SECTIONS.items():
+        if name not in broken and isinstance(filled.get(name), dict):
+            for key, text in settings.unchecked(filled[name]).problems():
+                yield f"{name}.{key}", text
 
 
 def _read_table(plain: dict, directory: Path) -> tuple[list, list[tuple[str, str]]]:

@@ -61,7 +61,6 @@ _MOST_SHARDS = 1000  # of one score file: more of them take longer to start than
 
 _TARGET_FILES = (*SIGNAL_KEYS, "unlabelled")
 _REGION_FILES = ("exclude_regions", "include_regions", "negatives_file")
-_FILE_NEGATIVES = ("unbound", "bed")
 _INTERVAL = re.compile(r"(?P<chrom>.+):(?P<start>[0-9,]*[0-9])-(?P<end>[0-9,]*)")
 _MEANT_AS_INTERVAL = re.compile(r".+:[^:]*-[^:]*")
 
@@ -82,9 +81,7 @@ def cross_checks(config: dict, directory: Path, table: object = None) -> Problem
     yield from _check_lengths(config, targets)
     yield from _check_model(model, directory)
     yield from _check_without_effect(config, targets)
-    yield from _check_seeds(_dict(config.get("training")))
     yield from _check_attribution(_dict(config.get("attribution")))
-    yield from _check_motifs(_dict(config.get("motifs")))
     yield from _check_files(config, targets, directory)
     yield from _check_downloads(config, table)
 
@@ -199,14 +196,6 @@ def _check_strands(targets: Targets) -> Problems:
 
 def _check_splits(regions: dict) -> Problems:
     held = {key: path_list(regions.get(key)) for key in ("valid", "test")}
-    if "folds" in regions:
-        given = [f"regions.{key}" for key in held if key in regions]
-        if given:
-            yield "regions.folds", f"{show(regions['folds'])} cannot stand beside {' and '.join(given)}; delete either"
-        return
-    for key in held:
-        if key not in regions:
-            yield f"regions.{key}", f"is missing; add it, as in {key}: [chr8], or folds: 5 instead of valid and test"
     entries = {key: [(index, entry, split_entry(entry)) for index, entry in enumerate(held[key])] for key in held}
     for key, parsed in entries.items():
         for index, entry, interval in parsed:
@@ -248,19 +237,10 @@ def _overlap(one: tuple[str, float, float], other: tuple[str, float, float]) -> 
 
 
 def _check_negatives(regions: dict, model: dict) -> Problems:
-    kind, file = regions.get("negatives"), regions.get("negatives_file")
-    if kind == "shuffled" and model.get("head") in ("counts", "profile"):
+    if regions.get("negatives") == "shuffled" and model.get("head") in ("counts", "profile"):
         yield (
             "regions.negatives",
-            f"(='shuffled') have no measured signal for model.head (={model['head']!r}) to learn; take genome",
-        )
-    if kind in _FILE_NEGATIVES and file is None:
-        yield "regions.negatives_file", f"is missing; regions.negatives (={kind!r}) are taken from a BED file"
-    if kind not in _FILE_NEGATIVES and isinstance(file, str) and isinstance(kind, str):
-        choice = " or ".join(_FILE_NEGATIVES)
-        yield (
-            "regions.negatives_file",
-            f"{show(file)} changes nothing with regions.negatives (={kind!r}); delete it, or take {choice}",
+            f"(='shuffled') have no measured signal for model.head (={model['head']!r}) to learn; use genome",
         )
 
 
@@ -289,24 +269,12 @@ def _check_lengths(config: dict, targets: Targets) -> Problems:
 def _check_model(model: dict, directory: Path) -> Problems:
     kind = model.get("type")
     module, separator, _ = kind.partition(":") if isinstance(kind, str) else ("", "", "")
-    if model.get("head") == "profile" and kind in ("basset", "paper", "deepbind"):
-        yield (
-            "model.head",
-            f"(='profile') needs a model that keeps the places of the bases; {kind} does not, take type: dilated or "
-            "one of your own",
-        )
     if separator and not _can_be_imported(module, directory):
         yield (
             "model.type",
             f"{show(kind)} lives nowhere: there is no module {module} in {directory.resolve()} or installed; put "
             f"{module.replace('.', '/')}.py into the folder where you run snakemake",
         )
-    if kind == "basset":
-        blocks = {key: model.get(key) for key in ("filters", "kernels", "pools")}
-        lists = {key: value for key, value in blocks.items() if isinstance(value, list)}
-        if len(lists) == len(blocks) and len(set(map(len, lists.values()))) > 1:
-            counts = ", ".join(f"{key} has {len(value)}" for key, value in lists.items())
-            yield "model", f"filters, kernels and pools need one entry for each block; {counts}"
 
 
 def _can_be_imported(module: str, directory: Path) -> bool:
@@ -351,14 +319,6 @@ def _check_without_effect(config: dict, targets: Targets) -> Problems:
         )
 
 
-def _check_seeds(training: dict) -> Problems:
-    """Each seed once: the same model twice would weigh double in the mean."""
-    seeds = _list(training.get("seed"))
-    for index, seed in enumerate(seeds):
-        if seed in seeds[:index]:
-            yield f"training.seed[{index}]", f"{show(seed)} stands there twice; delete one"
-
-
 def _check_attribution(attribution: dict) -> Problems:
     most, size = attribution.get("max_regions"), attribution.get("shard_size")
     if isinstance(most, int) and isinstance(size, int) and size > 0 and most > size * _MOST_SHARDS:
@@ -391,26 +351,6 @@ def _check_attribution(attribution: dict) -> Problems:
                     f"(=True) changes nothing with {references} as references, as they have one base, or shares that "
                     "sum to one, where the sequence has; delete it, or take zeros",
                 )
-
-
-def _check_motifs(motifs: dict) -> Problems:
-    settings = _dict(motifs.get("tfmodisco"))
-
-    def compare(key: str, value: object, least_key: str, least: object, more: bool) -> Problems:
-        if not (is_finite_number(value) and is_finite_number(least)):
-            return
-        if value < least or (more and value == least):
-            rule = "more than" if more else "at least"
-            yield f"motifs.{key}", f"{show(value)} must be {rule} motifs.tfmodisco.{least_key} (={least})"
-
-    most, fewest = motifs.get("max_seqlets"), settings.get("min_metacluster_size")
-    yield from compare("max_seqlets", most, "min_metacluster_size", fewest, more=True)
-    smallest = settings.get("final_min_cluster_size")
-    yield from compare("tfmodisco.min_metacluster_size", fewest, "final_min_cluster_size", smallest, more=False)
-    shares = [settings.get(f"{end}_passing_windows_frac") for end in ("max", "min")]
-    yield from compare(
-        "tfmodisco.max_passing_windows_frac", shares[0], "min_passing_windows_frac", shares[1], more=False
-    )
 
 
 def _numbers(text: str) -> list[float]:

@@ -13,53 +13,71 @@ from pathlib import Path
 
 from seqlift.config.checks import path_list, split_entry
 from seqlift.config.schema import is_finite_number, show
+from seqlift.core.settings import fields
 from seqlift.data.chromosomes import name_mapping, some
+from seqlift.models.settings import ModelSettings
+from seqlift.motifs.settings import ModiscoSettings
 
 SIMULATED_CHROMOSOMES = tuple(f"sim{number}" for number in range(1, 11))
 """Names in the genome that `seqlift simulate` makes."""
+
+COMMON_SETTINGS = tuple(field.name for field in fields(ModelSettings))
+_ANY_DEFAULT = 100  # bp: windows of this length fit every architecture with its default settings
 
 _SMALL = 16 * 2**20  # bytes of a FASTA file that is read through for its names; a larger one needs its index beside it
 
 Problems = Iterator[tuple[str, str]]
 
 
-def fit_checks(config: dict, directory: Path) -> Problems:
-    """Rules between windows, model, motifs and genome; parts that already broke the schema are passed over."""
-    sections = {key: value for key, value in config.items() if isinstance(value, dict)}
+def fit_checks(config: dict, directory: Path, given: dict, broken: set[str]) -> Problems:
+    """Rules between windows, model, motifs and genome.
+
+    Parameters
+    ----------
+    config : dict
+        With all defaults.
+    directory : pathlib.Path
+        Folder from which relative paths start.
+    given : dict
+        The config as the user wrote it.
+    broken : set of str
+        Sections that broke the schema, which are passed over.
+    """
+    sections = {key: value for key, value in config.items() if isinstance(value, dict) and key not in broken}
     lengths = config.get("lengths")
     if isinstance(lengths, list) and lengths and all(isinstance(each, int) and each >= 10 for each in lengths):
-        yield from _check_model(sections.get("model", {}), min(lengths))
-        yield from _check_motifs(sections.get("motifs", {}), min(lengths))
+        yield from _check_model(sections.get("model", {}), given.get("model"), min(lengths))
+        if "motifs" in sections:
+            yield from _check_motifs(sections["motifs"], min(lengths))
     regions = sections.get("regions", {})
     names = _chromosomes(config, sections, directory)
     if names:
         yield from _check_chromosomes(regions, names)
 
 
-def _check_model(model: dict, length: int) -> Problems:
-    """What the networks themselves refuse: they are not imported here, as torch takes seconds to start."""
+def _check_model(model: dict, given: object, length: int) -> Problems:
+    """Rules of the architecture.
+
+    Its file imports PyTorch, which takes seconds, so only what can be wrong is checked: other settings than the
+    defaults, or windows shorter than `_ANY_DEFAULT`, which a test holds above what the defaults need.
+    """
     kind = model.get("type")
-    if kind == "basset" and _counts(model.get("pools")):
-        left = length
-        for pool in model["pools"]:
-            left //= pool
-        if left < 1:
-            yield (
-                "model.pools",
-                f"{show(model['pools'])} leave nothing of the shortest length (={length}); pool less, or take longer "
-                "windows",
-            )
-    if kind == "paper" and _counts([model.get("kernel")]) and length < 2 * model["kernel"] - 1:
+    own = set(given) - {"type", *COMMON_SETTINGS} if isinstance(given, dict) else set()
+    if not isinstance(kind, str) or ":" in kind or (not own and length >= _ANY_DEFAULT):
+        return
+    from seqlift.models.architecture import kinds
+
+    if kind not in kinds():
+        return
+    settings = kinds()[kind].settings.unchecked(model)
+    wrong = list(settings.problems())
+    yield from ((f"model.{key}", text) for key, text in wrong)
+    shortest, key = settings.shortest_window()
+    if not wrong and length < shortest:
         yield (
-            "model.kernel",
-            f"{show(model['kernel'])} must be at most {(length + 1) // 2}, as two convolutions without padding read "
-            f"the shortest length (={length})",
-        )
-    if kind == "dilated" and is_finite_number(model.get("layers")) and 2 ** min(model["layers"], 99) >= length:
-        yield (
-            "model.layers",
-            f"{show(model['layers'])} must be at most {(length - 1).bit_length() - 1}: layer i reaches 2**i bp to "
-            f"either side, which must lie inside the shortest length (={length})",
+            f"model.{key}",
+            f"{show(model[key])} needs windows of at least {shortest} bp, but the shortest length is {length}; use a "
+            "smaller value, or longer windows",
         )
 
 
@@ -69,11 +87,7 @@ def _check_motifs(motifs: dict, length: int) -> Problems:
     window = motifs.get("window")
     if not isinstance(settings, dict) or not is_finite_number(window):
         return
-    names = ("sliding_window_size", "flank_size", "trim_to_window_size", "initial_flank_to_add", "final_flank_to_add")
-    if not all(is_finite_number(settings.get(name)) for name in names):
-        return
-    core, flank, trimmed, first, last = (settings[name] for name in names)
-    least = int(max(core + 2 * flank, trimmed + 2 * (first + last))) + 20
+    least = ModiscoSettings.unchecked(settings).shortest
     if min(window, length) < least:
         key, value = ("motifs.window", window) if window <= length else ("lengths", length)
         yield (
@@ -108,10 +122,6 @@ def _check_chromosomes(regions: dict, names: list[str]) -> Problems:
                 yield where, f"{show(entry)} is not in the genome, which has {some(names)}; {hint}"
             elif not named & set(left):
                 yield where, f"{show(entry)} is left out by regions.exclude_chromosomes; delete either"
-
-
-def _counts(values: object) -> bool:
-    return isinstance(values, list) and all(isinstance(value, int) and value > 0 for value in values)
 
 
 def _chromosomes(config: dict, sections: dict, directory: Path) -> list[str]:

@@ -10,6 +10,7 @@ from jsonschema.exceptions import ValidationError
 from jsonschema.protocols import Validator
 from jsonschema.validators import extend
 
+from seqlift.core.settings import BOUNDS
 from seqlift.errors import without_password
 
 TYPE_WORDS = {
@@ -52,44 +53,30 @@ def key_problems(value: Any, path: str = "") -> Iterator[tuple[str, str]]:
             yield from key_problems(item, f"{path}[{index}]")
 
 
-def _resolve(node: Mapping, root: Mapping) -> dict:
-    """A node of the schema with its `$ref` laid under its own keys."""
-    if not isinstance(node, Mapping):
-        return {}
-    reference = node.get("$ref")
-    if reference is None:
-        return dict(node)
-    target = root
-    for part in reference.removeprefix("#/").split("/"):
-        target = target[part]
-    return {**_resolve(target, root), **{key: value for key, value in node.items() if key != "$ref"}}
-
-
 def _branches(node: Mapping, value: Any, validator: Validator) -> Iterator[Mapping]:
     """The node itself, then the `then` of each of its conditions that `value` meets."""
     yield node
     for condition in node.get("allOf", []):
         if validator.evolve(schema=condition["if"]).is_valid(value):
-            yield _resolve(condition["then"], validator.schema)
+            yield condition["then"]
 
 
 def fill_in(value: Any, node: Mapping, validator: Validator) -> Any:
     """Copy of `value` with the schema's defaults, its keys in the schema's order, its numbers of the schema's type."""
-    root = validator.schema
-    node = _resolve(node, root)
     if isinstance(value, dict):
         filled = dict(value)
         order = []
         for branch in _branches(node, filled, validator):
             for key, below in branch.get("properties", {}).items():
-                below = _resolve(below, root)
+                if below is True:  # another branch describes this key
+                    below = {}
                 if key not in filled and "default" in below:
                     filled[key] = plain_copy(below["default"])
-                if key in filled and below:  # `true` stands for a key that another branch describes
+                if key in filled and below:
                     filled[key] = fill_in(filled[key], below, validator)
                 if key in filled and key not in order:
                     order.append(key)
-        named = _resolve(node.get("additionalProperties", {}), root)  # of a section whose keys are the user's
+        named = node.get("additionalProperties") or {}  # in a section whose keys are names
         filled = {key: item if key in order else fill_in(item, named, validator) for key, item in filled.items()}
         return {key: filled[key] for key in [*order, *(key for key in filled if key not in order)]}
     if isinstance(value, list):
@@ -118,12 +105,13 @@ def explain(error: ValidationError, schema: Mapping, plain: dict) -> Iterator[tu
     elif kind == "required":
         for key in rule:
             if key not in value:
-                below = _resolve(node["properties"][key], schema)
+                below = node["properties"][key]
                 yield _join(path, key), f"is missing; add it: {_first_sentence(below)}"
     elif kind == "type":
         yield path, _explain_type(value, rule, node.get("x-rule") if rule == "array" else None)
     elif kind == "enum":
-        yield path, f"{show(value)} must be one of {', '.join(map(str, rule))}{_did_you_mean(value, rule)}"
+        choices = node.get("x-rule") or f"one of {', '.join(map(str, rule))}"
+        yield path, f"{show(value)} must be {choices}{_did_you_mean(value, rule)}"
     elif kind == "anyOf" and value is None:
         yield path, f"is empty, must be {node['x-rule']}; give it a value or delete the key"
     elif kind in ("pattern", "anyOf"):
@@ -135,14 +123,7 @@ def explain(error: ValidationError, schema: Mapping, plain: dict) -> Iterator[tu
         twice = next(item for index, item in enumerate(value) if item in value[:index])
         yield path, f"holds {show(twice)} twice; delete one"
     else:
-        relations = {
-            "minimum": "at least",
-            "exclusiveMinimum": "greater than",
-            "maximum": "at most",
-            "exclusiveMaximum": "less than",
-            "multipleOf": "a multiple of",
-        }
-        yield path, f"{show(value)} must be {relations.get(kind, kind)} {rule}"
+        yield path, f"{show(value)} must be {BOUNDS.get(kind, kind)} {rule}"
 
 
 def _explain_type(value: Any, expected: str, rule: str | None) -> str:
@@ -185,11 +166,10 @@ def _schema_paths(schema: Mapping) -> list[str]:
     """Full paths of all keys of the schema, list items without a number."""
 
     def walk(node: Mapping, path: str) -> Iterator[str]:
-        node = _resolve(node, schema)
-        for branch in [node, *(_resolve(condition["then"], schema) for condition in node.get("allOf", []))]:
+        for branch in [node, *(condition["then"] for condition in node.get("allOf", []))]:
             for key, below in branch.get("properties", {}).items():
                 yield _join(path, key)
-                yield from walk(below, _join(path, key))
+                yield from walk({} if below is True else below, _join(path, key))
         if "x-key" in node:
             yield from walk(node["additionalProperties"], _join(path, node["x-key"]))
         if "items" in node:

@@ -12,9 +12,11 @@ import pandas as pd
 import torch
 from torch import Tensor
 
-from seqlift.attribution.attribute import SETTINGS, method_caller
+from seqlift.attribution.attribute import method_caller
 from seqlift.attribution.explained_output import ExplainedOutput
 from seqlift.attribution.references import Kind
+from seqlift.attribution.settings import METHODS
+from seqlift.core.settings import fields
 
 ALIKE = ("uniform", "zeros", "background")  # kinds of which all references are the same
 
@@ -61,8 +63,10 @@ def mean_of(found: list[tuple[float, float]]) -> tuple[float, float]:
 
 def can_be_repeated(attributes: dict) -> bool:
     """Whether the attributes of a score file say all that is needed to explain anew: of our own methods they do."""
-    method = attributes.get("method")
-    return method in SETTINGS and all(name in attributes for name in ("references", "seed", *SETTINGS[method]))
+    settings = METHODS.get(str(attributes.get("method")))
+    return settings is not None and all(
+        name in attributes for name in ("seed", *(each.name for each in fields(settings)))
+    )
 
 
 def explain_again(
@@ -93,7 +97,8 @@ def explain_again(
     numpy.ndarray, shape (N, L)
     """
     method = attributes["method"]
-    settings = {name: attributes[name] for name in SETTINGS[method]}
+    names = {field.name for field in fields(METHODS[method])} - {"references", "tolerance"}
+    settings = {name: attributes[name] for name in names}
     call = method_caller(method, device, references=references, seed=attributes["seed"], **settings)
     return call(output, sequences, mean.args(sequences, device)).contributions.sum(1).numpy()
 

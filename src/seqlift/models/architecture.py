@@ -1,47 +1,48 @@
 """What a model is, as a plain dict: `{"type": "basset", "head": "classes", "filters": [32, 32], ...}`.
 
-It is the config's `model` and is kept in the checkpoint. The networks are built of layers whose contributions are exact
-under DeepLIFT's Rescale rule, so completeness holds to rounding.
+It is the config's section `model` and is kept in the checkpoint. The networks are built of layers whose contributions
+are exact under DeepLIFT's Rescale rule, so completeness holds to rounding.
 """
 
-import inspect
+import functools
+import importlib
+import pkgutil
+from collections.abc import Mapping
 from typing import Any
 
+from seqlift.core.settings import default_of, fields
 from seqlift.errors import SeqliftError
-from seqlift.models.basset import Basset
-from seqlift.models.deepbind import DeepBind
-from seqlift.models.dilated import Dilated
-from seqlift.models.outputs import HEADS
-from seqlift.models.paper import Paper
-from seqlift.models.profile import DilatedProfile
+from seqlift.models import architectures
+from seqlift.models.settings import Kind, Layer, ModelSettings
 
-CLASSES = {"deepbind": DeepBind, "basset": Basset, "dilated": Dilated, "paper": Paper}
-PROFILE_CLASSES = {"dilated": DilatedProfile}
-_OF_ALL = {"head": "classes", "both_strands": False, "replicates": 1}
+CUSTOM: dict[str, Any] = {"arguments": {}}
+"""Settings of a custom model, with their defaults, besides those of all models."""
+
+COMMON = {field.name: default_of(field) for field in fields(ModelSettings) if field.name != "type"}
+"""Settings of all models, with their defaults."""
 
 
-def _defaults(kind: str) -> dict:
-    made_by = [types[kind] for types in (CLASSES, PROFILE_CLASSES) if kind in types]
-    parameters = [p for each in made_by for p in inspect.signature(each).parameters.values()]
-    given = {p.name: p.default for p in parameters if p.default is not p.empty and p.name != "control_channels"}
-    return given | _OF_ALL
+@functools.cache
+def kinds() -> dict[str, Kind]:
+    """The architectures by name: the files of `seqlift.models.architectures`."""
+    names = sorted(module.name for module in pkgutil.iter_modules(architectures.__path__))
+    return {name: importlib.import_module(f"{architectures.__name__}.{name}").ARCHITECTURE for name in names}
 
 
-MODEL_TYPES = {kind: _defaults(kind) for kind in CLASSES}
-"""Type -> hyperparameters with their defaults."""
+def defaults(kind: str) -> dict[str, Any]:
+    """All settings of an architecture with their defaults, as the config has them."""
+    return {field.name: default_of(field) for field in fields(kinds()[kind].settings)} | COMMON
 
-CUSTOM = {"arguments": {}} | _OF_ALL
 
-
-def resolve_architecture(architecture: dict) -> dict:
-    """Fill in the defaults of a model type and check names and types of the hyperparameters.
+def resolve_architecture(architecture: Mapping) -> dict:
+    """Fill in the defaults of a model type and check its settings.
 
     Parameters
     ----------
     architecture : dict
-        "type": a key of `MODEL_TYPES`, or `package.module:Class` for a model of the user's, which has "arguments".
-        "head"; "both_strands": whether predictions are means over both strands; "replicates": of how many such
-        networks; and any of the type's hyperparameters.
+        "type": the name of an architecture, or `package.module:Class` for a custom model, which has "arguments".
+        "head"; "both_strands": whether predictions are means over both strands; "replicates": the number of networks of
+        which they are the mean; and any settings of the architecture.
 
     Returns
     -------
@@ -51,51 +52,50 @@ def resolve_architecture(architecture: dict) -> dict:
     Raises
     ------
     SeqliftError
-        Unknown type, unknown hyperparameter, a value of the wrong type, or a head that the type does not have.
+        Unknown type, unknown setting, a wrong value, or a head that the type does not have.
     """
-    kind: Any = architecture.get("type")
-    custom = isinstance(kind, str) and ":" in kind
-    if not custom and kind not in MODEL_TYPES:
+    name: Any = architecture.get("type")
+    if not isinstance(name, str) or (":" not in name and name not in kinds()):
         raise SeqliftError(
-            f"model.type {kind!r} does not exist; choose one of {', '.join(MODEL_TYPES)}, or package.module:Class for "
-            "a model of your own"
+            f"model.type (={name!r}) does not exist; choose one of {', '.join(kinds())}, or package.module:Class for "
+            "a custom model"
         )
-    given = {name: value for name, value in architecture.items() if name != "type"}
-    defaults = CUSTOM if custom else MODEL_TYPES[kind]
-    unknown = [name for name in given if name not in defaults]
+    given = {key: value for key, value in architecture.items() if key != "type"}
+    try:
+        common = ModelSettings.make({key: value for key, value in given.items() if key in COMMON})
+        own = {key: value for key, value in given.items() if key not in COMMON}
+        own = _custom(own) if ":" in name else kinds()[name].settings.make(own).as_dict()
+    except SeqliftError as error:
+        raise SeqliftError(f"model of type {name!r}: {error}") from None
+    if common.head == "profile" and ":" not in name and "profile" not in kinds()[name].heads:
+        able = ", ".join(name for name, kind in kinds().items() if "profile" in kind.heads)
+        raise SeqliftError(f"model.type (={name!r}) has no head 'profile' (model.head); use {able}, or a custom model")
+    shared = common.as_dict()
+    return {"type": name, **own, **{key: shared[key] for key in COMMON}}
+
+
+def _custom(given: dict) -> dict:
+    unknown = [key for key in given if key not in CUSTOM]
     if unknown:
-        raise SeqliftError(
-            f"model type {kind!r} has no hyperparameter {unknown[0]!r} ({len(unknown)} unknown in all); "
-            f"it has {', '.join(defaults)}" + ("; those of the class go into `arguments`" if custom else "")
-        )
-    for name, value in given.items():
-        _check_value(f"model.{name}", value, defaults[name])
-    resolved = {name: list(value) if isinstance(value, tuple) else value for name, value in (defaults | given).items()}
-    if resolved["head"] == "profile" and not custom and kind not in PROFILE_CLASSES:
-        able = ", ".join(PROFILE_CLASSES)
-        raise SeqliftError(f"model type {kind!r} has no profile head (model.head); {able} has, or a model of your own")
-    return {"type": kind, **resolved}
+        raise SeqliftError(f"`{unknown[0]}` is an unknown setting; those of the class go into `arguments`")
+    arguments = given.get("arguments", {})
+    if not (isinstance(arguments, dict) and all(isinstance(key, str) for key in arguments)):
+        raise SeqliftError(f"`arguments` (={arguments!r}) must be keyword arguments, names and values")
+    return {"arguments": arguments}
 
 
-def _check_value(name: str, value: object, default: object) -> None:
-    def integer(number: object, least: int = 1) -> bool:
-        return isinstance(number, int) and not isinstance(number, bool) and number >= least
+def shortest_window(architecture: Mapping) -> tuple[int, str]:
+    """Length in bp of the shortest window that an architecture reads, and the setting that decides."""
+    names = {field.name for field in fields(kinds()[architecture["type"]].settings)}
+    own = {key: value for key, value in architecture.items() if key in names}
+    return kinds()[architecture["type"]].settings.make(own).shortest_window()
 
-    if isinstance(default, bool):
-        good, rule = isinstance(value, bool), "true or false"
-    elif isinstance(default, str):
-        good, rule = value in HEADS, f"one of {', '.join(HEADS)}"
-    elif isinstance(default, dict):
-        good = isinstance(value, dict) and all(isinstance(key, str) for key in value)
-        rule = "keyword arguments, names and values"
-    elif isinstance(default, tuple):
-        good = isinstance(value, list | tuple) and all(map(integer, value))
-        rule = "a list of positive integers"
-    elif isinstance(default, float):
-        good = isinstance(value, int | float) and not isinstance(value, bool) and 0 <= value < 1
-        rule = "a number from 0 up to, but not including, 1"
-    else:
-        least = 0 if name == "model.layers" else 1
-        good, rule = integer(value, least), f"a whole number of at least {least}"
-    if not good:
-        raise SeqliftError(f"{name} (={value!r}) must be {rule}")
+
+def layers_of(architecture: Mapping, outputs: int) -> list[Layer]:
+    """The convolutions of a network with `outputs` outputs; a custom one counts as BPNet (`dilated`, 8 layers)."""
+    if ":" in architecture["type"]:
+        architecture = {"type": "dilated", "head": architecture["head"], "layers": 8}
+    kind = kinds()[architecture["type"]].settings
+    names = {field.name for field in fields(kind)}
+    own = kind.make({key: value for key, value in architecture.items() if key in names})
+    return own.layers_of(architecture["head"], outputs)

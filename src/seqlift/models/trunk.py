@@ -7,8 +7,7 @@ and doubling dilation bring in context without pooling. Batch normalisation befo
 from torch import Tensor, nn
 
 from seqlift.errors import SeqliftError
-from seqlift.models.basset import FIRST_THRESHOLD
-from seqlift.models.dense import bias_of
+from seqlift.models.dense import FIRST_THRESHOLD, bias_of
 
 
 class Trunk(nn.Module):

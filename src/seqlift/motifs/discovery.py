@@ -23,7 +23,7 @@ from seqlift.motifs.modisco import Discovery
 from seqlift.motifs.naming import SHUFFLES, name_patterns
 from seqlift.motifs.output import NamedPattern, orient, write_meme, write_seqlets, write_table
 from seqlift.motifs.seqlets import Seqlets, choose_seqlets
-from seqlift.motifs.settings import ModiscoSettings
+from seqlift.motifs.settings import ModiscoSettings, MotifSettings
 from seqlift.scores.file import Scores, open_scores
 
 _ROWS = 2048  # rows of a score file in memory at once
@@ -73,10 +73,10 @@ def discover(
     output_dir: str | os.PathLike,
     *,
     database: str | os.PathLike | Database,
-    max_seqlets: int = 2000,
-    window: int = 200,
-    threshold: float = 0.01,
-    seed: int = 1,
+    max_seqlets: int = MotifSettings.max_seqlets,
+    window: int = MotifSettings.window,
+    threshold: float = MotifSettings.threshold,
+    seed: int = MotifSettings.seed,
     tfmodisco: ModiscoSettings | None = None,
 ) -> MotifSummary:
     """Find and name the patterns in a score file; all files of `output` are written to `output_dir`.
@@ -107,7 +107,9 @@ def discover(
         are too short.
     """
     settings = tfmodisco or ModiscoSettings()
-    _check_settings(max_seqlets, window, threshold, settings)
+    MotifSettings(max_seqlets=max_seqlets, window=window, threshold=threshold, seed=seed, tfmodisco=settings)
+    if window < settings.shortest:
+        raise SeqliftError(f"`window` (={window}) must be at least {settings.shortest} bp, the room TF-MoDISco needs")
     known = load_database(database)
     with open_scores(score_path) as scores:
         source, coords = source_of(scores.attributes), scores.coords
@@ -152,19 +154,6 @@ def discover(
     )
     _write(Path(output_dir), summary, patterns, found, seqlets, coords)
     return summary
-
-
-def _check_settings(max_seqlets: int, window: int, threshold: float, settings: ModiscoSettings) -> None:
-    least = settings.min_metacluster_size
-    if max_seqlets <= least:
-        raise SeqliftError(
-            f"`max_seqlets` (={max_seqlets}) must be more than {least}: TF-MoDISco does not cluster fewer seqlets "
-            "(its `min_metacluster_size`)"
-        )
-    if window < settings.shortest:
-        raise SeqliftError(f"`window` (={window}) must be at least {settings.shortest} bp, the room TF-MoDISco needs")
-    if not 0 < threshold <= 1:
-        raise SeqliftError(f"`threshold` (={threshold}) must be above 0 and at most 1: it is a corrected p-value")
 
 
 class _Middle:

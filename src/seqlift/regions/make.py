@@ -30,7 +30,7 @@ from seqlift.regions.negatives import (
     window_names,
 )
 from seqlift.regions.peaks import DROPPED, MIN_PEAKS, judge_peaks, labels, read_target_peaks
-from seqlift.regions.settings import NEGATIVES, RegionSettings
+from seqlift.regions.settings import RegionSettings
 from seqlift.regions.splits import Splits, check_apart, choose_splits, interval_example, matching
 from seqlift.regions.table import (
     COLUMNS,
@@ -40,40 +40,15 @@ from seqlift.regions.table import (
     SPLITS,
     TARGET_PREFIX,
     Regions,
-    assign_fold,
-    fold_names,
-    labels_of,
-    read_regions,
     target_names,
-    write_regions,
 )
 from seqlift.regions.windows import candidate_windows
-
-__all__ = [
-    "COLUMNS",
-    "DROPPED",
-    "FORMAT",
-    "KINDS",
-    "NEGATIVES",
-    "SIGNAL_PREFIX",
-    "SPLITS",
-    "TARGET_PREFIX",
-    "RegionSettings",
-    "Regions",
-    "assign_fold",
-    "fold_names",
-    "labels_of",
-    "make_regions",
-    "read_regions",
-    "target_names",
-    "write_regions",
-]
 
 log = logging.getLogger(__name__)
 _SIGNAL_FILES = ("signal", "signal_minus", "control", "control_minus")
 
 
-def make_regions(genome_path: str | os.PathLike, targets: Sequence[Target], **settings: Any) -> Regions:
+def make_regions(genome_path: str | os.PathLike, targets: Sequence[Target], settings: RegionSettings) -> Regions:
     """Make windows around the peaks of all targets, label them, split them and add negatives.
 
     The rules, none of which depends on the order of the lines of a file:
@@ -99,8 +74,7 @@ def make_regions(genome_path: str | os.PathLike, targets: Sequence[Target], **se
     ----------
     genome_path : path of a FASTA file
     targets : sequence of Target
-    **settings
-        The attributes of `RegionSettings`.
+    settings : RegionSettings
 
     Returns
     -------
@@ -115,51 +89,50 @@ def make_regions(genome_path: str | os.PathLike, targets: Sequence[Target], **se
         On bad settings and bad files; if files do not fit the genome; if a target has fewer than `MIN_PEAKS` regions,
         or no peak or no negative left in a split; if there is too little room for the negatives.
     """
-    chosen = RegionSettings(**settings)
     _check_targets(targets)
     with Genome(genome_path) as genome:
         check_bigwigs(sorted({path for t in targets for paths in _files(t).values() for path in paths}), genome.sizes)
-        peaks = read_target_peaks(targets, genome, chosen.exclude_chromosomes)
+        peaks = read_target_peaks(targets, genome, settings.exclude_chromosomes)
         splits = choose_splits(
             genome.sizes,
             peaks,
-            valid=chosen.valid,
-            test=chosen.test,
-            folds=chosen.folds,
-            excluded=matching(genome.sizes, chosen.exclude_chromosomes),
+            valid=settings.valid,
+            test=settings.test,
+            folds=settings.folds or 0,
+            excluded=matching(genome.sizes, settings.exclude_chromosomes),
             source=str(genome.path),
         )
-        masked, unlabelled = _read_masks(targets, genome, chosen)
-        peaks = judge_peaks(peaks, targets, genome, splits, masked, chosen)
+        masked, unlabelled = _read_masks(targets, genome, settings)
+        peaks = judge_peaks(peaks, targets, genome, splits, masked, settings)
         positives, repeated = _positives(peaks, targets, unlabelled, genome, splits)
         _check_positives(positives, peaks, targets, splits, genome.sizes)
 
-        blocked = _blocked(peaks, masked, unlabelled, chosen)
+        blocked = _blocked(peaks, masked, unlabelled, settings)
         candidates = candidate_windows(
             genome,
             blocked,
-            chosen.length,
-            max_n_fraction=chosen.max_n_fraction,
+            settings.length,
+            max_n_fraction=settings.max_n_fraction,
             splits=splits,
-            margin=chosen.jitter_margin,
-            seed=chosen.seed,
+            margin=settings.jitter,
+            seed=settings.seed,
         )
-        negatives, made = make_negatives(chosen, positives, candidates, genome=genome, splits=splits, blocked=blocked)
-        background = background_rows(candidates, splits, target_names(positives), chosen)
+        negatives, made = make_negatives(settings, positives, candidates, genome=genome, splits=splits, blocked=blocked)
+        background = background_rows(candidates, splits, target_names(positives), settings)
         table = pd.concat([part for part in (positives, negatives, background) if len(part)], ignore_index=True)
-        table, duplicates = _without_duplicates(table, repeated, genome, splits, chosen.seed)
+        table, duplicates = _without_duplicates(table, repeated, genome, splits, settings.seed)
         table = _in_order(table, genome.sizes)
         _check_negatives(table, splits)
-        check_apart(table, chosen.jitter_margin)
-        table, signal = _add_signal(table, targets, genome.sizes, chosen)
+        check_apart(table, settings.jitter)
+        table, signal = _add_signal(table, targets, genome.sizes, settings)
         summary = {
             "format": FORMAT,
-            "length": chosen.length,
+            "length": settings.length,
             "targets": target_names(table),
             "genome": {"path": str(genome_path), "sha256": genome.sha256, "chromosomes": genome.sizes},
             "splits": splits.describe(),
-            **_describe_settings(chosen),
-            "negatives": describe_negatives(table, chosen, made, splits.names),
+            **_describe_settings(settings),
+            "negatives": describe_negatives(table, settings, made, splits.names),
             **_count(table, splits),
             # Free windows that do not overlap: what a scan of the genome would show the model besides peaks
             "windows": {split: int((candidates["split"] == split).sum()) for split in splits.names},
@@ -246,7 +219,7 @@ def _blocked(
             "end": np.maximum(peaks["peak_end"], peaks["end"]),
         }
     )
-    margin = settings.jitter_margin
+    margin = settings.jitter
     blocked = [widened(around, settings.min_distance + margin), widened(masked, margin)]
     blocked += [widened(intervals, margin) for intervals in unlabelled if intervals is not None]
     return pd.concat(blocked, ignore_index=True)
@@ -338,13 +311,13 @@ def _check_negatives(table: pd.DataFrame, splits: Splits) -> None:
 
 def _describe_settings(settings: RegionSettings) -> dict:
     return {
-        "folds": settings.folds,
+        "folds": settings.folds or 0,
         "seed": settings.seed,
         "settings": {
             "merge_distance": settings.merge_distance,
             "top_fraction": settings.top_fraction,
             "max_n_fraction": settings.max_n_fraction,
-            "jitter_margin": settings.jitter_margin,
+            "jitter_margin": settings.jitter,
             "exclude_chromosomes": list(settings.exclude_chromosomes),
             "exclude_regions": [str(path) for path in settings.exclude_regions],
             "include_regions": [str(path) for path in settings.include_regions],

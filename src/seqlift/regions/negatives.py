@@ -96,7 +96,7 @@ def _check_room(
         have = int((candidates["split"] == split).sum())
         if have < quota * sets[split]:
             times = f" ({sets[split]} sets of {quota})" if sets[split] > 1 else ""
-            jitter = settings.jitter_margin
+            jitter = settings.jitter
             room = f" with {jitter} bp for jitter on either side" if jitter else ""
             fewer = "the ratio, negative_sets" if sets[split] > 1 else "the ratio"
             raise SeqliftError(
@@ -134,7 +134,7 @@ def _pool(
     peaks = peaks.sort_values(["place", "summit", "start", "end", "line"], ignore_index=True)
     start = peaks["summit"] - settings.length // 2
     pool = peaks.assign(start=start, end=start + settings.length)
-    pool["split"] = splits.of(pool, settings.jitter_margin)
+    pool["split"] = splits.of(pool, settings.jitter)
     excluded = peaks["chrom"].isin(matching(peaks["chrom"].unique(), settings.exclude_chromosomes)).to_numpy()
     near = overlapping(pool, merge_intervals(blocked))
     inside = np.flatnonzero(pool["split"] != "")

@@ -180,7 +180,7 @@ def judge_peaks(
         `uncertain` (bool: says neither that a target is there nor that it is not), `split`, `gc`, and `dropped`: why it
         is not the centre of a region (a key of `DROPPED`, '' if it is).
     """
-    margin = settings.jitter_margin
+    margin = settings.jitter
     windows = pd.DataFrame({"chrom": peaks["chrom"], "start": peaks["summit"] - settings.length // 2})
     windows["end"] = windows["start"] + settings.length
     excluded = ~peaks["chrom"].isin(list(splits.parts)).to_numpy()

@@ -1,129 +1,189 @@
-"""The settings that regions are made with, and the values they may have."""
+"""Settings of the regions: windows around peaks, negatives, and the held-out chromosomes."""
 
-import os
-from collections.abc import Sequence
+from collections.abc import Iterator
 from dataclasses import dataclass
+from typing import ClassVar, Literal
 
-import numpy as np
-
-from seqlift.errors import SeqliftError
+from seqlift.core.settings import SEED, Settings, setting
+from seqlift.data.settings import PATH, PATH_LIST, SignalSettings
 
 NEGATIVES = {
     "genome": "drawn from the genome away from all peaks, matched in GC content",
     "shuffled": "dinucleotide shuffles of the regions with peaks",
     "unbound": "summits of negatives_file away from all peaks (open but unbound), matched in GC content",
-    "bed": "the intervals of negatives_file, away from all peaks, at random where there are more than asked for",
+    "bed": "the intervals of negatives_file, away from all peaks, a random sample if there are more than needed",
 }
 FROM_FILE = ("unbound", "bed")
 
+_CHROMOSOMES = {"minItems": 1, "uniqueItems": True, "items": {"type": "string", "minLength": 1}}
 
-@dataclass(frozen=True)
-class RegionSettings:
-    """How regions are made; the rules are those of `seqlift.regions.make.make_regions`.
 
-    Attributes
-    ----------
-    length : int
-        Of each window (bp).
-    valid, test : sequences of str
-        Chromosomes, shell patterns of them, or intervals (`chr20:1-40000000`: 1-based, both ends included) held out;
-        everything else that is not excluded is for training.
-    folds : int
-        Instead of `valid` and `test`: into how many folds to deal out the chromosomes; 0 for none.
-    negatives : str
-        One of `NEGATIVES`.
-    negatives_file : path, optional
-        Peaks for "unbound", BED for "bed".
-    negative_sets : int
-        Sets of negatives for training, of which each epoch sees one.
-    ratio : float
-        Negatives for each region with a peak, in each set.
-    min_distance, merge_distance, jitter_margin : int
-        In bp. `merge_distance` is smaller than half the length, so that a merged summit lies inside the window.
-    top_fraction, max_n_fraction : float
-        Between 0 and 1.
-    exclude_chromosomes : sequence of str
-        Shell patterns, as `chrUn_*`. Their peaks may be on chromosomes that the FASTA file lacks.
-    exclude_regions, include_regions : sequences of paths
-        BED files. A region may overlap no interval of the first, and must lie inside each of the second.
-    background : int
-        Random windows of each test split, not matched in GC content, for metrics at the true imbalance.
-    signal_window : int, optional
-        In the middle of each region, what the signal is summed over (bp); the whole region if not given.
-    missing : {"zero", "mask"}
-        What a base without a value in a bigWig means: nothing there, or not known.
-    negative : {"refuse", "clip", "absolute"}
-        What to do with values below 0 in a bigWig.
-    seed : int
-        Of the drawing of negatives.
-    """
+@dataclass(frozen=True, kw_only=True)
+class RegionSection(Settings):
+    """The section `regions` of the config. What each setting does: `seqlift.regions.make.make_regions`."""
 
-    length: int
-    valid: Sequence[str] = ()
-    test: Sequence[str] = ()
-    folds: int = 0
-    negatives: str = "genome"
-    negatives_file: str | os.PathLike | None = None
-    negative_sets: int = 1
-    ratio: float = 1.0
-    min_distance: int = 1000
-    merge_distance: int = 0
-    top_fraction: float = 1.0
-    max_n_fraction: float = 0.1
-    jitter_margin: int = 0
-    exclude_chromosomes: Sequence[str] = ()
-    exclude_regions: Sequence[str | os.PathLike] = ()
-    include_regions: Sequence[str | os.PathLike] = ()
-    background: int = 0
-    signal_window: int | None = None
-    missing: str = "zero"
-    negative: str = "refuse"
-    seed: int = 1
+    MOVED: ClassVar = {"top_share": "it is called top_fraction now", "max_n_share": "it is called max_n_fraction now"}
 
-    def __post_init__(self) -> None:
-        """Raise SeqliftError if a value is out of range, or two do not go together."""
-        self._check_numbers()
-        if self.negatives not in NEGATIVES:
-            raise SeqliftError(f"negatives is {self.negatives!r}, must be one of {', '.join(NEGATIVES)}")
+    valid: tuple[str, ...] = setting(
+        (),
+        "Held-out chromosomes used to select the best epoch: names, shell patterns, or parts such as "
+        "`chr20:1-40000000` and `chr20:40000001-`. Absent: there must be `folds`.",
+        metavar="CHR",
+        optional=True,
+        schema=_CHROMOSOMES,
+    )
+    test: tuple[str, ...] = setting(
+        (),
+        "Held-out chromosomes used to evaluate the model, named in the same way; no earlier stage uses them. Absent: "
+        "there must be `folds`.",
+        metavar="CHR",
+        optional=True,
+        schema=_CHROMOSOMES,
+    )
+    folds: int | None = setting(
+        None,
+        "Number of folds, instead of `valid` and `test`: one model is trained for each fold, with another part of the "
+        "chromosomes held out, and together they are evaluated on all chromosomes. With several seeds there is a "
+        "model for each fold and seed. Absent: there must be `valid` and `test`.",
+        metavar="K",
+        optional=True,
+        minimum=3,
+        maximum=100,
+    )
+    exclude_chromosomes: tuple[str, ...] = setting(
+        (),
+        "Chromosomes that are not used at all, as shell patterns such as `*_random`.",
+        advice='For example chrM, chrY, "*_random" and "*_alt".',
+        metavar="PATTERN",
+        schema={"uniqueItems": True, "items": {"type": "string", "minLength": 1}},
+    )
+    exclude_regions: tuple[str, ...] = setting(
+        (),
+        "BED files of intervals to avoid, such as the ENCODE blacklist; no window overlaps them.",
+        metavar="BED",
+        schema=PATH_LIST,
+    )
+    include_regions: tuple[str, ...] = setting(
+        (),
+        "BED files of allowed intervals, such as mappable ones; every window lies inside an interval of each file.",
+        metavar="BED",
+        schema=PATH_LIST,
+    )
+    top_fraction: float = setting(
+        1.0,
+        "Fraction of each target's peaks that is used, highest scores first.",
+        advice="Weak peaks often lack the motif: if the AUROC stays low, try 0.5.",
+        metavar="X",
+        exclusiveMinimum=0,
+        maximum=1,
+    )
+    merge_distance: int = setting(
+        50,
+        "Peaks with summits at most this many bp apart make one region with the labels of all.",
+        advice="A few tens of bp are the accuracy of a summit; 0 merges only summits on the same base.",
+        metavar="BP",
+        minimum=0,
+    )
+    negatives: Literal["genome", "shuffled", "unbound", "bed"] = setting(
+        "genome",
+        "Kind of negatives: `genome`, windows of the genome away from peaks and matched in GC content; `shuffled`, "
+        "dinucleotide shuffles of the peaks' windows; `unbound`, the summits of `negatives_file` away from all peaks; "
+        "or `bed`, the intervals of `negatives_file`.",
+        advice="Use shuffled for small genomes without space, unbound with open chromatin that the factor does not "
+        "bind.",
+    )
+    negatives_file: str | None = setting(
+        None,
+        "File of peaks or intervals for the negatives `unbound` and `bed`, as BED or narrowPeak. Absent: the other "
+        "kinds need none.",
+        metavar="FILE",
+        optional=True,
+        schema=PATH,
+    )
+    negative_sets: int = setting(
+        1,
+        "Number of sets of negatives for training; each epoch uses one set in turn.",
+        advice="With more sets, the model sees more of the genome at the same cost.",
+        metavar="N",
+        minimum=1,
+        maximum=100,
+    )
+    ratio: float = setting(
+        1.0,
+        "Number of negatives for each positive region.",
+        advice="1 is balanced; more negatives cost time and improve the model if sites are rare.",
+        metavar="X",
+        exclusiveMinimum=0,
+        maximum=100,
+    )
+    min_distance: int = setting(
+        200,
+        "Smallest distance in bp between a negative from the genome and any peak.",
+        advice="Use at least the length of a window.",
+        metavar="BP",
+        minimum=0,
+    )
+    max_n_fraction: float = setting(
+        0.1, "Windows with a larger fraction of N are dropped.", metavar="X", minimum=0, exclusiveMaximum=1
+    )
+    background: int = setting(
+        5000,
+        "Number of random windows of the held-out chromosomes, not matched in GC content and never used in training, "
+        "for metrics at the genome's imbalance; 0 for none.",
+        metavar="N",
+        minimum=0,
+    )
+    seed: int = setting(1, "Seed of the negatives.", schema=SEED)
+
+    def check(self) -> Iterator[tuple[str, str]]:
+        """Rules between the settings."""
         if self.negatives in FROM_FILE and self.negatives_file is None:
-            raise SeqliftError(f"negatives {self.negatives!r} come from a file; name it in negatives_file")
+            yield "negatives_file", f"is missing; negatives (={self.negatives!r}) are taken from a BED file"
         if self.negatives not in FROM_FILE and self.negatives_file is not None:
-            raise SeqliftError(
-                f"negatives_file ({self.negatives_file}) is not used by negatives {self.negatives!r}; delete it, or "
-                f"set negatives to {' or '.join(FROM_FILE)}"
+            yield (
+                "negatives_file",
+                f"(={str(self.negatives_file)!r}) has no effect with negatives (={self.negatives!r}); delete it, or "
+                f"use {' or '.join(FROM_FILE)}",
             )
         if self.folds and (self.valid or self.test):
-            raise SeqliftError(f"folds ({self.folds}) stand instead of valid and test; delete one or the other")
-        if not self.folds and not (self.valid and self.test):
-            raise SeqliftError("name the valid and the test chromosomes (or intervals of them), or a number of folds")
+            yield "folds", f"(={self.folds}) cannot be combined with valid or test; delete either"
+        for key in ("valid", "test"):
+            if not self.folds and not getattr(self, key):
+                yield (
+                    key,
+                    f"is missing; add held-out chromosomes, as in {key}: [chr8], or folds: 5 instead of valid and test",
+                )
 
-    def _check_numbers(self) -> None:
-        if self.length < 1:
-            raise SeqliftError(f"length ({self.length}) must be at least 1 bp")
-        if not 0 <= self.ratio < np.inf:
-            raise SeqliftError(f"ratio ({self.ratio}) must not be negative: it is the number of negatives a positive")
-        if self.min_distance < 0:
-            raise SeqliftError(f"min_distance ({self.min_distance}) must not be negative")
-        if not 0 <= self.merge_distance <= (self.length - 1) // 2:
-            raise SeqliftError(
-                f"merge_distance ({self.merge_distance}) must be from 0 to {(self.length - 1) // 2}: below half of "
-                f"length ({self.length}), so that summits merged into a region lie inside its window"
+
+@dataclass(frozen=True, kw_only=True)
+class RegionSettings(RegionSection):
+    """Everything the regions are made with: the section `regions`, the length, and how the signal is read."""
+
+    length: int = setting(help="Length of each window.", metavar="BP", minimum=1)
+    jitter: int = setting(
+        0, "Room in bp on both sides of a window, for the jitter in training.", metavar="BP", minimum=0
+    )
+    signal_window: int | None = setting(
+        SignalSettings.window,
+        "Length of the window in the middle of a region whose signal is summed (default: the whole region).",
+        metavar="BP",
+        minimum=1,
+    )
+    missing: Literal["zero", "mask"] = setting(
+        SignalSettings.missing, "Meaning of a base without a value in a bigWig: no signal, or unknown."
+    )
+    negative: Literal["refuse", "clip", "absolute"] = setting(
+        SignalSettings.negative, "Treatment of negative values in a bigWig."
+    )
+
+    def check(self) -> Iterator[tuple[str, str]]:
+        """Rules between the settings."""
+        yield from super().check()
+        if self.merge_distance > (self.length - 1) // 2:
+            yield (
+                "merge_distance",
+                f"(={self.merge_distance}) must be at most {(self.length - 1) // 2}, smaller than half of length "
+                f"(={self.length}), so that a merged summit lies inside the window",
             )
-        if not 0 < self.top_fraction <= 1:
-            raise SeqliftError(
-                f"top_fraction ({self.top_fraction}) must be above 0 and at most 1: the share of peaks to keep"
-            )
-        if not 0 <= self.max_n_fraction <= 1:
-            raise SeqliftError(
-                f"max_n_fraction ({self.max_n_fraction}) must be from 0 to 1: the largest share of N in a window"
-            )
-        if self.jitter_margin < 0:
-            raise SeqliftError(f"jitter ({self.jitter_margin}) must not be negative")
-        if self.negative_sets < 1:
-            raise SeqliftError(f"negative_sets ({self.negative_sets}) must be at least 1")
-        if self.background < 0:
-            raise SeqliftError(f"background ({self.background}) must not be negative: it is a number of windows")
-        if self.signal_window is not None and not 1 <= self.signal_window <= self.length:
-            raise SeqliftError(
-                f"signal_window ({self.signal_window}) must be from 1 to length ({self.length}): it lies in each region"
-            )
+        if self.signal_window is not None and self.signal_window > self.length:
+            yield "signal_window", f"(={self.signal_window}) must be at most length (={self.length})"

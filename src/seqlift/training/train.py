@@ -1,15 +1,13 @@
-"""Train a model on regions.
+"""From regions to a model that can be used.
 
-The network learns on the regions of split 'train', and the epoch is chosen on 'valid'; `seqlift.evaluation` then
-evaluates it on 'test', chromosomes that training never used. A training may end without having learned anything: from
-some initial weights a small network finds no motif in a few hundred peaks. That shows on the validation regions
-(`seqlift.training.objectives.compare_with_constant`), and training restarts with another seed, a limited number of
-times.
+The network learns on the regions of split 'train', and the epoch is chosen on 'valid'; `seqlift.evaluation` then says
+how good it is on 'test', chromosomes that neither has seen. A training may end without having learned anything: from
+some first weights a small network finds no motif in a few hundred peaks. That is noticed on the validation regions
+(`seqlift.training.objectives.judge`), and the training is started again with another seed, a stated number of times.
 """
 
 import hashlib
 import logging
-import math
 import os
 import shutil
 from collections.abc import Iterator, Mapping
@@ -27,18 +25,18 @@ from seqlift.core.files import replacing
 from seqlift.data.genome import Genome
 from seqlift.data.signal import Signal, load_signal
 from seqlift.errors import SeqliftError
-from seqlift.models import build_model, start_at
 from seqlift.models.architecture import resolve_architecture
+from seqlift.models.build import build_model, start_at
 from seqlift.models.checkpoint import save_checkpoint
 from seqlift.models.shape import Shape
 from seqlift.regions.splits import check_apart
 from seqlift.regions.table import SIGNAL_PREFIX, TARGET_PREFIX, assign_fold, fold_names, labels_of, target_names
 from seqlift.training.dataset import FixedRegions, TrainingRegions
-from seqlift.training.learner import SCHEDULES
 from seqlift.training.loop import EVALUATION_BATCH, Place, fit
-from seqlift.training.objectives import CLASS_WEIGHTS, CountsObjective, Objective, make_objective
+from seqlift.training.objectives import CountsObjective, Objective, make_objective
 from seqlift.training.processes import in_processes
 from seqlift.training.record import RESUME_NAME, Attempt, check_tensorboard, read_state
+from seqlift.training.settings import TrainingSettings
 
 log = logging.getLogger(__name__)
 
@@ -50,7 +48,7 @@ _REGIONS_AT_ONCE = 1024  # of the signal, when it is summed up
 
 @dataclass(frozen=True)
 class Job:
-    """Everything that a process needs for training.
+    """Everything that a process needs for a training.
 
     Attributes
     ----------
@@ -61,9 +59,9 @@ class Job:
         `signal` of regions.json, for heads that predict it.
     shape : Shape
     settings : dict
-        Everything that determines the result, plain values.
+        Everything that decides the result, plain values.
     restarts : int
-        Largest number of restarts.
+        At most so many.
     device : str
         "cpu" or "cuda".
     tensorboard : bool
@@ -91,11 +89,11 @@ class Job:
         return self.settings["architecture"]["head"]
 
     def part(self, split: str) -> pd.DataFrame:
-        """Regions of a split that training uses."""
+        """The regions of a split that training uses."""
         return self.table[(self.table["split"] == split) & (self.table["kind"] != "background")]
 
     def signal_of(self, split: str) -> Signal | None:
-        """Signal of the regions of a split; None for the head classes."""
+        """The signal of these regions; None for a head without."""
         if self.head == "classes":
             return None
         assert self.signal is not None
@@ -112,24 +110,10 @@ def train_model(
     summary: Mapping | None = None,
     *,
     architecture: dict,
-    epochs: int,
-    batch_size: int,
-    learning_rate: float,
-    weight_decay: float,
-    patience: int,
-    jitter: int,
-    reverse_complement: bool,
-    seed: int,
+    settings: TrainingSettings = TrainingSettings(),
     fold: int | None = None,
-    schedule: str = "cosine",
-    gradient_clip: float | None = None,
-    precision: str = "32",
-    class_weights: str = "none",
-    count_weight: float = 1.0,
-    restarts: int = 2,
     device: str = "auto",
     devices: int = 1,
-    tensorboard: bool = False,
     output_dir: str | os.PathLike,
 ) -> dict:
     """Train, choose the best epoch, and write the model and its history to a folder.
@@ -147,44 +131,17 @@ def train_model(
     summary : dict, optional
         Content of `regions.json`; heads `counts` and `profile` find the signal there.
     architecture : dict
-        See `seqlift.models.build_model`.
-    epochs : int
-        At most so many passes over the training regions.
-    batch_size : int
-        Regions in a step, of all devices together.
-    learning_rate, weight_decay : float
-        Of AdamW.
-    patience : int
-        Stop when the validation loss has not improved for so many epochs, and never before 300 steps without one.
-    jitter : int
-        Training regions are moved by up to so many bp.
-    reverse_complement : bool
-        Whether training reads half of the regions from the other strand.
-    seed : int
-        Of everything that is random: first weights, order of the regions, their moves and turns, dropout.
+        See `seqlift.models.build.build_model`.
+    settings : TrainingSettings
+        Early stopping never happens before 300 steps without a better validation loss. Restart k has the seed
+        `attempt_seed(seed, k)`; shuffled negatives keep that of the first attempt in validation. The best attempt that
+        has learned something is kept, or if none has, the one with the smallest validation loss.
     fold : int, optional
         The fold to hold out, for regions that are split into folds.
-    schedule : {"cosine", "constant", "plateau"}
-        Of the learning rate: up over the first 15 % of the steps and down to 0 by half a cosine; the same all the time;
-        halved whenever a quarter of the patience has passed without a better validation loss.
-    gradient_clip : float, optional
-        Longest gradient (2-norm over the weights of a network).
-    precision : {"32", "bf16-mixed", "16-mixed"}
-        Of the layers in training, bits; 16-mixed needs a GPU. Validation and the model's use are always in 32 bits.
-    class_weights : {"none", "balanced"}
-        See `seqlift.training.objectives.ClassesObjective`.
-    count_weight : float
-        See `seqlift.training.objectives.ProfileObjective`.
-    restarts : int
-        How often a training that has learned nothing is started again. Attempt k (from 0) has the seed that
-        `attempt_seed` says; shuffled negatives keep that of attempt 0 in validation. The best attempt that has learned
-        is kept, or if none has, the one with the least validation loss.
     device : {"auto", "cpu", "cuda"}
         "auto": a GPU where there is one.
     devices : int
         Number of GPUs, or of processes on the CPU, among which each batch is divided.
-    tensorboard : bool
-        Whether to write TensorBoard events.
     output_dir : path
         Made if needed.
 
@@ -203,25 +160,35 @@ def train_model(
         A setting out of range, no GPU, a split without positives or negatives of a target or without signal, a loss
         that is not finite, a disk that is full.
     """
-    given = dict(locals())
-    _check_settings(given)
-    device = _choose_device(device, devices, precision)
+    if isinstance(settings.seed, tuple):
+        raise SeqliftError(
+            f"`seed` (={list(settings.seed)}) must be one seed; each seed of a list has a training of its own"
+        )
+    if devices < 1 or (devices > 1 and (settings.batch_size % devices or settings.batch_size < 2 * devices)):
+        raise SeqliftError(
+            f"training.batch_size (={settings.batch_size}) must be a multiple of the {devices} "
+            "devices it is divided among, with at least 2 regions for each"
+        )
+    if settings.tensorboard:
+        check_tensorboard()
+    device = _choose_device(device, devices, settings.precision)
     log.info("device: %s", describe_device(device, devices))
     architecture = resolve_architecture(architecture)
     table = _with_splits(table, fold)
     signal = None if architecture["head"] == "classes" else _signal_settings(table, summary, architecture["head"])
     _check_splits(table, architecture["head"])
-    check_apart(table, jitter)
+    check_apart(table, settings.jitter)
     output_dir = Path(output_dir)
     output_dir.mkdir(parents=True, exist_ok=True)
-    deciding = ("epochs", "batch_size", "patience", "jitter", "seed", "fold", "schedule", "precision", "class_weights")
-    settings = {name: given[name] for name in deciding} | {
+    given = {**settings.as_dict(), "fold": fold}
+    names = ("epochs", "batch_size", "patience", "jitter", "seed", "fold", "schedule", "precision", "class_weights")
+    deciding = {name: given[name] for name in names} | {
         "architecture": architecture,
-        "learning_rate": float(learning_rate),
-        "weight_decay": float(weight_decay),
-        "reverse_complement": bool(reverse_complement),
-        "gradient_clip": None if gradient_clip is None else float(gradient_clip),
-        "count_weight": float(count_weight),
+        "learning_rate": float(settings.learning_rate),
+        "weight_decay": float(settings.weight_decay),
+        "reverse_complement": settings.reverse_complement,
+        "gradient_clip": None if settings.gradient_clip is None else float(settings.gradient_clip),
+        "count_weight": float(settings.count_weight),
         "devices": devices,  # batch normalisation and dropout are those of each device's share
         "signal": _without_folders(signal),
         "regions_sha256": _digest(table),
@@ -229,9 +196,16 @@ def train_model(
         "package_version": __version__,
     }
     job = Job(
-        table, genome, signal, _shape(table, signal, architecture["head"]), settings, restarts, device, tensorboard,
+        table,
+        genome,
+        signal,
+        _shape(table, signal, architecture["head"]),
+        deciding,
+        settings.restarts,
+        device,
+        settings.tensorboard,
         output_dir,
-    )  # fmt: skip
+    )
     if devices == 1:
         training = run_job(job)
     else:
@@ -244,13 +218,13 @@ def train_model(
 
 
 def run_job(job: Job, rank: int = 0, world: int = 1) -> dict:
-    """Train, restart while nothing has been learned, and write the best model; each process calls this function.
+    """Train as often as needed and write the best model; what each process of a training does.
 
     Parameters
     ----------
     job : Job
     rank, world : int
-        Number of this process, from 0, and number of processes; only the first writes files.
+        Number of this process, from 0, and how many there are; only the first writes files.
 
     Returns
     -------
@@ -269,8 +243,9 @@ def run_job(job: Job, rank: int = 0, world: int = 1) -> dict:
         if verdict["learned"] or made >= job.restarts:
             break
         log.warning(
-            "WARNING: training with seed %d has learned nothing: its validation loss of %.4f is not better than that "
-            "of constant predictions, %.4f, by more than chance. Restarting with another seed (restart %d of %d)",
+            "WARNING: training with seed %d has learned nothing: its validation loss of %.4f is not better than the "
+            "%.4f of always saying the same, beyond chance. Starting again with another seed (restart %d of at most "
+            "%d)",
             attempts[-1].seed,
             verdict["loss"],
             verdict["base_loss"],
@@ -287,9 +262,9 @@ def run_job(job: Job, rank: int = 0, world: int = 1) -> dict:
 
 
 def attempt_seed(seed: int, attempt: int) -> int:
-    """Seed of an attempt (from 0): that of the training, then seeds drawn from it.
+    """Seed of an attempt, counted from 0: that of the training, then others far from it.
 
-    Not the next number, which may be the seed of another model of the same run: one network would be used twice.
+    The next number would be the seed of another training of a run that has several, and one network counted twice.
     """
     return int(np.random.SeedSequence([seed, attempt]).generate_state(1)[0]) if attempt else seed
 
@@ -344,7 +319,7 @@ def _valid_regions(job: Job, place: Place) -> FixedRegions:
         part,
         job.genome,
         labels_of(part),
-        batch_size=min(EVALUATION_BATCH, max(1, len(part) // place.world)),  # at least one batch for each process
+        batch_size=min(EVALUATION_BATCH, max(1, len(part) // place.world)),  # a batch for each process at least
         seed=job.settings["seed"],
         device=place.own_device,
         signal=job.signal_of("valid"),
@@ -352,7 +327,7 @@ def _valid_regions(job: Job, place: Place) -> FixedRegions:
 
 
 def _objective(job: Job, part: pd.DataFrame, rows: np.ndarray, signal: Signal | None) -> Objective:
-    """The objective, with its constants from the training regions `rows` of one epoch."""
+    """The objective with its constants from the training regions `rows` of an epoch."""
 
     def pieces() -> Iterator[Tensor]:
         assert signal is not None
@@ -376,14 +351,14 @@ def _parameters(model: torch.nn.Module) -> int:
 
 
 def _best_model(job: Job, best: Attempt) -> torch.nn.Module:
-    with torch.random.fork_rng(devices=[]):  # the random initial weights are replaced below
+    with torch.random.fork_rng(devices=[]):  # random first weights, replaced at once: leave no trace
         model = build_model(job.settings["architecture"], job.shape)
     model.load_state_dict(best.best_weights)
     return model
 
 
 def _describe(job: Job, model: torch.nn.Module, best: Attempt, attempts: list[Attempt]) -> dict:
-    """`training` of the checkpoint, plain values."""
+    """What the checkpoint says of the training, plain values."""
     settings = {name: value for name, value in job.settings.items() if name not in ("architecture", "package_version")}
     return settings | {
         "best_epoch": best.best_epoch,
@@ -403,12 +378,12 @@ def _describe(job: Job, model: torch.nn.Module, best: Attempt, attempts: list[At
 
 
 def _warn(training: dict, max_restarts: int) -> None:
-    """Warn about what has not been learned."""
+    """Say loudly what has not been learned."""
     tried = training["restarts"] + 1
     if not training["learned"]:
         log.warning(
-            "WARNING: none of %d trainings (training.restarts is %d) has learned anything. The best one is kept, but "
-            "its scores mean nothing.",
+            "WARNING: none of %d trainings (training.restarts is %d) has learned anything. The best of them is kept, "
+            "but its scores mean nothing.",
             tried,
             max_restarts,
         )
@@ -416,15 +391,15 @@ def _warn(training: dict, max_restarts: int) -> None:
         log.warning("only training %d, with seed %d, has learned something", tried, training["attempt_seed"])
     for name in [name for name, good in training["learned_outputs"].items() if not good]:
         log.warning(
-            "WARNING: the model has learned nothing about %s: its validation loss is no better than that of constant "
-            "predictions. Do not interpret its scores. More or better peaks, more epochs, a smaller learning rate or "
-            "batch size, or a smaller model may help.",
+            "WARNING: the model has learned nothing about %s: its validation loss is no better than that of always "
+            "saying the same. Do not read anything into its scores. More or better peaks, more epochs, a smaller "
+            "learning rate or batch size, or a smaller model may help.",
             name,
         )
 
 
 def _write(job: Job, model: torch.nn.Module, attempts: list[Attempt], training: dict) -> None:
-    """Write history and model; neither if one of them cannot be written."""
+    """The history and the model; neither if one of them cannot be written."""
     rows = [{**row, "attempt": number} for number, attempt in enumerate(attempts, start=1) for row in attempt.history]
     history = pd.DataFrame(rows).round({"seconds": 3})
     first = ["epoch", "train_loss", "valid_loss", "learning_rate", "seconds", "attempt"]
@@ -443,72 +418,36 @@ def _write(job: Job, model: torch.nn.Module, attempts: list[Attempt], training: 
             )
     except OSError as error:
         raise SeqliftError(
-            f"{path}: cannot be written ({error.strerror or error}); is the disk full? Make room and start again: the "
-            "training itself is kept"
+            f"{path}: cannot be written ({error.strerror or error}); is the disk full? Make room and start again: "
+            "nothing has to be trained anew"
         ) from None
 
 
 # --- settings ---------------------------------------------------------------------------------------------------------
 
 
-def _check_settings(settings: dict) -> None:
-    least = {
-        "epochs": (1, "at least 1"),
-        "batch_size": (2, "at least 2"),
-        "patience": (1, "at least 1"),
-        "jitter": (0, "at least 0 bp"),
-        "seed": (0, "at least 0"),
-        "weight_decay": (0, "at least 0"),
-        "count_weight": (0, "at least 0"),
-        "restarts": (0, "at least 0"),
-        "devices": (1, "at least 1"),
-    }
-    for name, (value, rule) in least.items():
-        if not value <= settings[name] < math.inf:
-            raise SeqliftError(f"training.{name} (={settings[name]}) must be {rule}")
-    for name in ("learning_rate", "gradient_clip"):
-        if settings[name] is not None and not 0 < settings[name] < math.inf:
-            raise SeqliftError(f"training.{name} (={settings[name]}) must be above 0")
-    known = {"schedule": SCHEDULES, "precision": PRECISIONS, "class_weights": CLASS_WEIGHTS}
-    for name, values in known.items():
-        if settings[name] not in values:
-            raise SeqliftError(f"training.{name} (={settings[name]!r}) must be one of {', '.join(values)}")
-    devices, batch_size = settings["devices"], settings["batch_size"]
-    if devices > 1 and (batch_size % devices or batch_size < 2 * devices):
-        raise SeqliftError(
-            f"training.batch_size (={batch_size}) must be a multiple of the {devices} devices it is divided among, "
-            "with at least 2 regions for each"
-        )
-    if settings["tensorboard"]:
-        check_tensorboard()
-
-
 def _choose_device(device: str, devices: int, precision: str) -> str:
     chosen = str(choose_device(device))
     if chosen not in ("cpu", "cuda"):
         raise SeqliftError(
-            f"device {device!r}: training accepts auto, cpu or cuda; CUDA_VISIBLE_DEVICES selects the cards"
+            f"device {device!r}: training takes auto, cpu or cuda; CUDA_VISIBLE_DEVICES says which cards"
         )
     if chosen == "cuda" and devices > torch.cuda.device_count():
-        raise SeqliftError(
-            f"devices (={devices}) must be at most {torch.cuda.device_count()}, the number of GPUs that torch sees"
-        )
+        raise SeqliftError(f"{devices} devices were asked for, but torch sees {torch.cuda.device_count()} GPUs")
     if chosen == "cpu" and precision == "16-mixed":
-        raise SeqliftError("training.precision (='16-mixed') needs a GPU; on a CPU use bf16-mixed or 32")
+        raise SeqliftError("training.precision (='16-mixed') needs a GPU; on a CPU there are bf16-mixed and 32")
     return chosen
 
 
 def _with_splits(table: pd.DataFrame, fold: int | None) -> pd.DataFrame:
     folds = fold_names(table)
     if fold is None and folds:
-        raise SeqliftError(
-            f"the regions are split into {len(folds)} folds; choose the one to hold out, for example --fold 0"
-        )
+        raise SeqliftError(f"the regions are split into {len(folds)} folds; say which one to hold out: --fold 0")
     return table if fold is None else assign_fold(table, fold)
 
 
 def _signal_settings(table: pd.DataFrame, summary: Mapping | None, head: str) -> dict:
-    """`signal` of regions.json; SeqliftError if a target has none."""
+    """`signal` of regions.json, after a check that every target has one."""
     without = [name for name in target_names(table) if SIGNAL_PREFIX + name not in table]
     signal = (summary or {}).get("signal")
     if without or not signal:
@@ -520,14 +459,14 @@ def _signal_settings(table: pd.DataFrame, summary: Mapping | None, head: str) ->
 
 
 def _digest(table: pd.DataFrame) -> str:
-    """Checksum of the names and values of a table (as text, a million regions would take gigabytes)."""
+    """Checksum of names and values of a table; as text a million regions would take gigabytes."""
     digest = hashlib.sha256("\t".join(table.columns).encode())
     digest.update(pd.util.hash_pandas_object(table, index=False).to_numpy().tobytes())
     return digest.hexdigest()
 
 
 def _without_folders(signal: dict | None) -> dict | None:
-    """The settings of the signal that determine results: file names without folders."""
+    """What of the signal's settings decides results: not where its files lie."""
     if signal is None:
         return None
     files = {
@@ -548,7 +487,7 @@ def _shape(table: pd.DataFrame, signal: dict | None, head: str) -> Shape:
 
 
 def _check_splits(table: pd.DataFrame, head: str) -> None:
-    """Every target needs positives and negatives, or known signal, in every split."""
+    """Every target must have something to learn, and to be judged by, in every split."""
     for split in SPLITS:
         part = table[(table["split"] == split) & (table["kind"] != "background")]
         for name in target_names(table):

@@ -41,36 +41,9 @@ from seqlift.motifs.compendium.tables import (
 from seqlift.motifs.database import Database, load_database
 from seqlift.motifs.folder import MotifFolder, Source, counted, read_different
 from seqlift.motifs.output import write_meme
+from seqlift.motifs.settings import CompendiumSettings
 
 FORMAT = "seqlift compendium 1"
-
-
-@dataclass(frozen=True)
-class CompendiumSettings:
-    """What decides whether patterns are one motif, and its name.
-
-    Attributes
-    ----------
-    threshold : float
-        Largest TOMTOM p-value of two patterns of a motif, times the number of other patterns of that sign.
-    similarity : float
-        Smallest cosine of their CWMs.
-    naming_threshold : float
-        Largest q that gives a name.
-    seed : int
-        Of the null of the names.
-    """
-
-    threshold: float = 0.01
-    similarity: float = 0.9
-    naming_threshold: float = 0.01
-    seed: int = 1
-
-    def __post_init__(self) -> None:
-        for key in ("threshold", "naming_threshold", "similarity"):
-            value = getattr(self, key)
-            if not 0 < value <= 1:
-                raise SeqliftError(f"`{key}` (={value}) must be above 0 and at most 1")
 
 
 def build_compendium(

@@ -6,17 +6,69 @@ weights of its own, the last block is averaged over positions and normalised: wi
 finds the motifs at all, and sums are exact to explain.
 """
 
-from collections.abc import Sequence
+import math
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
 
 from torch import Tensor, nn
 
+from seqlift.core.settings import setting
 from seqlift.errors import SeqliftError
-from seqlift.models.dense import bias_of
+from seqlift.models.dense import FIRST_THRESHOLD, bias_of
+from seqlift.models.settings import COUNTS, DROPOUT, Architecture, Head, Kind, Layer
 
-# Standard deviations above the mean at which a filter of the last block starts to answer, so that an average is of few
-# good matches and not of the base composition. On small data sets the validation loss falls up to a threshold of 3 and
-# no further.
-FIRST_THRESHOLD = 3.0
+
+@dataclass(frozen=True, kw_only=True)
+class BassetSettings(Architecture):
+    """Blocks of convolution and pooling, the mean of each filter over the sequence, dense layers."""
+
+    filters: tuple[int, ...] = setting(
+        (64,),
+        "Number of filters of each convolution block.",
+        advice="[64, 64] makes two blocks; the second one sees how motifs are arranged. More filters learn more "
+        "motifs.",
+        schema={**COUNTS, "minItems": 1},
+    )
+    kernels: tuple[int, ...] = setting(
+        (19,),
+        "Width of the filters of each block, bp in the first block, pooled positions after it.",
+        advice="At least the width of the longest expected motif in the first block.",
+        schema={**COUNTS, "minItems": 1},
+    )
+    pools: tuple[int, ...] = setting(
+        (1,),
+        "Width and stride of the max pooling of each block, 1 for none.",
+        advice="Pool by 5 or so before a second block.",
+        schema={**COUNTS, "minItems": 1},
+    )
+    dense: tuple[int, ...] = setting((32,), "Number of units of each dense layer.", schema=COUNTS)
+    dropout: float = setting(
+        0.3,
+        "Fraction of the averaged filters, and of the units of each dense layer, dropped in training.",
+        advice="Raise it against overfitting (training loss falls, validation loss rises).",
+        schema=DROPOUT,
+    )
+
+    def check(self) -> Iterator[tuple[str, str]]:
+        """One entry of each list for each block."""
+        counts = {key: len(getattr(self, key)) for key in ("filters", "kernels", "pools")}
+        if len(set(counts.values())) > 1:
+            found = ", ".join(f"{key} has {count}" for key, count in counts.items())
+            yield "filters", f"and kernels and pools need one entry for each block; {found}"
+
+    def shortest_window(self) -> tuple[int, str]:
+        """Pooling leaves at least one position."""
+        return math.prod(self.pools), "pools"
+
+    def layers_of(self, head: Head, outputs: int) -> list[Layer]:
+        """Pooling divides the positions of the next block."""
+        layers, share = [], 1.0
+        for channels, filters, kernel, pool in zip(
+            (4, *self.filters), self.filters, self.kernels, self.pools, strict=False
+        ):
+            layers.append(Layer(share, filters, channels * kernel))
+            share /= pool
+        return layers
 
 
 class Basset(nn.Module):
@@ -45,11 +97,11 @@ class Basset(nn.Module):
         *,
         length: int,
         n_targets: int,
-        filters: Sequence[int] = (64,),
-        kernels: Sequence[int] = (19,),
-        pools: Sequence[int] = (1,),
-        dense: Sequence[int] = (32,),
-        dropout: float = 0.3,
+        filters: Sequence[int] = BassetSettings.filters,
+        kernels: Sequence[int] = BassetSettings.kernels,
+        pools: Sequence[int] = BassetSettings.pools,
+        dense: Sequence[int] = BassetSettings.dense,
+        dropout: float = BassetSettings.dropout,
     ):
         super().__init__()
         if not len(filters) == len(kernels) == len(pools) >= 1:
@@ -83,3 +135,6 @@ class Basset(nn.Module):
     def forward(self, sequences: Tensor) -> Tensor:
         """Outputs (N, T) of one-hot `sequences` (N, 4, L)."""
         return self.layers(sequences)
+
+
+ARCHITECTURE = Kind(BassetSettings, Basset)

@@ -6,10 +6,30 @@ are; where they lie does not matter. The two batch normalisations are ours: with
 yeast are hardly learnt in 40 epochs (validation loss 0.43, with them 0.27; always saying the base rate: 0.46).
 """
 
+from dataclasses import dataclass
+
 import torch
 from torch import Tensor, nn
 
+from seqlift.core.settings import setting
 from seqlift.models.dense import bias_of, dense_head
+from seqlift.models.settings import DROPOUT, Architecture, Head, Kind, Layer
+
+
+@dataclass(frozen=True, kw_only=True)
+class DeepBindSettings(Architecture):
+    """One convolution, the maximum and the mean of each filter, a dense layer. The simplest."""
+
+    filters: int = setting(64, "Number of filters.", minimum=1)
+    kernel: int = setting(21, "Width of the filters in bp.", minimum=1)
+    dense: int = setting(32, "Number of units of the dense layer.", minimum=1)
+    dropout: float = setting(
+        0.3, "Fraction of the pooled filters and of the dense units dropped in training.", schema=DROPOUT
+    )
+
+    def layers_of(self, head: Head, outputs: int) -> list[Layer]:
+        """One convolution."""
+        return [Layer(1.0, self.filters, 4 * self.kernel)]
 
 
 class DeepBind(nn.Module):
@@ -36,10 +56,10 @@ class DeepBind(nn.Module):
         *,
         length: int,
         n_targets: int,
-        filters: int = 64,
-        kernel: int = 21,
-        dense: int = 32,
-        dropout: float = 0.3,
+        filters: int = DeepBindSettings.filters,
+        kernel: int = DeepBindSettings.kernel,
+        dense: int = DeepBindSettings.dense,
+        dropout: float = DeepBindSettings.dropout,
     ):
         super().__init__()
         self.scanner = nn.Sequential(
@@ -57,3 +77,6 @@ class DeepBind(nn.Module):
         """Outputs (N, T) of one-hot `sequences` (N, 4, L)."""
         hits = self.scanner(sequences)  # (N, filters, L)
         return self.head(torch.cat([self.strongest(hits), self.mean(hits)], 1))
+
+
+ARCHITECTURE = Kind(DeepBindSettings, DeepBind)
