@@ -332,7 +332,7 @@ def test_a_folder_named_twice_is_refused(tmp_path):
 @pytest.mark.parametrize("key", ["threshold", "similarity", "naming_threshold"])
 @pytest.mark.parametrize("value", [0, 1.5, float("nan")])
 def test_settings_out_of_range_are_refused(key, value):
-    with pytest.raises(SeqliftError, match=f"`{key}` .* must be above 0 and at most 1"):
+    with pytest.raises(SeqliftError, match=f"`{key}`"):
         CompendiumSettings(**{key: value})
 
 

@@ -528,7 +528,18 @@ class TestCommandLine:
 
     def run(self, folder, *flags, genome="genome.fa", target="A=good.bed"):
         command = [Path(sys.executable).with_name("seqlift"), "regions", "--genome", genome, "--target", target]
-        command += ["--length", "100", "--merge-distance", "0", "--valid", "chr2", "--test", "chr3"]
+        command += [
+            "--length",
+            "100",
+            "--merge-distance",
+            "0",
+            "--background",
+            "0",
+            "--valid",
+            "chr2",
+            "--test",
+            "chr3",
+        ]
         command += ["--output", "out/r.tsv.gz", "--summary", "out/r.json"]
         return subprocess.run([*command, *flags], capture_output=True, text=True, cwd=folder)
 

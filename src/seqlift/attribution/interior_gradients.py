@@ -138,9 +138,9 @@ def interior_gradients(
     sequences : torch.Tensor, shape (N, 4, L)
         Bases in the order A, C, G, T; N is a column of zeros. A floating type.
     references : torch.Tensor, shape (N, R, 4, L) or (R, 4, L); callable; or None
-        Where paths start. None: uniform bases, from which one path is enough. A callable gets `(sequences, n_references,
-        seed)` and returns (N, R, 4, L); reference k of a sequence must not depend on their number. If it has a
-        parameter `start=0`, it returns the references from `start` on.
+        Where paths start. None: uniform bases, from which one path is enough. A callable gets `(sequences,
+        n_references, seed)` and returns (N, R, 4, L); reference k of a sequence must not depend on their number. If it
+        has a parameter `start=0`, it returns the references from `start` on.
     n_references : int or "auto"
         Number of references, if `references` is a callable or None. "auto": ten at a time, for each sequence by
         itself, until its largest standard error is at most `max_relative_error` of its largest |contribution|.
