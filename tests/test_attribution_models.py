@@ -15,7 +15,7 @@ from seqlift import SeqliftError, deeplift
 from seqlift.attribution import kernels, trace
 from seqlift.attribution.rules import RULES
 
-# Of PyTorch, in plain runs of some models
+# PyTorch's own warnings about some models
 pytestmark = [
     pytest.mark.filterwarnings("ignore:LSTM with projections is not supported:UserWarning"),
     pytest.mark.filterwarnings("ignore:None of the inputs have requires_grad:UserWarning"),
@@ -77,14 +77,11 @@ def test_the_refusal_names_the_place():
         deeplift(model, *pairs())
 
 
-def hidden_scripted():
-    return Net(lambda h, module: module(h), module=torch.jit.script(nn.Sequential(nn.ReLU())))
-
-
 @pytest.mark.filterwarnings("ignore:`torch.jit.script`:DeprecationWarning")
 def test_scripted_modules_are_refused():
+    model = Net(lambda h, module: module(h), module=torch.jit.script(nn.Sequential(nn.ReLU())))
     with pytest.raises(SeqliftError, match=r"`module` \(RecursiveScriptModule\)"):
-        deeplift(hidden_scripted().double(), *pairs())
+        deeplift(model.double(), *pairs())
 
 
 def test_models_that_return_something_else_are_refused():
@@ -94,18 +91,6 @@ def test_models_that_return_something_else_are_refused():
         deeplift(lambda x: x * 1, *pairs())
     with pytest.raises(SeqliftError, match="does not depend"):
         deeplift(lambda x: torch.ones(len(x), 1), *pairs())
-
-
-@pytest.mark.parametrize(
-    ("dtype", "tolerance"), [(torch.float16, 0.05), (torch.bfloat16, 0.2)], ids=["float16", "bfloat16"]
-)
-@pytest.mark.parametrize("name", ["F.relu", "gelu", "max pool, overlapping", "gate", "BatchNorm"])
-def test_low_precision_stays_near_the_exact_scores(name, dtype, tolerance):
-    exact = deeplift(build(name), *pairs(), target=1)
-    low = deeplift(build(name, dtype), *pairs(dtype), target=1)
-    scale = exact.contributions.abs().max()
-    assert low.hypothetical.isfinite().all()
-    assert (low.contributions.double() - exact.contributions).abs().max() < tolerance * scale
 
 
 def test_the_number_of_models_is_what_the_documents_say():
@@ -140,8 +125,8 @@ def test_autocast_inside_a_model(rule):
     assert change.mean() > 0.01 and (result.delta.abs() < 0.05 * change.mean()).all()
 
 
-def test_contributions_that_do_not_add_up_are_told(monkeypatch):
-    """Nothing is known to do this; here the walk is made to lose a tenth."""
+def test_contributions_that_do_not_add_up_are_a_warning(monkeypatch):
+    """Nothing is known to cause this; here the multipliers lose a tenth."""
 
     def lossy(*args):
         found, *predictions = multipliers(*args)

@@ -320,15 +320,6 @@ def test_models_of_different_targets_are_not_averaged(run):
         attribute(folder, table, models=[folder / "model.ckpt", other])
 
 
-def test_blocks_change_nothing(run, monkeypatch):
-    folder, table = run
-    attribute(folder, table, name="whole.h5")
-    monkeypatch.setattr("seqlift.attribution.attribute._BLOCK_NUMBERS", 3 * 64 * LENGTH)
-    attribute(folder, table, name="blocks.h5")
-    with open_scores(folder / "whole.h5") as whole, open_scores(folder / "blocks.h5") as blocks:
-        np.testing.assert_allclose(blocks.hypothetical[:], whole.hypothetical[:], rtol=1e-4, atol=1e-6)
-
-
 def test_a_sample_keeps_the_order_and_depends_on_the_seed_alone(run):
     _, table = run
     sample = choose_regions(table, "even", 4, seed=1)

@@ -25,7 +25,7 @@ def small_net(*last, dtype=torch.float64, padding=0, outputs=2):
         return nn.Sequential(nn.Conv1d(4, 6, 5, padding=padding), nn.ReLU(), nn.Flatten(), dense, *last).to(dtype)
 
 
-# --- as many references as the scores need ----------------------------------------------------------------------------
+# --- references until the error is small enough -----------------------------------------------------------------------
 
 
 class FirstA(nn.Module):
@@ -207,7 +207,7 @@ def test_results_do_not_depend_on_the_batch(way, batch_size):
 
 
 class Memory(nn.Module):
-    """A net whose device holds `rows` rows, and remembers how many it was given."""
+    """A net whose device holds `rows` rows, and remembers how many it got."""
 
     def __init__(self, net, rows, error):
         super().__init__()

@@ -31,7 +31,7 @@ def contents(path):
 
 
 def in_shards(folder, table, count, **settings):
-    """The score file gathered from so many shards."""
+    """The score file gathered from `count` shards."""
     shards = [f"shard{i}.h5" for i in range(1, count + 1)]
     numbers = [attribute(folder, table, name=name, shard=(i + 1, count), **settings) for i, name in enumerate(shards)]
     assert gather_scores([folder / name for name in reversed(shards)], folder / "gathered.h5") == sum(numbers)
@@ -101,7 +101,7 @@ def test_another_attempt_takes_less_memory_and_gives_the_same_scores(run, monkey
         assert first.attributes == third.attributes
 
 
-def test_what_is_no_whole_is_refused(run, monkeypatch):  # noqa: F811
+def test_incomplete_shards_are_refused(run, monkeypatch):  # noqa: F811
     folder, table = run
     monkeypatch.setattr(regions, "_CPU_BLOCK_ROWS", 1)
     in_shards(folder, table, 3)

@@ -1,4 +1,4 @@
-"""Interior gradients: paths solved by hand, captum as oracle, and the short way held against a loop over the points."""
+"""Interior gradients: paths solved by hand, captum as oracle, and a loop over the points."""
 
 import contextlib
 import functools
@@ -95,7 +95,7 @@ def test_captum_agrees(name, quadrature, method):
     torch.testing.assert_close(ours.delta, -torch.stack([delta for _, delta in theirs], 1), rtol=1e-6, atol=1e-7)
 
 
-# --- the short way ----------------------------------------------------------------------------------------------------
+# --- the fast computation ---------------------------------------------------------------------------------------------
 
 
 def point_by_point(model, x, references, alphas, weights, target=1):
@@ -241,15 +241,15 @@ def swallows_errors(net, x):
     return net.head(F.relu(h).flatten(1))
 
 
-AGAINST_IT = {
-    "the number of rows asked for beforehand": lambda net, x: (lambda n: net.head(F.relu(net.conv(x)).view(n, -1)))(
+MISLEADING = {
+    "the number of rows read beforehand": lambda net, x: (lambda n: net.head(F.relu(net.conv(x)).view(n, -1)))(
         x.shape[0]
     ),
-    "a tensor with as many rows": lambda net, x: net(torch.cat([x[:, :2], x.new_ones(len(x), 2, 1) * x[:, 2:]], 1)),
-    "added to a tensor with as many rows": lambda net, x: net(x + 0.1 * torch.ones(x.size(0), 4, 1)),
+    "another tensor of that length": lambda net, x: net(torch.cat([x[:, :2], x.new_ones(len(x), 2, 1) * x[:, 2:]], 1)),
+    "added to such a tensor": lambda net, x: net(x + 0.1 * torch.ones(x.size(0), 4, 1)),
     "batch second": lambda net, x: net(x.transpose(0, 1).contiguous().transpose(0, 1)),
     "rows folded into another axis": lambda net, x: net(x.reshape(-1, LENGTH).reshape(-1, 4, LENGTH)),
-    "rows turned around": lambda net, x: net(x.flip(0)).flip(0),
+    "rows in reverse order": lambda net, x: net(x.flip(0)).flip(0),
     "strands stacked": lambda net, x: sum(net(torch.cat([x, x.flip(1, 2)])).chunk(2)),
     "one row at a time": lambda net, x: torch.cat([net(row[None]) for row in x]),
     "a batch of one": lambda net, x: net(F.conv1d(x.reshape(1, -1, LENGTH), torch.ones(4 * len(x), 1, 1).double(),
@@ -264,7 +264,7 @@ AGAINST_IT = {
     "products of ends": lambda net, x: net.head((net.conv(x) * net.conv(x.flip(2))).flatten(1)),
     "divided by an end": lambda net, x: net.head((1 / (9 + net.conv(x))).flatten(1)),
     "weights of the input": lambda net, x: net(x) + F.linear(x.new_ones(1, 4), x.mean(-1))[0, :, None],
-    "its type asked for": lambda net, x: net(x.double()) * (2 if x.type() == "torch.DoubleTensor" else 3),
+    "its type read": lambda net, x: net(x.double()) * (2 if x.type() == "torch.DoubleTensor" else 3),
     "whole numbers": lambda net, x: net(x) * (1 + x.int().double().mean((1, 2))[:, None]),
     "viewed": lambda net, x: (lambda h: net.head(h.view(h.size(0), -1)))(torch.tanh(net.conv(x))),
     "viewed and written to": one_memory(lambda h: h.view(len(h), -1), lambda h, v: v.mul_(2)),
@@ -273,7 +273,7 @@ AGAINST_IT = {
     "flattened and written to alone": one_memory(lambda h: h.flatten(1), lambda h, v: v.relu_(), lambda h, v: v),
     "contiguous and written to": one_memory(lambda h: h.contiguous(), lambda h, v: v.exp_()),
     "half of it written to": one_memory(lambda h: h[:, :3], lambda h, v: v.mul_(-1), lambda h, v: h.flatten(1)),
-    "strides asked for": strided,
+    "strides read": strided,
     "channels and positions swapped": lambda net, x: net.head(F.gelu(net.conv(x).mT).contiguous().mT.flatten(1)),
     "channels concatenated": lambda net, x: (lambda h: net.head(torch.cat([h.relu(), h.tanh()], 1)[:, ::2].flatten(1)))(
         net.conv(x)
@@ -284,9 +284,9 @@ AGAINST_IT = {
 
 
 @pytest.mark.parametrize("n", [1, N])
-@pytest.mark.parametrize("name", AGAINST_IT)
-def test_what_could_mislead_the_short_way_does_not(name, n, layout):
-    model = wrapped(AGAINST_IT[name]).eval()
+@pytest.mark.parametrize("name", MISLEADING)
+def test_the_fast_computation_is_not_misled(name, n, layout):
+    model = wrapped(MISLEADING[name]).eval()
     x, references = (values[:n] for values in pairs())
     references = references[:, : 1 if n == 1 else R]
     average, f, slope = point_by_point(model, x, references, *quadrature_nodes(6))
@@ -308,8 +308,8 @@ def test_modules_that_hide_their_operations_need_only_gradients(hide):
     agree(interior_gradients(model, x, references, steps=6), interior_gradients(net, x, references, steps=6), FIELDS)
 
 
-def test_memory_that_runs_out_is_no_reason_for_the_long_way():
-    """Larger blocks than the memory holds are made smaller, and go the short way all the same."""
+def test_the_fast_computation_goes_on_in_smaller_blocks():
+    """Blocks that do not fit into memory are divided, and still computed the fast way."""
 
     class Small(nn.Module):
         def __init__(self):
@@ -373,7 +373,7 @@ def test_the_callers_tensors_stay_as_they_are():
     x, references = pairs()
     copies = x.clone(), references.clone()
     for keep_path in (False, True):
-        interior_gradients(wrapped(AGAINST_IT["input changed in place"]), x, references, steps=4, keep_path=keep_path)
+        interior_gradients(wrapped(MISLEADING["input changed in place"]), x, references, steps=4, keep_path=keep_path)
     assert torch.equal(x, copies[0]) and torch.equal(references, copies[1])
 
 
@@ -433,7 +433,7 @@ def test_more_steps_come_nearer_to_completeness():
     assert many < few / 100 and many < 1e-6
 
 
-# --- as many steps as needed ------------------------------------------------------------------------------------------
+# --- steps until paths are resolved -----------------------------------------------------------------------------------
 
 
 def test_auto_takes_steps_until_the_scores_add_up():
@@ -446,7 +446,7 @@ def test_auto_takes_steps_until_the_scores_add_up():
         taken = int(result.steps[i, k])
         fixed = interior_gradients(model, x[i : i + 1], references[i : i + 1, k : k + 1], steps=taken)
         torch.testing.assert_close(result.delta[i, k], fixed.delta[0, 0], rtol=1e-7, atol=1e-12)
-        if taken > FIRST_STEPS:  # half as many were too few
+        if taken > FIRST_STEPS:  # half of them were too few
             half = interior_gradients(model, x[i : i + 1], references[i : i + 1, k : k + 1], steps=taken // 2)
             assert float(half.delta.abs()) > 0.02 * float(change[i, k])
     assert len(result.alphas) == result.path_slope.shape[1] == FIRST_STEPS
@@ -466,7 +466,7 @@ def test_steps_that_run_out_show_in_the_delta():
     assert (result.delta.abs() > 1e-6 * (result.prediction[:, None] - result.reference_prediction).abs()).all()
 
 
-def test_auto_does_not_chase_rounding():
+def test_auto_ignores_rounding():
     """Equal predictions: nothing to add up to but rounding."""
     x = one_hot(dtype=torch.float32)
     result = interior_gradients(build("gelu", torch.float32), x, x[:, None], steps="auto", tolerance=1e-9)

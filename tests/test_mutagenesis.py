@@ -67,7 +67,7 @@ def test_tangermeme_agrees():
     )
 
 
-def test_a_linear_model_says_its_weights():
+def test_a_linear_model_has_its_weights_as_effects():
     model = nn.Sequential(nn.Flatten(), nn.Linear(4 * LENGTH, 2)).double()
     x, w = one_hot(3), model[1].weight[1].detach().view(4, LENGTH)
     result = mutagenesis(model, x, target=1)
@@ -134,7 +134,7 @@ def test_sequences_are_not_changed_by_a_model_that_writes_to_its_input():
     torch.testing.assert_close(result.effects, mutagenesis(lambda s: model.eval()(2 * s), one_hot(3)).effects)
 
 
-def test_a_scripted_model_is_as_good_as_any():
+def test_scripted_models_work():
     x, plain = one_hot(2), small_net().eval()
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", DeprecationWarning)  # of torch.jit

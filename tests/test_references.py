@@ -191,7 +191,7 @@ def test_a_sequence_of_n_takes_any_window(genome):
     assert not genomic_windows(genome, PEAKS)(torch.zeros(1, 4, LENGTH), 3, 0).any()
 
 
-def test_too_few_windows_are_told(genome):
+def test_too_few_windows_are_an_error(genome):
     rich = torch.zeros(1, 4, LENGTH)
     rich[:, 2] = 1
     with pytest.raises(SeqliftError, match=r"has 0 windows of 50 bp .* within 0.02 of that of sequence 0 \(1.000\)"):
@@ -212,7 +212,7 @@ def test_too_few_windows_are_told(genome):
         (None, {"max_n_fraction": 2}, r"`max_n_fraction` \(=2\)"),
     ],
 )
-def test_genomic_windows_refuse_what_cannot_be(genome, exclude, settings, words):
+def test_wrong_settings_of_genomic_windows_are_named(genome, exclude, settings, words):
     with pytest.raises(SeqliftError, match=words):
         genomic_windows(genome, exclude, **settings)
 
@@ -259,7 +259,7 @@ def test_a_fasta_file_that_does_not_fit_the_sequences(folder, tmp_path):
 # --- names ------------------------------------------------------------------------------------------------------------
 
 
-def test_names_stand_for_the_kinds(genome):
+def test_kinds_have_names(genome):
     x = sequences()
     for text, kind in KINDS.items():
         assert reference_kind(text) is kind

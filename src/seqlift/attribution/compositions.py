@@ -1,6 +1,6 @@
 """Layers written out in operations that have DeepLIFT rules: normalisations, attention, quotients, powers.
 
-Each function takes the arguments of the PyTorch function that it stands in for.
+Each function takes the arguments of the PyTorch function that it replaces.
 """
 
 import math

@@ -146,7 +146,7 @@ def interior_gradients(
         itself, until its largest standard error is at most `max_relative_error` of its largest |contribution|.
     steps : int or "auto"
         Points on each path; the completeness delta of a piecewise linear network falls about as 1 / steps. "auto":
-        16 to begin with, and twice as many each time that |delta| of a path is above `tolerance`.
+        16 to begin with, doubled each time that |delta| of a path is above `tolerance`.
     quadrature : "gauss-legendre" or "midpoint"
         Positions and weights of the points. The midpoint rule is the evenly spaced sum of arXiv 1611.02639.
     tolerance : float

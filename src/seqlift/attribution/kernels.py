@@ -24,7 +24,7 @@ def can_take(*tensors: Tensor) -> bool:
 
 
 def _run(kernel: Callable, n_rows: int, n_elements: int, *arrays: Array | np.integer) -> None:
-    """`kernel(first, last, *arrays)` over all rows, on as many threads as PyTorch uses."""
+    """`kernel(first, last, *arrays)` over all rows, on the number of threads that PyTorch uses."""
     threads = min(torch.get_num_threads(), n_rows, n_elements // _WORTH_A_THREAD)
     over_rows(lambda first, last: kernel(first, last, *arrays), n_rows, threads)
 

@@ -202,7 +202,7 @@ class _End:
     """Where the paths end in the space of one value: its rows for the sequences, beside those for the references."""
 
     sequences: Tensor  # (B, ...)
-    points: Tensor | None = None  # (B·R·K, ...), once asked for
+    points: Tensor | None = None  # (B·R·K, ...), once needed
     version: int = 0  # of the references' rows, when they were
     changed: bool = False  # the points have been written to since: they are the value now
 
