@@ -2,8 +2,8 @@
 
 import pytest
 import torch
-import torch.nn.functional as F
 
+from fixtures.attribution_models import one_hot
 from seqlift import deeplift, interior_gradients, mutagenesis
 from seqlift.attribution.explained_output import explained_output
 from seqlift.models.architecture import kinds
@@ -24,8 +24,7 @@ SHAPE = Shape(LENGTH, 2, strands=2, window=WINDOW, control_channels=4)
 
 
 def sequences(n, seed=0):
-    codes = torch.randint(4, (n, LENGTH), generator=torch.Generator().manual_seed(seed))
-    return F.one_hot(codes, 4).mT.float()
+    return one_hot(n, LENGTH, seed, torch.float32)
 
 
 def built(kind, head, shape=SHAPE, seed=0, **options):

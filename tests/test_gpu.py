@@ -31,13 +31,17 @@ def full_precision(monkeypatch):
     monkeypatch.setattr(torch.backends.cuda.matmul, "allow_tf32", False)
 
 
-@pytest.mark.parametrize("kind", ["deepbind", "basset", "dilated", "paper"])
-@pytest.mark.parametrize("explain", [deeplift, interior_gradients])
-def test_gpu_and_cpu_agree(kind, explain):
+def random_model_and_sequences(kind="basset", n=6):
     with torch.random.fork_rng():
         torch.manual_seed(0)
         model = build_model({"type": kind}, Shape(LENGTH, 2))
-        sequences = F.one_hot(torch.randint(0, 4, (6, LENGTH)), 4).mT.float()
+        return model, F.one_hot(torch.randint(0, 4, (n, LENGTH)), 4).mT.float()
+
+
+@pytest.mark.parametrize("kind", ["deepbind", "basset", "dilated", "paper"])
+@pytest.mark.parametrize("explain", [deeplift, interior_gradients])
+def test_gpu_and_cpu_agree(kind, explain):
+    model, sequences = random_model_and_sequences(kind)
     on_cpu = explain(model, sequences, n_references=4, target=1)
     on_gpu = explain(model, sequences, n_references=4, target=1, device="cuda")
     scale = float(on_cpu.hypothetical.abs().max())
@@ -47,17 +51,9 @@ def test_gpu_and_cpu_agree(kind, explain):
 
 
 def test_a_model_on_the_gpu_stays_there():
-    model = build_model({"type": "paper"}, Shape(LENGTH, 1)).cuda()
-    sequences = F.one_hot(torch.randint(0, 4, (3, LENGTH)), 4).mT.float()
-    result = deeplift(model, sequences, n_references=2)
+    model, sequences = random_model_and_sequences("paper")
+    result = deeplift(model.cuda(), sequences, n_references=2)
     assert next(model.parameters()).device.type == "cuda" and result.hypothetical.device.type == "cpu"
-
-
-def random_model_and_sequences(kind="basset", n=6):
-    with torch.random.fork_rng():
-        torch.manual_seed(0)
-        model = build_model({"type": kind}, Shape(LENGTH, 2))
-        return model, F.one_hot(torch.randint(0, 4, (n, LENGTH)), 4).mT.float()
 
 
 @pytest.mark.parametrize("rule", RULES)

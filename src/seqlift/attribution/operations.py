@@ -32,13 +32,18 @@ def find(*names: str) -> set[Callable]:
     return {getattr(home, name) for name in wanted for home in homes if callable(getattr(home, name, None))}
 
 
+def by_names(table: dict[str, Any]) -> dict[Callable, Any]:
+    """The same table with the operations of these names (`find`) for keys."""
+    return {function: value for names, value in table.items() for function in find(names)}
+
+
 def getters(*names: str) -> set[Callable]:
     """The same for what is read of a tensor without a call."""
     wanted = " ".join(names).split()
     return {getattr(torch.Tensor, name).__get__ for name in wanted if hasattr(torch.Tensor, name)}
 
 
-# Questions about a tensor that its values have no part in, and new tensors made in its likeness.
+# Properties of a tensor that do not depend on its values, and new tensors of its shape or type.
 VALUELESS = find(
     "size dim ndimension numel nelement stride is_contiguous is_floating_point is_complex is_signed",
     "element_size get_device storage_offset is_same_size is_pinned is_shared is_inference",
@@ -50,7 +55,7 @@ VALUELESS = find(
     "requires_grad grad grad_fn names itemsize nbytes _version _base is_mkldnn is_xpu output_nr retains_grad",
 )
 
-# The same function of the input whatever autograd thinks of it.
+# The identity, whatever it means for autograd.
 IDENTITY = find("detach", "detach_", "requires_grad_", "retain_grad", "alias") | getters("data")
 
 # Linear (or affine) in the arguments at these positions (a list of tensors counts as one), constant in all others.
@@ -83,17 +88,18 @@ LINEAR: dict[Callable, tuple[int, ...]] = {
 }
 LINEAR.update(dict.fromkeys(getters("T", "mT", "H", "mH", "real"), (0,)))
 LINEAR[torch.Tensor.where] = (0, 2)  # x.where(condition, other)
-# Linear where the divisor is constant; where it is not, written out below.
+# Linear if the divisor is constant; if not, written out below (`COMPOSITIONS`).
 DIVISIONS = find("div divide true_divide __truediv__ __div__ __itruediv__ div_ divide_")
-# The keywords by which those arguments go, where they are not given by position.
+# The keywords of those arguments, where they are not given by position.
 LINEAR_KEYWORDS = {"input", "self", "other", "end", "source", "src", "value", "tensors", "x"}
 
-# Linear in each of two arguments: linear where one of them is constant, the product rule where both change.
+# Linear in each of two arguments: linear if one of them is constant, the product rule if both change.
 PRODUCTS = find(
     "mul multiply matmul __rmul__ __rmatmul__ bmm mm mv dot inner outer einsum tensordot kron linear",
     "conv1d conv2d conv3d conv_transpose1d conv_transpose2d conv_transpose3d mul_ multiply_",
 )
 
+# Functions of one element: piecewise linear ones, smooth ones, and those whose Rescale multiplier has a closed form.
 KINKED = find(
     "relu6 leaky_relu prelu rrelu hardtanh clamp clip clamp_min clamp_max abs absolute threshold hardsigmoid",
     "hardshrink softshrink hardswish __abs__",
@@ -103,30 +109,32 @@ SMOOTH = find(
     "erf erfc sin cos atan arctan asinh arcsinh sinh exp expm1 exp2 log1p cosh",
 )
 RELU = find("relu")
-# What RevealCancel looks at beyond sequence and reference: defined for all numbers, growing no faster than they do.
+# Activation functions that RevealCancel may evaluate at other points: defined everywhere, growing at most linearly.
 ACTIVATIONS = (KINKED | SMOOTH | RELU) - find("exp expm1 exp2 log1p sinh cosh")
 ELEMENTWISE: dict[Callable, Callable] = {
     **dict.fromkeys(KINKED, rules.rescale_kinked),
     **dict.fromkeys(SMOOTH, rules.rescale_smooth),
-    **dict.fromkeys(RELU, rules.rescale_relu),
-    **dict.fromkeys(find("log"), rules.rescale_log),
-    **dict.fromkeys(find("sqrt"), rules.rescale_sqrt),
-    **dict.fromkeys(find("reciprocal"), rules.rescale_reciprocal),
-    **dict.fromkeys(find("rsqrt"), rules.rescale_rsqrt),
-    **dict.fromkeys(find("square"), rules.rescale_square),
+    **by_names(
+        {
+            "relu": rules.rescale_relu,
+            "log": rules.rescale_log,
+            "sqrt": rules.rescale_sqrt,
+            "reciprocal": rules.rescale_reciprocal,
+            "rsqrt": rules.rescale_rsqrt,
+            "square": rules.rescale_square,
+        }
+    ),
 }
 
-# What a comparison asks of a difference, as 0 and 1.
-COMPARISONS: dict[Callable, Callable] = {
-    function: outcome
-    for names, outcome in {
+# Comparisons as functions of the difference of the two values, 0 for false and 1 for true.
+COMPARISONS = by_names(
+    {
         "gt greater __gt__": lambda difference: (difference > 0).to(difference.dtype),
         "ge greater_equal __ge__": lambda difference: (difference >= 0).to(difference.dtype),
         "lt less __lt__": lambda difference: (difference < 0).to(difference.dtype),
         "le less_equal __le__": lambda difference: (difference <= 0).to(difference.dtype),
-    }.items()
-    for function in find(names)
-}
+    }
+)
 NEGATIONS = find("logical_not bitwise_not __invert__")
 CONJUNCTIONS = find("logical_and bitwise_and __and__ __rand__")
 DISJUNCTIONS = find("logical_or bitwise_or __or__ __ror__")
@@ -134,7 +142,7 @@ CHOICES = find("where masked_fill masked_fill_ __setitem__")
 TO_NUMBERS = find("to type type_as float double half bfloat16")
 TOP_K = find("topk")
 
-# Max pools, the form of each that also gives places, and how many axes it searches.
+# Max pools, the form of each that also returns places, and the number of axes that it searches.
 MAX_POOLS: dict[Callable, tuple[Callable, int]] = {
     getattr(F, f"{kind}max_pool{n}d{suffix}"): (getattr(F, f"{kind}max_pool{n}d_with_indices"), n)
     for kind in ("", "adaptive_")
@@ -144,9 +152,9 @@ MAX_POOLS: dict[Callable, tuple[Callable, int]] = {
 MAX_POOLS.update({getattr(torch, f"max_pool{n}d"): (getattr(F, f"max_pool{n}d_with_indices"), n) for n in (1, 2, 3)})
 EXTREMA = {**dict.fromkeys(find("max", "amax"), 1), **dict.fromkeys(find("min", "amin"), -1)}
 
-COMPOSITIONS: dict[Callable, Callable] = {
-    function: written_out  # type: ignore[misc]  # each takes the arguments of its own function
-    for names, written_out in {
+# Operations that are written out in others.
+COMPOSITIONS = by_names(
+    {
         "layer_norm": compositions.layer_norm,
         "rms_norm": compositions.rms_norm,
         "group_norm": compositions.group_norm,
@@ -166,8 +174,7 @@ COMPOSITIONS: dict[Callable, Callable] = {
         "addcmul": compositions.add_product,
         "addmm addmv baddbmm": compositions.add_matrix_product,
         **recurrent.COMPOSITIONS,
-    }.items()
-    for function in find(names)
-}
+    }
+)
 SOFTMAX = find("softmax")
 LOG_SUM_EXP = find("logsumexp")

@@ -30,7 +30,7 @@ from seqlift.attribution.batch_size import is_out_of_memory
 from seqlift.attribution.compositions import as_dims
 from seqlift.attribution.kernels import is_channels_last
 from seqlift.attribution.layout import ChannelsLast, is_worthwhile
-from seqlift.attribution.operations import find, getters, tensors_in
+from seqlift.attribution.operations import by_names, find, getters, tensors_in
 from seqlift.errors import SeqliftError
 
 
@@ -427,9 +427,8 @@ def _takes_whole_rows(h: Tensor, index: Any) -> bool:
 
 
 # Linear in each row by itself, where the predicate holds for the arguments of the call.
-_ROW_BY_ROW: dict[Callable, Callable[..., bool]] = {
-    function: predicate  # type: ignore[misc]  # each takes the arguments of its own functions
-    for names, predicate in {
+_ROW_BY_ROW: dict[Callable, Callable[..., bool]] = by_names(
+    {
         "conv1d conv2d conv3d conv_transpose1d conv_transpose2d conv_transpose3d": (
             lambda h, weight, *_, **__: h.ndim == weight.ndim  # otherwise the first axis holds channels
         ),
@@ -453,9 +452,8 @@ _ROW_BY_ROW: dict[Callable, Callable[..., bool]] = {
         "chunk split": lambda h, sizes, dim=0: _spares_rows(h, dim),
         "sum mean": lambda h, dim=None, keepdim=False: _spares_rows(h, dim),
         "__getitem__": _takes_whole_rows,
-    }.items()
-    for function in find(names)
-}
+    }
+)
 _ROW_BY_ROW.update(dict.fromkeys(getters("mT"), lambda h: h.ndim > 2))
 _ROW_BY_ROW[F.batch_norm] = lambda h, mean, variance, weight=None, bias=None, training=False, *_, **__: not training
 
