@@ -281,7 +281,7 @@ def test_a_plain_function_can_be_explained():
         ({"args": (torch.zeros(3),)}, r"`args\[0\]`"),
         (
             {"sequences": torch.full((2, 4, LENGTH), 0.3).double(), "references": None},
-            "not one-hot, the first at sequence 0",
+            "one-hot .* sequence 0",
         ),
         ({"device": "abacus"}, "unknown"),
     ],

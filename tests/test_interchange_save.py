@@ -94,7 +94,10 @@ def test_whole_numbers_may_come_as_floats(tmp_path):
         ({"coords": place(5, LENGTH).assign(start=0.5, end=30.5)}, "row 0 (chr1:0.5-30.5)"),
         ({"sequences": sequences(4)}, "`sequences` has shape (4, 4, 30), the scores have (5, 4, 30)"),
         ({"sequences": sequences().roll(1, 0)}, "`sequences`: 5 are not those that were explained, the first is row 0"),
-        ({"sequences": sequences() * 0.5}, "5 are not one-hot, the first is row 0 at position 0 (A C G T = "),
+        (
+            {"sequences": sequences() * 0.5},
+            "one-hot nor zeros (N), the first at sequence 0, position 0: [0.0, ",
+        ),
         ({"target": "a b"}, "`target` (='a b') must be made of letters"),
         ({"method": ""}, "`method` (='') must be made of letters"),
         ({"result": {"contributions": 1}}, "`result` is a dict"),

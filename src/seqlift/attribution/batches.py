@@ -112,16 +112,8 @@ def centred(x: Tensor, references: Tensor) -> Tensor:
     return references + (missing / 4)[:, :, None]
 
 
-def explain_pairs(
-    request: Request,
-    where: torch.device,
-    predict: Callable[..., Tensor],
-    compute: Callable[[Tensor, Tensor, tuple[Tensor, ...], int], Block],
-    batch_size: int | None = None,
-    *,
-    points: int = 1,
-) -> dict[str, Tensor]:
-    """Compute the fields of a result by name (`Totals.result`), block by block.
+class Pairs:
+    """The pairs of a call, explained group by group, round by round, block by block.
 
     Parameters
     ----------
@@ -136,37 +128,17 @@ def explain_pairs(
         Rows at a time, to begin with; fewer if they do not fit into memory.
     points : int
         Rows of one pair.
-
-    Raises
-    ------
-    SeqliftError
-        If a single row does not fit into memory, or rows of a batch depend on each other.
     """
-    pairs = _Pairs(request, where, predict, compute, batch_size, points)
-    fields: dict[str, Tensor] = {}
-    n, first = len(request.sequences), 0
-    while first < n:
-        group = torch.arange(first, min(n, first + pairs.group_size()))
-        for name, values in pairs.explain(group).items():
-            if name not in fields:
-                fields[name] = values.new_empty(n, *values.shape[1:])
-            fields[name][group] = values
-        first += len(group)
-    used = int(fields["n_references"].max())
-    return {name: values[:, :used] if name in BY_REFERENCE else values for name, values in fields.items()}
-
-
-class _Pairs:
-    """The pairs of a call, group by group, round by round, block by block."""
 
     def __init__(
         self,
         request: Request,
         where: torch.device,
-        predict: Callable,
-        compute: Callable,
-        batch_size: int | None,
-        points: int,
+        predict: Callable[..., Tensor],
+        compute: Callable[[Tensor, Tensor, tuple[Tensor, ...], int], Block],
+        batch_size: int | None = None,
+        *,
+        points: int = 1,
     ):
         self._request, self._where, self._predict, self._compute = request, where, predict, compute
         self._points, self._checked = points, False
@@ -184,11 +156,27 @@ class _Pairs:
         """Pairs in a block."""
         return max(1, self._batch_size.rows // self._points)
 
-    def group_size(self) -> int:
-        return GROUP * max(1, self._at_once() // self._round)
+    def explain(self) -> dict[str, Tensor]:
+        """The fields of a result by name (`Totals.result`).
 
-    def explain(self, group: Tensor) -> dict[str, Tensor]:
-        """The fields of the result for the sequences in `group` (G,)."""
+        Raises
+        ------
+        SeqliftError
+            If a single row does not fit into memory, or rows of a batch depend on each other.
+        """
+        fields: dict[str, Tensor] = {}
+        n, first = len(self._request.sequences), 0
+        while first < n:
+            group = torch.arange(first, min(n, first + GROUP * max(1, self._at_once() // self._round)))
+            for name, values in self._explain_group(group).items():
+                if name not in fields:
+                    fields[name] = values.new_empty(n, *values.shape[1:])
+                fields[name][group] = values
+            first += len(group)
+        used = int(fields["n_references"].max())
+        return {name: values[:, :used] if name in BY_REFERENCE else values for name, values in fields.items()}
+
+    def _explain_group(self, group: Tensor) -> dict[str, Tensor]:
         request, start, active = self._request, 0, torch.arange(len(group))
         totals = Totals(request.sequences[group], request.limit, self._where)
         while start < request.limit and len(active):

@@ -30,6 +30,22 @@ def check_inputs(sequences: Tensor, args: tuple) -> tuple[Tensor, ...]:
     return args
 
 
+def refuse_not_one_hot(wrong: Tensor, sequences: Tensor, why: str) -> None:
+    """Raise an error that names the first of the wrong columns (N, L) of sequences (N, 4, L), if there is one."""
+    if wrong.any():
+        row, position = (int(i) for i in wrong.nonzero()[0])
+        column = [round(float(value), 4) for value in sequences[row, :, position]]
+        raise SeqliftError(
+            f"{int(wrong.sum())} columns of `sequences` are neither one-hot nor zeros (N), the first at sequence "
+            f"{row}, position {position}: {column}; {why}"
+        )
+
+
+def check_one_hot(sequences: Tensor, why: str) -> None:
+    """Refuse sequences (N, 4, L) with a column that is neither one-hot nor zeros; `why` ends the message."""
+    refuse_not_one_hot(((sequences != 0) & (sequences != 1)).any(1) | (sequences.sum(1) > 1), sequences, why)
+
+
 def check_independence(predict: Callable[..., Tensor], sequences: Tensor, args: tuple[Tensor, ...] = ()) -> None:
     """Refuse a model whose output for one sequence depends on the others in its batch, or is random.
 

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-from seqlift.attribution.batches import References, Request, explain_pairs
+from seqlift.attribution.batches import Pairs, References, Request
 from seqlift.attribution.model_state import in_evaluation_mode
 from seqlift.attribution.output_layer import ExplainedModel, select
 from seqlift.attribution.rules import RULES
@@ -169,7 +169,7 @@ def deeplift(
         return Block(*multipliers(explained, x, r, chosen, extra, rule))
 
     with in_evaluation_mode(model, device) as where:
-        result = DeepLift(**explain_pairs(request, where, predict, compute, batch_size))
+        result = DeepLift(**Pairs(request, where, predict, compute, batch_size).explain())
     _warn_if_broken(result, sequences.dtype)
     return result
 

@@ -14,10 +14,10 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from seqlift.attribution.batches import References, Request, explain_pairs
+from seqlift.attribution.batches import Pairs, References, Request
 from seqlift.attribution.model_state import in_evaluation_mode
 from seqlift.attribution.output_layer import ExplainedModel, select
-from seqlift.attribution.path import PathGradients
+from seqlift.attribution.path import PathGradients, Paths
 from seqlift.attribution.references import reference_kind
 from seqlift.attribution.totals import Block, exact_type
 from seqlift.errors import SeqliftError
@@ -229,7 +229,7 @@ def interior_gradients(
             fx = predict(x.clone(), *(arg.clone() for arg in extra))
             repeated = (arg.repeat_interleave(r.shape[1], 0) for arg in extra)
             fr = predict(r.flatten(0, 1).clone(), *repeated).view(r.shape[:2])
-        first = along(x, r, alphas, weights, extra, n_points=rows, keep=keep_path)
+        first = along(Paths(x, r, alphas, weights, extra), n_points=rows, keep=keep_path)
         average, taken = first.average, torch.full(r.shape[:2], levels[0])
         for level in levels[1:]:
             again = _unresolved(x, r, average, fx, fr, tolerance)  # (B, R'), bool
@@ -237,8 +237,8 @@ def interior_gradients(
                 break
             of = again.nonzero()[:, 0]
             nodes = quadrature_nodes(level, quadrature)
-            some = x[of], r[again][:, None], *nodes, tuple(arg[of] for arg in extra)
-            average[again] = along(*some, n_points=rows).average[:, 0]
+            some = Paths(x[of], r[again][:, None], *nodes, tuple(arg[of] for arg in extra))
+            average[again] = along(some, n_points=rows).average[:, 0]
             taken[again.cpu()] = level
         path = {"path_prediction": first.prediction, "path_slope": first.slope}
         if first.moved is not None:
@@ -251,7 +251,7 @@ def interior_gradients(
     with in_evaluation_mode(
         model, device, look_inside=False
     ) as where:  # gradients also come out of what hides its operations
-        fields = explain_pairs(request, where, predict, compute, batch_size, points=levels[0])
+        fields = Pairs(request, where, predict, compute, batch_size, points=levels[0]).explain()
     return InteriorGradients(**fields, **_milestones(fields, alphas), alphas=alphas, weights=weights)
 
 

@@ -12,10 +12,9 @@ import torch
 from torch import Tensor
 
 from seqlift.attribution.batch_size import BatchSize, default_batch_size, in_batches
-from seqlift.attribution.checks import check_independence, check_inputs
+from seqlift.attribution.checks import check_independence, check_inputs, check_one_hot
 from seqlift.attribution.model_state import in_evaluation_mode
 from seqlift.attribution.output_layer import ExplainedModel, select
-from seqlift.errors import SeqliftError
 
 _GROUP = 16  # batches whose changes are listed together, so that few batches are short and lists stay small
 
@@ -94,7 +93,7 @@ def mutagenesis(
     """
     args = check_inputs(sequences, args)
     sequences = sequences.detach()
-    _check_one_hot(sequences)
+    check_one_hot(sequences, "mutagenesis replaces bases")
     explained = ExplainedModel(model, output)
     n, _, length = sequences.shape
     precise = torch.float64 if sequences.dtype == torch.float64 else torch.float32
@@ -117,17 +116,6 @@ def mutagenesis(
             first = block.stop
     hypothetical = effects - effects.mean(1, keepdim=True)
     return Mutagenesis(effects, hypothetical, hypothetical * sequences.to("cpu", precise), prediction)
-
-
-def _check_one_hot(sequences: Tensor) -> None:
-    wrong = ((sequences != 0) & (sequences != 1)).any(1) | (sequences.sum(1) > 1)  # (N, L)
-    if wrong.any():
-        row, position = (int(i) for i in wrong.nonzero()[0])
-        column = [round(float(value), 4) for value in sequences[row, :, position]]
-        raise SeqliftError(
-            f"{int(wrong.sum())} columns of `sequences` are neither one-hot nor zeros (N), the first at sequence "
-            f"{row}, position {position}: {column}; mutagenesis replaces bases"
-        )
 
 
 def _effects(

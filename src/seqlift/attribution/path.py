@@ -18,7 +18,7 @@ import contextlib
 import math
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Any, cast
+from typing import Any, NamedTuple, cast
 
 import torch
 import torch.nn.functional as F
@@ -44,6 +44,16 @@ class PathResult:
     moved: Tensor | None = None  # gradient · (x - r) at each position, (B, R, K, L), if kept
 
 
+class Paths(NamedTuple):
+    """The paths of B sequences from R references each, the K points on them, and further inputs of the model."""
+
+    x: Tensor  # (B, 4, L)
+    references: Tensor  # (B, R, 4, L)
+    alphas: Tensor  # (K,)
+    weights: Tensor  # (K,)
+    args: tuple[Tensor, ...] = ()  # (B, ...)
+
+
 class PathGradients:
     """Gradients of one output of a model along paths, for one call: it remembers whether the ends of paths suffice.
 
@@ -56,18 +66,8 @@ class PathGradients:
         self._predict = predict
         self._ends_suffice: bool | None = None  # not known yet
 
-    def __call__(
-        self,
-        x: Tensor,
-        references: Tensor,
-        alphas: Tensor,
-        weights: Tensor,
-        args: tuple[Tensor, ...] = (),
-        *,
-        n_points: int,
-        keep: bool = False,
-    ) -> PathResult:
-        """Follow B · R paths from references (B, R, 4, L) to x (B, 4, L), some of the K steps at a time.
+    def __call__(self, paths: Paths, *, n_points: int, keep: bool = False) -> PathResult:
+        """Follow B · R paths, some of the K steps at a time.
 
         `n_points` are the rows that the model gets at a time (at least one of each path). `keep` keeps the gradients of
         all points, for which the first layer has to be run at each of them.
@@ -77,12 +77,13 @@ class PathGradients:
         SeqliftError
             If the model's output has no gradient, or not a row for each point.
         """
-        alphas, weights = (values.to(references.device, references.dtype) for values in (alphas, weights))
-        n_pairs = len(x) * references.shape[1]
+        references = paths.references
+        alphas, weights = (values.to(references.device, references.dtype) for values in (paths.alphas, paths.weights))
+        n_pairs = len(paths.x) * references.shape[1]
         n_parts = math.ceil(len(alphas) * n_pairs / max(n_points, n_pairs))
         parts = [
-            self._part(x, references, *part, args, keep)
-            for part in zip(alphas.tensor_split(n_parts), weights.tensor_split(n_parts), strict=True)
+            self._part(paths._replace(alphas=some, weights=own), keep)
+            for some, own in zip(alphas.tensor_split(n_parts), weights.tensor_split(n_parts), strict=True)
         ]
         return PathResult(
             cast(Tensor, sum(part.average for part in parts)),
@@ -91,34 +92,32 @@ class PathGradients:
             torch.cat([part.moved for part in parts if part.moved is not None], 2) if keep else None,
         )
 
-    def _part(
-        self, x: Tensor, references: Tensor, alphas: Tensor, weights: Tensor, args: tuple[Tensor, ...], keep: bool
-    ) -> PathResult:
-        arguments = (x, references, alphas, weights, args)
-        if len(alphas) > 1 and self._ends_suffice is None:
-            self._ends_suffice = self._agree(x, references, args)
-        if len(alphas) > 1 and self._ends_suffice:
+    def _part(self, paths: Paths, keep: bool) -> PathResult:
+        if len(paths.alphas) > 1 and self._ends_suffice is None:
+            self._ends_suffice = self._agree(paths)
+        if len(paths.alphas) > 1 and self._ends_suffice:
             if keep:
-                result = self._attempt(self._point_by_point, *arguments, keep, _layout(references))
+                result = self._attempt(self._point_by_point, paths, keep, _layout(paths.references))
             else:
-                result = self._attempt(self._by_ends, *arguments)
+                result = self._attempt(self._by_ends, paths)
             if result is not None:
                 return result
             self._ends_suffice = False
-        return self._point_by_point(*arguments, keep)
+        return self._point_by_point(paths, keep)
 
-    def _agree(self, x: Tensor, references: Tensor, args: tuple) -> bool:
+    def _agree(self, paths: Paths) -> bool:
         """Whether both computations agree at two points of the paths of the first and the last sequence."""
+        references = paths.references
         if references.dtype not in (torch.float32, torch.float64):
             return False  # rounding would hide what has to be noticed
-        rows = [0, -1] if len(x) > 1 else [0]
+        rows = [0, -1] if len(paths.x) > 1 else [0]
         alphas, weights = references.new_tensor([0.3, 0.8]), references.new_tensor([0.6, 0.4])
-        few = x[rows], references[rows][:, [0]], alphas, weights
-        few_args = tuple(arg[rows] for arg in args)
-        fast = self._attempt(self._by_ends, *few, few_args)
+        args = tuple(arg[rows] for arg in paths.args)
+        few = Paths(paths.x[rows], references[rows][:, [0]], alphas, weights, args)
+        fast = self._attempt(self._by_ends, few)
         if fast is None:
             return False
-        exact = self._point_by_point(*few, few_args)
+        exact = self._point_by_point(few)
         eps = torch.finfo(references.dtype).eps
         # A kink that rounding crosses changes a gradient by more than rounding, but hardly the value.
         return all(
@@ -135,17 +134,9 @@ class PathGradients:
                 raise
             return None  # the model's own errors come again, point by point
 
-    def _point_by_point(
-        self,
-        x: Tensor,
-        references: Tensor,
-        alphas: Tensor,
-        weights: Tensor,
-        args: tuple[Tensor, ...],
-        keep: bool = False,
-        layout: ChannelsLast | None = None,
-    ) -> PathResult:
+    def _point_by_point(self, paths: Paths, keep: bool = False, layout: ChannelsLast | None = None) -> PathResult:
         """Run the model forward and back at every point."""
+        x, references, alphas, weights, args = paths
         difference = x[:, None] - references
         points = references[:, :, None] + alphas[:, None, None] * difference[:, :, None]  # (B, R, K, 4, L)
         leaf = points.flatten(0, 2).requires_grad_()
@@ -170,10 +161,9 @@ class PathGradients:
         moved = (gradient * difference[:, :, None]).sum(3)  # (B, R, K, L)
         return PathResult(average, f.detach().view(points.shape[:3]), moved.sum(-1), moved if keep else None)
 
-    def _by_ends(
-        self, x: Tensor, references: Tensor, alphas: Tensor, weights: Tensor, args: tuple[Tensor, ...]
-    ) -> PathResult:
+    def _by_ends(self, paths: Paths) -> PathResult:
         """Run the ends of the paths through the linear part of the model, and the points through the rest."""
+        x, references, alphas, weights, args = paths
         shape = (*references.shape[:2], len(alphas))
         leaf = references.flatten(0, 1).detach().clone().requires_grad_()
         ends = _Ends(references.shape[1], alphas, weights, _layout(leaf))

@@ -20,6 +20,7 @@ import pandas as pd
 import torch
 from torch import Tensor
 
+from seqlift.attribution.checks import refuse_not_one_hot
 from seqlift.attribution.reference_kinds import RULE
 from seqlift.data.genome import Genome, codes, encode
 from seqlift.data.intervals import read_lines
@@ -55,13 +56,8 @@ def base_codes(sequences: Tensor) -> np.ndarray:
     there = array == 1
     a, c, g, t = there.view(np.uint8).swapaxes(0, 1)  # adding them up is several times faster than sum or argmax
     wrong = ~(there | (array == 0)).all(1) | (a + c + g + t > 1)
-    if wrong.any():
-        row, position = (int(i) for i in np.argwhere(wrong)[0])
-        column = [round(float(value), 4) for value in array[row, :, position]]
-        raise SeqliftError(
-            f"{int(wrong.sum())} columns are not one-hot, the first at sequence {row}, position {position}: {column}; "
-            "references made from a sequence need it one-hot (zeros for N): pass `references` yourself"
-        )
+    why = "references made from a sequence need it one-hot: pass `references` yourself"
+    refuse_not_one_hot(torch.from_numpy(wrong), values, why)
     return 4 - 4 * a - 3 * c - 2 * g - t
 
 

@@ -12,9 +12,11 @@ from typing import Any
 
 import numpy as np
 import pandas as pd
+import torch
 from torch import Tensor
 
 from seqlift import __version__
+from seqlift.attribution.checks import check_one_hot
 from seqlift.attribution.deeplift import DeepLift
 from seqlift.attribution.interior_gradients import InteriorGradients
 from seqlift.attribution.mutagenesis import Mutagenesis
@@ -127,13 +129,7 @@ def _check_sequences(sequences: np.ndarray, fields: dict[str, Any]) -> None:
     shape = fields["hypothetical"].shape
     if sequences.shape != shape:
         raise SeqliftError(f"`sequences` has shape {sequences.shape}, the scores have {shape}; give those explained")
-    wrong = ((sequences != 0) & (sequences != 1)).any(axis=1) | (sequences.sum(axis=1) > 1)
-    if wrong.any():
-        row, position = np.argwhere(wrong)[0]
-        raise SeqliftError(
-            f"`sequences`: {wrong.any(axis=1).sum()} are not one-hot, the first is row {row} at position {position} "
-            f"(A C G T = {', '.join(f'{x:g}' for x in sequences[row, :, position])}); a track needs one base, or N"
-        )
+    check_one_hot(torch.from_numpy(sequences), "a track needs one base, or N")
     absent = ((np.abs(fields["contributions"]) > 0) & (sequences == 0)).any(axis=(1, 2))  # NaN is said later
     if absent.any():
         raise SeqliftError(
