@@ -23,7 +23,8 @@ def run(arguments: argparse.Namespace) -> None:
     from seqlift.aggregates.averaging import aggregate
     from seqlift.aggregates.writing import write_aggregate
 
-    result = aggregate(arguments.scores, arguments.sites, flank=settings_from(arguments, AggregateSettings).flank)
+    flank = settings_from(arguments, AggregateSettings, leave_out=["sites"]).flank
+    result = aggregate(arguments.scores, arguments.sites, flank=flank)
     files = write_aggregate(result, arguments.output_prefix, colours=settings_from(arguments, LogoSettings).colours)
     summary = result.summary
     print(

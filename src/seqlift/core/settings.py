@@ -10,7 +10,7 @@ import json
 import math
 import re
 import types
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import MISSING, Field
 from pathlib import Path
 from typing import Any, ClassVar, Literal, Self, TypeVar, Union, get_args, get_origin, get_type_hints
@@ -349,8 +349,8 @@ def _reader(kind: type, *allowed: str) -> Any:
     return read
 
 
-def settings_from(arguments: argparse.Namespace, cls: type[S]) -> S:
-    """The settings of a command: those of `--settings`, then those of single flags.
+def settings_from(arguments: argparse.Namespace, cls: type[S], *, leave_out: Collection[str] = ()) -> S:
+    """The settings of a command: those of `--settings`, then those of single flags, but not those to `leave_out`.
 
     Raises
     ------
@@ -360,7 +360,7 @@ def settings_from(arguments: argparse.Namespace, cls: type[S]) -> S:
     given = dict(read_json(arguments.settings)) if getattr(arguments, "settings", None) else {}
     for field in fields(cls):
         value = getattr(arguments, field.name, None)
-        if value is not None:
+        if value is not None and field.name not in leave_out:
             given[field.name] = _pairs(cls, field, value)
     return cls.make(given)
 
