@@ -24,7 +24,7 @@ KINDS = (
     Named("uniform", "uniform", "a quarter of each base"),
     Named("background:<A>,<C>,<G>,<T>", r"background:[0-9.]+(,[0-9.]+){3}", "these frequencies of the bases"),
     Named("zeros", "zeros", "no base at all"),
-    Named("fasta:<path>", r"fasta:[^{}\n]+", "sequences from a FASTA file: record k is reference k of every sequence"),
+    Named("fasta:<path>", r"fasta:[^{}\n]+", "sequences of a FASTA file, record k as reference k of every sequence"),
 )
 PATTERN = f"^({'|'.join(kind.pattern for kind in KINDS)})$"
 RULE = f"{', '.join(kind.form for kind in KINDS[:-1])} or {KINDS[-1].form}"

@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 from typing import ClassVar, Literal
 
-from seqlift.attribution.reference_kinds import PATTERN, RULE
+from seqlift.attribution.reference_kinds import HELP, PATTERN, RULE
 from seqlift.core.settings import SEED, Settings, section, setting
 
 _MOVED = {"error_share": "it is called max_relative_error now"}
@@ -17,10 +17,7 @@ class DeepLiftSettings(Settings):
 
     references: str = setting(
         "dinucleotide",
-        "Kind of references, sequences that represent no signal: shuffles of each sequence (dinucleotide, "
-        "mononucleotide, klet:K), windows of the genome with the same GC content (genomic, genomic:0.05 for another "
-        "tolerance than 0.02), uniform, background:A,C,G,T (frequencies), zeros, or fasta:PATH (record k is reference "
-        "k of every sequence).",
+        f"Kind of references, sequences that represent no signal. {HELP}.",
         advice="docs/references.md says how to choose.",
         metavar="KIND",
         schema={"pattern": PATTERN, "x-rule": RULE},
