@@ -243,7 +243,7 @@ def test_the_config_names_sites_that_are_wrong(tmp_path):
 @pytest.mark.parametrize(
     ("text", "flank", "said"),
     [
-        ("chr1\t5\t6\n", "0", "`flank` (=0) must be at least 1 bp"),
+        ("chr1\t5\t6\n", "0", "`flank` (=0)"),
         ("1\t5\t6\nX\t5\t6\n", "5", "none of its chromosomes ('1', 'X', ...) has scores in"),
         ("chr1\t5\t4\n", "5", "s.bed:1: start (5) must be smaller than end (4)"),
         ("", "5", "s.bed: holds no peak"),
