@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 import torch
 
+from fixtures.attribution_models import one_hot as random_sequences
 from fixtures.full_disk import disk_of
 from seqlift.errors import SeqliftError
 from seqlift.models.architecture import kinds, resolve_architecture
@@ -33,8 +34,7 @@ def save(path, model, architecture, targets=("one", "two"), shape=SHAPE, **train
 
 
 def sequences(n, seed=0):
-    codes = torch.randint(4, (n, 60), generator=torch.Generator().manual_seed(seed))
-    return torch.nn.functional.one_hot(codes, 4).mT.float()
+    return random_sequences(n, 60, seed, torch.float32)
 
 
 @pytest.mark.parametrize(("kind", "head"), HEADS)

@@ -5,8 +5,8 @@ import sys
 
 import pytest
 import torch
-import torch.nn.functional as F
 
+from fixtures.attribution_models import one_hot as random_sequences
 from seqlift import SeqliftError, deeplift
 from seqlift.models.architecture import resolve_architecture
 from seqlift.models.build import build_model
@@ -94,8 +94,7 @@ def folder(tmp_path, monkeypatch):
 
 
 def sequences(n, seed=0):
-    codes = torch.randint(4, (n, LENGTH), generator=torch.Generator().manual_seed(seed))
-    return F.one_hot(codes, 4).mT.float()
+    return random_sequences(n, LENGTH, seed, torch.float32)
 
 
 def test_a_class_in_the_current_folder_is_a_model(folder, caplog):
@@ -103,7 +102,7 @@ def test_a_class_in_the_current_folder_is_a_model(folder, caplog):
     with caplog.at_level(logging.INFO, "seqlift"):
         model = build_model(architecture, Shape(LENGTH, 3))
     assert [record.getMessage() for record in caplog.records] == [
-        "my_lab.nets:Motifs: importing my_lab.nets, which runs the code in it"
+        "my_lab.nets:Motifs: importing my_lab.nets, which runs its code"
     ]
     assert len(model.members) == 2 and model.members[0].scan.weight.shape == (6, 4, 3)
     assert model(sequences(5)).shape == (5, 3)
@@ -153,7 +152,7 @@ def test_a_plain_tuple_is_a_profile(folder, channels):
         ({"type": "unfinished:Net"}, "importing unfinished failed: SyntaxError"),
         (
             {"type": "my_lab.nets:Motifs", "arguments": {"width": 3}},
-            "making it with length, n_targets, width failed: TypeError: .*'width'.*mend model.arguments or the class",
+            "length, n_targets, width.* TypeError: .*'width'.*model.arguments",
         ),
         ({"type": "my_lab.nets:Motifs", "arguments": {"length": 3}}, "model.arguments names 'length', which seqlift"),
         ({"type": "my_lab.nets:Motifs", "arguments": [3]}, r"`arguments` \(=\[3\]\) must be keyword arguments"),
@@ -162,7 +161,7 @@ def test_a_plain_tuple_is_a_profile(folder, channels):
         ({"type": "my_lab.nets:Both"}, r"returns dict; .* it must return \(3, 2\): \(N, targets\)"),
         ({"type": "my_lab.nets:Endless"}, "numbers that are not finite"),
         ({"type": "my_lab.nets:Sizes"}, r"fails on a trial batch of shape \(3, 4, 40\): RuntimeError: "),
-        ({"type": "my_lab.nets:Profile"}, "making it with length, n_targets failed: TypeError"),
+        ({"type": "my_lab.nets:Profile"}, "length, n_targets failed: TypeError"),
         ({"type": "my_lab.nets:Motifs", "head": "profile"}, "strands, window, control_channels failed: TypeError"),
         (
             {"type": "my_lab.nets:NeedsControl", "head": "profile"},

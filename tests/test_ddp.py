@@ -155,7 +155,7 @@ def test_a_killed_run_leaves_no_process_and_goes_on_to_the_same_weights(folder, 
     wait_until_gone(own)
     assert RESUME_NAME in os.listdir(output) and "model.ckpt" not in os.listdir(output)
     done = run(folder, output, **EXACT)
-    assert done.returncode == 0 and "going on after epoch" in done.stderr
+    assert done.returncode == 0 and "resuming after epoch" in done.stderr
     assert load_model(output / "model.ckpt").fingerprint == load_model(two[0] / "model.ckpt").fingerprint
     assert sorted(os.listdir(output)) == ["history.tsv", "model.ckpt"]
 

@@ -4,10 +4,10 @@ import numpy as np
 import pandas as pd
 import pytest
 import torch
-import torch.nn.functional as F
 from scipy.stats import pearsonr, spearmanr
 from sklearn.metrics import average_precision_score, roc_auc_score
 
+from fixtures.attribution_models import one_hot as random_sequences
 from seqlift import SeqliftError, deeplift, interior_gradients
 from seqlift.attribution.explained_output import ExplainedOutput
 from seqlift.attribution.references import dinucleotide_shuffles, uniform
@@ -44,7 +44,7 @@ def network():
 
 @pytest.fixture(scope="module")
 def x():
-    return F.one_hot(torch.randint(4, (N, LENGTH), generator=torch.Generator().manual_seed(1)), 4).mT.float()
+    return random_sequences(N, LENGTH, dtype=torch.float32)
 
 
 def test_correlations_are_those_of_scipy_within_each_region():

@@ -6,6 +6,7 @@ import torch
 import torch.nn.functional as F
 from torch import nn
 
+from fixtures.attribution_models import one_hot as random_sequences
 from seqlift import deeplift
 from seqlift.attribution.explained_output import ExplainedOutput
 from seqlift.attribution.references import dinucleotide_shuffles, uniform
@@ -53,8 +54,7 @@ class Scanner(nn.Module):
 
 
 def sequences(n, seed=0, unknown=0):
-    codes = torch.randint(4, (n, LENGTH), generator=torch.Generator().manual_seed(seed))
-    x = F.one_hot(codes, 4).mT.float()
+    x = random_sequences(n, LENGTH, seed, torch.float32)
     x[:, :, LENGTH - unknown :] = 0
     return x
 

@@ -189,7 +189,7 @@ def test_a_fold_is_what_assign_fold_makes_of_it(data, tmp_path):
     table, genome = data
     names = {"a": "fold0", "b": "fold1", "c": "fold2"}
     folds = table.assign(split=table["chrom"].map(names))
-    with pytest.raises(SeqliftError, match="split into 3 folds; say which one to hold out"):
+    with pytest.raises(SeqliftError, match=r"split into 3 folds.*--fold"):
         train_model(folds, genome, **SHORT, output_dir=tmp_path / "none")
     training = train_model(folds, genome, **SHORT | {"epochs": 1}, fold=1, output_dir=tmp_path / "fold")
     assert training["fold"] == 1
@@ -232,7 +232,7 @@ def test_splits_that_jitter_lets_overlap_are_refused(data, tmp_path):
 @pytest.mark.parametrize(
     ("change", "message"),
     [
-        ({"precision": "16-mixed"}, "needs a GPU; on a CPU there are bf16-mixed and 32"),
+        ({"precision": "16-mixed"}, "training.precision .*16-mixed.* GPU.*bf16-mixed"),
         ({"precision": "8"}, r"training.precision \(='8'\) must be one of 32, bf16-mixed, 16-mixed"),
         ({"schedule": "linear"}, "training.schedule .* cosine, constant, plateau"),
         ({"class_weights": "some"}, "training.class_weights .* none, balanced"),
@@ -284,13 +284,13 @@ def test_tensorboard_that_is_not_installed_is_said_so(data, tmp_path, monkeypatc
     assert not (tmp_path / "model").exists()
 
 
-def test_log_switches_and_restarts_do_not_start_afresh(data, tmp_path, monkeypatch, caplog):
+def test_log_switches_and_restarts_do_not_start_from_the_beginning(data, tmp_path, monkeypatch, caplog):
     caplog.set_level(logging.INFO, "seqlift")
     with monkeypatch.context() as patch, pytest.raises(KeyboardInterrupt):
         stop_in(patch, 1)
         train_model(*data, **SHORT, output_dir=tmp_path)
     train_model(*data, **SHORT | {"restarts": 1, "tensorboard": True}, output_dir=tmp_path)
-    assert "going on after epoch 1 of" in caplog.text and "afresh" not in caplog.text
+    assert "resuming after epoch 1 of" in caplog.text and "from the beginning" not in caplog.text
 
 
 def limited(folder, output, limit, **settings):
@@ -315,7 +315,7 @@ def test_a_full_disk_keeps_the_older_state(data, tmp_path, monkeypatch):
     done = limited(folder, output, len(state) // 2, **SHORT)
     said = [line for line in done.stderr.splitlines() if "error" in line]
     assert done.returncode == 1 and len(said) == 1 and "Traceback" not in done.stderr, done.stderr
-    assert "after epoch 2 cannot be written" in said[0] and "what was saved before is kept" in said[0]
+    assert "after epoch 2 cannot be written" in said[0] and "is kept" in said[0]
     assert os.listdir(output) == [RESUME_NAME] and (output / RESUME_NAME).read_bytes() == state
 
 
@@ -370,7 +370,7 @@ def test_a_stopped_run_with_restarts_goes_on_to_the_same_model(
     caplog.clear()
     training = train_model(*data, **UNLUCKY, restarts=2, output_dir=tmp_path)
     places = {(0, 2): "epoch 2 of a", (SECOND, 0): "epoch 6 of a", (SECOND, 3): "epoch 3 of attempt 2 of a"}
-    assert f"going on after {places[seed, epoch]} stopped training" in caplog.text
+    assert f"resuming after {places[seed, epoch]}n interrupted training" in caplog.text
     assert ("with seed 0 has learned nothing" in caplog.text) == ((seed, epoch) != (SECOND, 3))
     assert weights_of(tmp_path) == weights_of(restarted[0])
     assert training["restarts"] == 1
@@ -385,7 +385,7 @@ def test_restarts_end_and_the_best_is_kept(data, tmp_path, caplog):
     history = history_of(tmp_path)
     best = history.loc[history["valid_loss"].idxmin()]
     assert training["attempt"] == best["attempt"] and training["best_epoch"] == best["epoch"]
-    assert "seed 1 has learned nothing" in caplog.text and "(restart 1 of at most 1)" in caplog.text
+    assert "seed 1 has learned nothing" in caplog.text and "(restart 1 of 1)" in caplog.text
     assert "none of 2 trainings" in caplog.text and "learned nothing about two" in caplog.text
 
 

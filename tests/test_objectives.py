@@ -16,7 +16,7 @@ from seqlift.training.objectives import (
     CountsObjective,
     ProfileObjective,
     _rank_score,
-    judge,
+    compare_with_constant,
     make_objective,
     multinomial_loss,
 )
@@ -228,7 +228,7 @@ def test_regions_come_in_pieces_of_any_size(random):
 def verdict_of(parts, base, weights, predicted=None, truth=None, **options):
     nothing = torch.zeros_like(weights)
     predicted, truth = (nothing if values is None else values for values in (predicted, truth))
-    return judge(parts, base, weights, predicted, truth, **options)
+    return compare_with_constant(parts, base, weights, predicted, truth, **options)
 
 
 def test_learned_means_three_standard_errors_over_regions(random):

@@ -19,6 +19,7 @@ from rich.console import Console
 
 from fixtures.findings import add_findings
 from fixtures.report import METHODS, build_run, write_scores
+from seqlift.data.genome import encode
 from seqlift.errors import SeqliftError
 from seqlift.motifs.alignment import lay_known
 from seqlift.motifs.folder import StoredPattern
@@ -412,7 +413,7 @@ def test_seqlets_are_turned_to_the_strand_of_the_motif(tmp_path):
     contributions = np.zeros((6, length), np.float32)
     path = write_scores(tmp_path / "t.deeplift.h5", [f"r{i}" for i in range(6)], contributions)
     with h5py.File(path, "r+") as file:
-        one_hot = (codes[:, None] == np.arange(4)[None, :, None]).astype(np.int8)
+        one_hot = encode(codes).astype(np.int8)
         file["raw/seq"][:], file["projected_shap/seq"][:] = one_hot, one_hot * np.arange(length) / 10
     matrix = np.full((4, 5), 0.25)
     for flipped in (False, True):

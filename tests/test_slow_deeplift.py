@@ -8,6 +8,7 @@ import pytest
 import torch
 from torch import nn
 
+from fixtures.attribution_models import one_hot as random_sequences
 from fixtures.slow_deeplift import flat, forward, read_layers, slow_deeplift
 
 
@@ -120,8 +121,7 @@ def network(seed: int) -> nn.Sequential:
 
 
 def pair(seed: int, length: int = 12) -> tuple[torch.Tensor, torch.Tensor]:
-    codes = torch.randint(0, 4, (2, length), generator=torch.Generator().manual_seed(seed))
-    return tuple(torch.nn.functional.one_hot(codes, 4).mT.double())
+    return tuple(random_sequences(2, length, seed))
 
 
 @pytest.mark.parametrize("rule", ["rescale", "reveal-cancel", "genomics"])

@@ -124,7 +124,7 @@ def stop_at(monkeypatch, epoch, step):
 def assert_goes_on(data, undisturbed, folder, caplog, *, done):
     caplog.set_level(logging.INFO, "seqlift")
     training = train_model(*data, **SETTINGS, output_dir=folder)
-    assert (f"going on after epoch {done} of" in caplog.text) == (done > 0)
+    assert (f"resuming after epoch {done} of" in caplog.text) == (done > 0)
     assert load_model(folder / "model.ckpt").fingerprint == undisturbed[2].fingerprint
     assert {**training, "seconds": 0, "best": 0} == {**undisturbed[1], "seconds": 0, "best": 0}
     history = [pd.read_csv(path / "history.tsv", sep="\t").drop(columns="seconds") for path in (folder, undisturbed[0])]
@@ -185,7 +185,7 @@ def test_patience_is_at_least_some_steps(data, tmp_path, monkeypatch):
 @pytest.mark.parametrize(
     "change", [{"learning_rate": 0.01}, {"architecture": {"type": "paper", "filters": 4}}, "labels"]
 )
-def test_a_stopped_run_with_other_settings_starts_afresh(data, tmp_path, monkeypatch, caplog, change):
+def test_a_stopped_run_with_other_settings_starts_from_the_beginning(data, tmp_path, monkeypatch, caplog, change):
     with monkeypatch.context() as patch, pytest.raises(KeyboardInterrupt):
         stop_at(patch, 1, 0)
         train_model(*data, **SETTINGS, output_dir=tmp_path / "stopped")
@@ -197,7 +197,7 @@ def test_a_stopped_run_with_other_settings_starts_afresh(data, tmp_path, monkeyp
         settings = settings | change
     train_model(table, genome, **settings, output_dir=tmp_path / "stopped")
     train_model(table, genome, **settings, output_dir=tmp_path / "fresh")
-    assert "starting afresh" in caplog.text
+    assert "starting from the beginning" in caplog.text
     assert ("regions_sha256" if change == "labels" else next(iter(change))) in caplog.text
     models = [load_model(tmp_path / name / "model.ckpt").fingerprint for name in ("stopped", "fresh")]
     assert models[0] == models[1]
@@ -337,11 +337,11 @@ def test_command_stopped_by_a_signal_goes_on(tmp_path, number, status):
     done = len(state["callbacks"]["Record"]["history"])
     again = subprocess.Popen(arguments, stderr=subprocess.PIPE, text=True)
     for line in again.stderr:
-        if line.startswith("going on"):
+        if line.startswith("resuming"):
             break
     again.kill()
     again.communicate()
-    assert line.startswith(f"going on after epoch {done} of")
+    assert line.startswith(f"resuming after epoch {done} of")
 
 
 @pytest.mark.extended
@@ -362,7 +362,7 @@ def test_a_killed_command_goes_on_to_the_same_weights(tmp_path):
     for output in ("killed", "undisturbed"):
         running = start(output)
         said = running.communicate(timeout=200)[1]
-        assert running.returncode == 0 and ("going on after epoch" in said) == (output == "killed"), said
+        assert running.returncode == 0 and ("resuming after epoch" in said) == (output == "killed"), said
     killed, undisturbed = (load_model(tmp_path / output / "model.ckpt") for output in ("killed", "undisturbed"))
     assert killed.fingerprint == undisturbed.fingerprint
     killed, undisturbed = ((tmp_path / output / "model.ckpt").read_bytes() for output in ("killed", "undisturbed"))

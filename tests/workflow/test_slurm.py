@@ -124,7 +124,7 @@ def test_a_job_that_was_cancelled_is_sent_again(cancelled):
     training = [request for request in requests(run) if request.rule == "train_model"]
     assert [request.state for request in training] == ["CANCELLED", "COMPLETED"]
     assert training[1].mem_mb >= training[0].mem_mb and training[1].minutes >= training[0].minutes
-    assert "going on after epoch" in (checkout.folder / "results/small/200bp/logs/train_model.log").read_text()
+    assert "resuming after epoch" in (checkout.folder / "results/small/200bp/logs/train_model.log").read_text()
     # The user saw why, and how far it had come
     assert "SLURM status is: 'CANCELLED'" in run.screen and "epoch 1/60" in run.screen
     scores = [f"results/small/200bp/scores/TAL1.{method}.h5" for method in ("deeplift", "interior_gradients")]

@@ -251,10 +251,10 @@ def test_ctrl_c_while_training_and_again(finished):
     lines = []
     for line in process.stdout:
         lines.append(line)
-        if "going on after epoch" in line:
+        if "resuming after epoch" in line:
             break
     screen = "".join(lines) + press_ctrl_c(process)
-    assert "going on after epoch" in screen
+    assert "resuming after epoch" in screen
     assert "IncompleteFilesException" not in screen
 
 

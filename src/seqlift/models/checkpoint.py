@@ -1,10 +1,10 @@
 """The model file: weights and everything needed to use them, as tensors and plain Python values only.
 
-`model.ckpt` is a dict saved by `torch.save` that loads with `weights_only=True`, so opening a model that somebody sent
-runs no code that is in it (a model of the user's own class runs that class: `seqlift.models.importing`). Keys: "format"
-(str), "architecture" (dict: "type", "head" and every hyperparameter), "targets" (list of str, in order), "shape" (dict:
-the sizes in `seqlift.models.shape.Shape`), "state_dict" (name -> tensor, on the CPU), "training" (dict: the settings,
-seed, best epoch and whether it learned anything), "package_version" (str).
+`model.ckpt` is a dict saved by `torch.save` and read with `weights_only=True`, so opening a model from somebody else
+runs no code in it (a custom model runs its class: `seqlift.models.importing`). Keys: "format" (str), "architecture"
+(dict: "type", "head" and all settings), "targets" (list of str, in order), "shape" (dict: the sizes in
+`seqlift.models.shape.Shape`), "state_dict" (name -> tensor, on the CPU), "training" (dict: settings, seed, best epoch
+and whether the model has learned anything), "package_version" (str).
 """
 
 import os
@@ -39,7 +39,7 @@ def save_checkpoint(
     Raises
     ------
     SeqliftError
-        If it cannot be written, as on a full disk; an older file at `path` stays as it was.
+        If it cannot be written, as on a full disk; an older file at `path` is kept.
     """
     content = {
         "format": FORMAT,
@@ -52,25 +52,25 @@ def save_checkpoint(
     }
     try:
         with replacing(path) as temporary:
-            with open(temporary, "wb") as file:  # given a name, torch would write that temporary name into the file
-                torch.save(_as_written_once(content), file)
-            torch.load(temporary, weights_only=True)  # what cannot be read again must not take an older file's place
+            with open(temporary, "wb") as file:  # with a path, torch would write the temporary name into the file
+                torch.save(_without_shared_objects(content), file)
+            torch.load(temporary, weights_only=True)  # a file that cannot be read must not replace an older one
     except (OSError, RuntimeError) as error:  # torch turns a full disk into a RuntimeError
         raise SeqliftError(
             f"{path}: the model cannot be written ({_reason(error)}); make room on the disk, or choose another folder"
         ) from None
 
 
-def _as_written_once(value: Any) -> Any:
-    """The same, its equal texts one object, its lists and dicts each an object of its own.
+def _without_shared_objects(value: Any) -> Any:
+    """A copy in which equal texts are one object, and each list and dict is an object of its own.
 
-    Of two that are one object pickle writes the second as a reference. What a training that was stopped reads again are
-    other objects than those of one that went through, and its file would differ.
+    Pickle writes an object that occurs twice as a reference. A resumed training has other objects than an uninterrupted
+    one, and its file would differ.
     """
     if isinstance(value, dict):
-        return {_as_written_once(key): _as_written_once(inner) for key, inner in value.items()}
+        return {_without_shared_objects(key): _without_shared_objects(inner) for key, inner in value.items()}
     if isinstance(value, list):
-        return [_as_written_once(inner) for inner in value]
+        return [_without_shared_objects(inner) for inner in value]
     return sys.intern(value) if type(value) is str else value
 
 
@@ -80,7 +80,7 @@ def load_model(path: str | os.PathLike) -> TrainedModel:
     Raises
     ------
     SeqliftError
-        No such file, not a model file of this version of seqlift, or one that is damaged.
+        If there is no such file, or it is damaged or not a model file of this version of seqlift.
     """
     try:
         content = torch.load(path, map_location="cpu", weights_only=True)
@@ -96,7 +96,7 @@ def load_model(path: str | os.PathLike) -> TrainedModel:
         raise SeqliftError(f"{path}: the model file lacks {', '.join(missing)}; train again")
     shape, state_dict = Shape(**content["shape"]), content.pop("state_dict")
     try:
-        with torch.random.fork_rng(devices=[]):  # random first weights, replaced at once: leave no trace
+        with torch.random.fork_rng(devices=[]):  # the random initial weights are replaced below
             model = build_model(content["architecture"], shape)
     except SeqliftError as error:
         raise SeqliftError(f"{path}: {error}") from None

@@ -1,8 +1,8 @@
-"""Classes of the user's by their import path, `package.module:Class`.
+"""Classes of custom models by their import path, `package.module:Class`.
 
-The module is looked for in the current folder first and then where Python finds its packages, as `python -m` does.
-Importing it and making a model of it runs the code in it: naming a class is the user's choice to trust it, and so is
-opening a checkpoint that names one. A class that is no `torch.nn.Module` is never called.
+The module is searched for in the current folder first, then where Python finds its packages, as `python -m` does.
+Importing it and making a model runs its code: whoever names a class, or opens a checkpoint that names one, trusts it.
+A class that is not a `torch.nn.Module` is never called.
 """
 
 import contextlib
@@ -27,13 +27,13 @@ def load_class(path: str) -> type[nn.Module]:
     Raises
     ------
     SeqliftError
-        No such module or class, a module that fails when it is imported, or a class that is no `torch.nn.Module`.
+        If there is no such module or class, importing the module fails, or the class is not a `torch.nn.Module`.
     """
     key, (module_name, _, class_name) = f"model.type (={path!r})", path.partition(":")
     if not all(part.isidentifier() for part in (*module_name.split("."), class_name)):
         raise SeqliftError(f"{key} must be package.module:Class, the import path of a class")
     if module_name not in sys.modules:
-        log.info("%s: importing %s, which runs the code in it", path, module_name)
+        log.info("%s: importing %s, which runs its code", path, module_name)
     try:
         with current_folder_first():
             module = importlib.import_module(module_name)
@@ -44,7 +44,7 @@ def load_class(path: str) -> type[nn.Module]:
                 f"{key}: there is no module {missing!r} in the current folder ({os.getcwd()}) or among the installed "
                 "packages; start from the folder that holds it, or install it"
             ) from None
-        raise SeqliftError(f"{key}: importing {module_name} failed: {said(error)}; mend it there") from error
+        raise SeqliftError(f"{key}: importing {module_name} failed: {located(error)}; correct it there") from error
     found = getattr(module, class_name, None)
     if not (inspect.isclass(found) and issubclass(found, nn.Module)):
         own = [name for name, value in vars(module).items() if inspect.isclass(value) and issubclass(value, nn.Module)]
@@ -53,8 +53,8 @@ def load_class(path: str) -> type[nn.Module]:
     return found
 
 
-def said(error: BaseException) -> str:
-    """An error of code that is not ours, with the place where it arose."""
+def located(error: BaseException) -> str:
+    """An error in the code of a custom model, with file and line."""
     frames = traceback.extract_tb(error.__traceback__)
     where = f" ({frames[-1].filename}:{frames[-1].lineno})" if len(frames) > 1 else ""
     return f"{type(error).__name__}: {error}{where}"
@@ -62,7 +62,7 @@ def said(error: BaseException) -> str:
 
 @contextlib.contextmanager
 def current_folder_first() -> Iterator[None]:
-    """Look for modules in the current folder before anywhere else."""
+    """Search for modules in the current folder first."""
     folder = os.getcwd()
     importlib.invalidate_caches()  # a module may be newer than Python's list of the folder
     sys.path.insert(0, folder)

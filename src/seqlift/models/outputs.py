@@ -1,4 +1,4 @@
-"""What a model predicts, whatever its layers: its head, and the names of its outputs.
+"""The heads of a model and the names of its outputs.
 
 A head says what is predicted for each target: `classes` (a logit), `counts` (log(1 + count of the signal window)), or
 `profile` (the same log count, and a logit for each base of the signal window, whose softmax over strands and positions
@@ -13,12 +13,12 @@ HEADS = ("classes", "counts", "profile")
 
 
 class ProfileOutput(NamedTuple):
-    """What a profile head predicts for N sequences, T targets, S strands and a signal window of W bp.
+    """Prediction of a profile head for N sequences, T targets, S strands and a signal window of W bp.
 
     Attributes
     ----------
     logits : torch.Tensor, shape (N, T, S, W)
-        Their softmax over S and W together is the share of the signal that each base is expected to have.
+        Their softmax over S and W together is the expected fraction of the signal at each base.
     log_counts : torch.Tensor, shape (N, T)
         log(1 + total signal in the window).
     """
@@ -28,15 +28,15 @@ class ProfileOutput(NamedTuple):
 
 
 class Output(NamedTuple):
-    """A number that a model says of a sequence and that can be explained.
+    """A predicted number that can be explained.
 
     Attributes
     ----------
     name : str
-        Unique in its model: the target, for a profile head `<target>.counts` or `<target>.profile`.
+        Unique name: the target, for a profile head `<target>.counts` or `<target>.profile`.
     target : str
     index : int
-        Of the target.
+        Index of the target.
     quantity : "class", "counts" or "profile"
     """
 
@@ -47,7 +47,7 @@ class Output(NamedTuple):
 
 
 def outputs_of(head: str, targets: list[str]) -> list[Output]:
-    """All outputs of a model, in the order of its targets."""
+    """Outputs of a model, in the order of its targets."""
     kinds = {"classes": [("", "class")], "counts": [("", "counts")]}.get(
         head, [(".counts", "counts"), (".profile", "profile")]
     )

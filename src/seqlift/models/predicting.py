@@ -1,4 +1,4 @@
-"""What a model says of many sequences, batch by batch."""
+"""Predictions of a model for many sequences, batch by batch."""
 
 from typing import NamedTuple
 
@@ -9,11 +9,11 @@ from torch import Tensor, nn
 from seqlift.data.windows import one_hot
 from seqlift.models.outputs import ProfileOutput
 
-BATCH = 512  # regions; fixed, so that no setting changes a prediction
+BATCH = 512  # sequences; fixed, so that no setting changes a prediction
 
 
 class Profiles(NamedTuple):
-    """What a profile head predicts, as arrays; see `ProfileOutput`.
+    """Predictions of a profile head as arrays; see `ProfileOutput`.
 
     Attributes
     ----------
@@ -32,14 +32,14 @@ def predict(
     device: str | torch.device = "cpu",
     batch_size: int = BATCH,
 ) -> np.ndarray:
-    """Predictions of sequences: the model in evaluation mode, as it is used and explained.
+    """Predictions for sequences, with the model in evaluation mode.
 
     Parameters
     ----------
     model : torch.nn.Module
         See `seqlift.models.build.build_model`, without a profile head; moved to `device` and set to evaluation mode.
     codes : numpy.ndarray, shape (N, L), uint8
-        0 to 3 for A C G T, 4 for N.
+        0..3 for A C G T, 4 for N.
     device : str
     batch_size : int
         Sequences at a time.
@@ -60,14 +60,14 @@ def predict_profiles(
     device: str | torch.device = "cpu",
     batch_size: int = BATCH,
 ) -> Profiles:
-    """The same of a model with a profile head.
+    """Predictions of a model with a profile head for sequences.
 
     Parameters
     ----------
     model, codes, device, batch_size
-        As for `predict`.
+        See `predict`.
     control : numpy.ndarray, shape (N, C, W), float32, optional
-        Counts of the control tracks, for a model that has them.
+        Counts of the control tracks, for a model that takes them.
     """
     return Profiles(*_predict(model, codes, control, device, batch_size))
 
@@ -75,7 +75,7 @@ def predict_profiles(
 def _predict(
     model: nn.Module, codes: np.ndarray, control: np.ndarray | None, device: str | torch.device, batch_size: int
 ) -> list[np.ndarray]:
-    """The parts of what the model returns, each of all sequences."""
+    """Each tensor that the model returns, for all sequences."""
     model = model.to(device).eval()
     found: list[tuple[Tensor, ...]] = []
     with torch.inference_mode():

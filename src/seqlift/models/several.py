@@ -1,4 +1,4 @@
-"""Models that were trained for the same question, as folds or with other seeds: opened together, taken apart."""
+"""Models that answer the same question (folds, seeds), and the networks of which a model is the mean."""
 
 import os
 from collections.abc import Sequence
@@ -17,7 +17,7 @@ def load_models(paths: Sequence[str | os.PathLike]) -> list[TrainedModel]:
     Raises
     ------
     SeqliftError
-        As `load_model`; or two models differ in head, targets or the sizes of what goes in and comes out.
+        If a file cannot be used (`load_model`), or two models differ in head, targets or shape.
     """
     models = [load_model(path) for path in paths]
     for path, other in zip(paths[1:], models[1:], strict=True):
@@ -32,7 +32,7 @@ def load_models(paths: Sequence[str | os.PathLike]) -> list[TrainedModel]:
 
 
 def members_of(model: nn.Module) -> list[nn.Module]:
-    """The networks that a model is the mean of, each read on the strands on which the model reads it."""
+    """The networks of which a model is the mean, each over the same strands as the model."""
     if not isinstance(model, Ensemble):
         return [model]
     return [Ensemble([member], both_strands=True) if model.both_strands else member for member in model.members]

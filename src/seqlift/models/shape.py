@@ -1,4 +1,4 @@
-"""The sizes of what goes into a model and what comes out: all that a model has to know of the data."""
+"""The sizes of the input and the output of a model, which is all that it depends on in the data."""
 
 from dataclasses import dataclass
 
@@ -7,17 +7,17 @@ from seqlift.errors import SeqliftError
 
 @dataclass(frozen=True)
 class Shape:
-    """The sizes of what goes into a model and what comes out.
+    """Sizes of the input and the output of a model.
 
     Attributes
     ----------
     length : int
-        Of the input, bp.
+        Length of the input, bp.
     n_targets : int
     strands : int
-        Of the profile: 1, or 2 (plus, minus).
+        Strands of the profile: 1, or 2 (plus, minus).
     window : int
-        Of the profile, bp: the middle of the input, from (length - window) / 2 on.
+        Length of the profile, bp: the center of the input, from (length - window) / 2 on.
     control_channels : int
         Control tracks over the window: 0, or one or two strands for each target, in the order of the targets, plus
         before minus.
@@ -25,7 +25,7 @@ class Shape:
     Raises
     ------
     SeqliftError
-        If they do not fit together.
+        If the sizes do not fit together.
     """
 
     length: int
@@ -45,5 +45,5 @@ class Shape:
         if not 0 <= self.window <= self.length or (self.window and (self.length - self.window) % 2):
             raise SeqliftError(
                 f"signal.window (={self.window} bp) must be at most the length of the regions (={self.length} bp) and "
-                "differ from it by an even number, so that its middle is theirs on both strands"
+                "differ from it by an even number, so that both have the same center on both strands"
             )

@@ -1,4 +1,4 @@
-"""A model with all that is needed to use it, as it comes out of its file (`seqlift.models.checkpoint`)."""
+"""A model with everything needed to use it, as read from its file (`seqlift.models.checkpoint`)."""
 
 import hashlib
 from dataclasses import dataclass
@@ -20,13 +20,13 @@ class TrainedModel:
     model : torch.nn.Module
         In evaluation mode, on the CPU; see `seqlift.models.build.build_model`.
     architecture, training : dict
-        What it is and how it was trained.
+        Settings of the architecture, and how it was trained.
     targets : list of str
         Names of the targets, in order.
     shape : Shape
-        Sizes of what goes in and comes out.
+        Sizes of input and output.
     fingerprint : str
-        sha256 of the weights (`fingerprint`), the same wherever the model is loaded.
+        sha256 of the weights (`fingerprint`).
     package_version : str
         Version of seqlift that wrote the file.
     """
@@ -46,33 +46,27 @@ class TrainedModel:
 
     @property
     def length(self) -> int:
-        """Of the input, bp."""
+        """Length of the input, bp."""
         return self.shape.length
 
     @property
     def learned(self) -> bool:
-        """Whether validation was better than always saying the base rate; True where training did not ask."""
+        """Whether validation was better than the best constant prediction; True if training did not test it."""
         return bool(self.training.get("learned", True))
 
     def learned_about(self, output: Output) -> bool:
-        """The same of one output, where training asked for each of them."""
+        """Whether the model has learned one output, if training tested each; otherwise see `learned`."""
         by_target = self.training.get("learned_targets") or {}
         by_output = self.training.get("learned_outputs") or {}
         return bool(by_output.get(output.name, by_target.get(output.target, self.learned)))
 
     @property
     def outputs(self) -> list[str]:
-        """Names of what can be explained: the targets, or `<target>.counts` and `<target>.profile` of each."""
+        """Names of the outputs: the targets, or `<target>.counts` and `<target>.profile` of each."""
         return [output.name for output in outputs_of(self.head, self.targets)]
 
     def output(self, name: str) -> Output:
-        """One of `outputs` by its name.
-
-        Raises
-        ------
-        SeqliftError
-            If there is none of that name.
-        """
+        """The output of that name; SeqliftError if there is none."""
         for output in outputs_of(self.head, self.targets):
             if output.name == name:
                 return output

@@ -1,4 +1,4 @@
-"""One small batch through a new model: whether it is what it says, before hours are spent on it."""
+"""A trial batch through a new model: it finds a wrong output before hours are spent on training."""
 
 import inspect
 from collections.abc import Iterable
@@ -8,7 +8,7 @@ from torch import Tensor, nn
 
 from seqlift.data.windows import one_hot
 from seqlift.errors import SeqliftError
-from seqlift.models.importing import said
+from seqlift.models.importing import located
 from seqlift.models.shape import Shape
 
 _ROWS = 3
@@ -16,20 +16,20 @@ _WHAT = ("(N, targets)", "logits (N, targets, strands, window) and log counts (N
 
 
 def check_output(model: nn.Module, name: str, head: str, shape: Shape) -> None:
-    """Give a model a few random sequences and hold what it returns against its head.
+    """Run a model on a few random sequences and check what it returns.
 
     Parameters
     ----------
     model : torch.nn.Module
     name : str
-        Its type, for messages.
+        Type of the model, for messages.
     head : str
     shape : Shape
 
     Raises
     ------
     SeqliftError
-        It fails, or returns something of another kind or shape, or numbers that are not finite.
+        If the model fails, or returns something of another kind or shape, or numbers that are not finite.
     """
     random = torch.Generator().manual_seed(0)
     codes = torch.randint(4, (_ROWS, shape.length), generator=random)
@@ -42,7 +42,7 @@ def check_output(model: nn.Module, name: str, head: str, shape: Shape) -> None:
             found = model.eval()(*given)
     except Exception as error:
         raise SeqliftError(
-            f"model.type (={name!r}): the model fails on a trial batch of shape {_shapes(given)}: {said(error)}; "
+            f"model.type (={name!r}): the model fails on a trial batch of shape {_shapes(given)}: {located(error)}; "
             f"{_hint(model, shape)}"
         ) from error
     model.train(training)
@@ -58,8 +58,8 @@ def check_output(model: nn.Module, name: str, head: str, shape: Shape) -> None:
         )
     if not all(part.is_floating_point() and bool(part.isfinite().all()) for part in parts):
         raise SeqliftError(
-            f"model.type (={name!r}): the untrained model returns numbers that are not finite; look for logarithms, "
-            "divisions and first weights that are too large"
+            f"model.type (={name!r}): the untrained model returns numbers that are not finite; check logarithms, "
+            "divisions and the size of the initial weights"
         )
 
 
@@ -71,7 +71,5 @@ def _hint(model: nn.Module, shape: Shape) -> str:
     needed = [p for p in inspect.signature(getattr(model, "network", model).forward).parameters.values()
               if p.default is p.empty and p.kind is p.POSITIONAL_OR_KEYWORD]  # fmt: skip
     if len(needed) > 1 and not shape.control_channels:
-        return (
-            f"it needs `{needed[1].name}`, but no target has a control track: give one to the targets, or leave it out"
-        )
-    return "forward is given sequences (N, 4, length) and, where targets have a control, control (N, tracks, window)"
+        return f"it needs `{needed[1].name}`, but no target has a control track: add one, or make it optional"
+    return "forward receives sequences (N, 4, length) and, if targets have a control, control (N, tracks, window)"

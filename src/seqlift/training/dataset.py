@@ -1,15 +1,14 @@
-"""The sequences of a region table as the model reads them, and the altered copies of them that training sees.
+"""Batches of regions for the network: shifted and reverse-complemented at random in training, unchanged otherwise.
 
-A region is no more than an address in the encoded genome (one byte a base: 0..3 for A C G T, 4 for N), and windows are
-cut when a batch needs them: on a GPU from a copy of the genome that lies on the card, if it fits there, else from the
-memory-mapped file. So a million regions of any length take no more memory than their addresses and labels, and nothing
-is read before training starts; only shuffled sequences, which stand nowhere in the genome, are held. Sequences become
-one-hot only in the batch that is being used.
+A region is an address in the encoded genome, and a window is cut when a batch needs it: on a GPU from a copy of the
+genome on the card, if it fits, otherwise from the memory-mapped file. So a million regions of any length take no more
+memory than their addresses and labels; only shuffled sequences, which do not occur in the genome, are kept in memory.
+Sequences become one-hot only in the batch that is being used.
 
-In training every region is moved by up to `jitter` bp and read from either strand at random: a binding site means the
-same a few bases further and on the other strand. Measured signal moves and turns with its sequence. What a region looks
-like in an epoch is a pure function of (seed, epoch, index of the region); the batch size, the order, the number of
-processes and a restart change nothing.
+In training every region is shifted by up to `jitter` bp and read from a random strand: a binding site means the same
+some bases further and on the other strand. Measured signal is shifted and reversed with its sequence. Shift and strand
+of a region are a pure function of (seed, epoch, index of the region), whatever the batch size, the order, the number of
+processes or a restart.
 """
 
 from collections.abc import Iterator
@@ -30,17 +29,19 @@ from seqlift.errors import SeqliftError
 
 _SHARE_OF_CARD = 0.5  # of its free memory, for genome and signal; the rest is for the network and its activations
 _COPIED = 2**26  # values copied to the card at once
-# Genomes that lie on a device already: training and validation share one
+# Copies of genomes on a device, which training and validation share
 _GENOMES: WeakKeyDictionary[Genome, dict[torch.device, Tensor]] = WeakKeyDictionary()
 
 
 class Batch(NamedTuple):
-    """Some regions, on one device. `one_hot(codes)` is what the model reads.
+    """Regions on one device; the network reads `one_hot(codes)`.
 
     Attributes
     ----------
-    codes : torch.Tensor, shape (B, L), uint8, 0..3 for A C G T and 4 for N
-    labels : torch.Tensor, shape (B, T), float32, NaN where a target has no label
+    codes : torch.Tensor, shape (B, L), uint8
+        0..3 for A C G T, 4 for N.
+    labels : torch.Tensor, shape (B, T), float32
+        NaN where a target has no label.
     signal : torch.Tensor or None, shape (B, T, S, W), float32
         Base-resolution signal: target, strand (plus, minus), position.
     control : torch.Tensor or None, shape (B, C, W), float32
@@ -56,36 +57,34 @@ class Batch(NamedTuple):
 
 
 class TrainingRegions(Dataset):
-    """Regions as training sees them: moved and turned at random, anew in every epoch.
+    """Regions for training, shifted and reverse-complemented at random in every epoch.
 
-    An item is a whole `Batch`, asked for by a list of (epoch, index) or by what `EpochOrder` yields, the same in one
-    piece: use `DataLoader(regions, sampler=EpochOrder(regions, ...), batch_size=None)`. It lies on `device` if the
-    genome does, else in the memory of the CPU.
-
-    Regions of kind 'shuffled' have no surroundings and are only turned.
+    An item is a whole `Batch`, for a list of (epoch, index) or for what `EpochOrder` yields: use
+    `DataLoader(regions, sampler=EpochOrder(regions, ...), batch_size=None)`. It is on `device` if the genome is,
+    otherwise in the memory of the CPU. Regions of kind 'shuffled' have no surroundings, so they are not shifted.
 
     Parameters
     ----------
     table : pandas.DataFrame
-        N regions (columns chrom, start, end, name, kind, and set where there are several sets of negatives).
+        N regions (columns chrom, start, end, name, kind, and set if there are several sets of negatives).
     genome : Genome
-        Where they lie.
     labels : numpy.ndarray, shape (N, T)
         NaN where a target has no label.
     jitter : int
-        Largest move to either side, bp.
+        Largest shift to either side, bp.
     reverse_complement : bool
-        Whether half of the regions are read from the other strand.
+        Whether to reverse-complement half of the regions.
     seed : int
     device : str or torch.device
-        Where the model is.
+        Device of the model.
     signal : Signal, optional
-        Of the same regions in the same order, with a margin of at least `jitter`.
+        Signal of the regions in the same order, with a margin of at least `jitter`.
 
     Raises
     ------
     SeqliftError
-        As `load_codes`; also if the margin of the signal is smaller than the jitter.
+        If regions differ in length or lie too close to the end of a chromosome, or the margin of the signal is smaller
+        than the jitter.
     """
 
     def __init__(
@@ -115,41 +114,41 @@ class TrainingRegions(Dataset):
         self._drawn: tuple[int, np.ndarray, np.ndarray] | None = None
 
     def __len__(self) -> int:
-        """Number of regions, of all sets of negatives."""
+        """Number of regions, with all sets of negatives."""
         return len(self._fixed)
 
     @property
     def on_device(self) -> bool:
-        """Whether the genome lies where the model is."""
+        """Whether the genome is on the device of the model."""
         return self._source.bases is not None
 
     def active(self, epoch: int) -> np.ndarray:
-        """Indices of the regions that `epoch` (from 0) trains on: all peaks, and one set of negatives after another."""
+        """Indices of the regions of an epoch (from 0): all peaks, and one set of negatives after another."""
         return np.flatnonzero((self._sets < 0) | (self._sets == epoch % self._n_sets))
 
     def __getitem__(self, key: tuple[int, np.ndarray]) -> Batch:
         """The batch of an epoch and the indices (B,) of its regions."""
         epoch, index = key
-        shifts, turned = self._draws(epoch)
-        return self._source.batch(index, shifts[index], turned[index])
+        shifts, reverse = self._draws(epoch)
+        return self._source.batch(index, shifts[index], reverse[index])
 
     def __getitems__(self, keys: list[tuple[int, int]]) -> Batch:
         """The batch for (epoch, index) `keys`, all of one epoch."""
         return self[keys[0][0], np.array([index for _, index in keys])]
 
     def _draws(self, epoch: int) -> tuple[np.ndarray, np.ndarray]:
-        """Shift (N,) in bp and turn (N,) of every region in `epoch`."""
+        """Shift (N,) in bp of every region in `epoch`, and whether it is reverse-complemented (N,)."""
         if self._drawn is None or self._drawn[0] != epoch:
             n = len(self)
             shifts = np.random.default_rng([self.seed, epoch, 1]).integers(-self.jitter, self.jitter, n, endpoint=True)
-            turned = np.random.default_rng([self.seed, epoch, 2]).random(n) < 0.5
+            reverse = np.random.default_rng([self.seed, epoch, 2]).random(n) < 0.5
             shifts[self._fixed] = 0
-            self._drawn = epoch, shifts, turned & self.reverse_complement
+            self._drawn = epoch, shifts, reverse & self.reverse_complement
         return self._drawn[1], self._drawn[2]
 
 
 class FixedRegions(Dataset):
-    """Regions as they are, batch after batch in the order of the rows: for validation and test.
+    """Unchanged regions in the order of the rows, in batches: for validation and test.
 
     Item i is the i-th `Batch`: iterate over it, or use `DataLoader(regions, batch_size=None)`.
 
@@ -158,7 +157,7 @@ class FixedRegions(Dataset):
     batch_size : int
         Regions in a batch; the last one may be smaller.
     table, genome, labels, seed, device, signal
-        As `TrainingRegions`; a margin of the signal is left out.
+        See `TrainingRegions`; the margin of the signal is not used.
     """
 
     def __init__(
@@ -190,11 +189,11 @@ class FixedRegions(Dataset):
 class EpochOrder(Sampler):
     """The regions of each epoch in random order, batch by batch; a pure function of (seed, epoch).
 
-    Yields (epoch, indices of a batch). The trainer announces the epoch through `set_epoch`. A last batch that is
-    smaller than the others is left out, as it would disturb batch normalisation, unless it is the only one.
+    Yields (epoch, indices of a batch); the trainer sets the epoch with `set_epoch`. A last batch that is smaller than
+    the others is left out, as it would disturb batch normalisation, unless it is the only one.
 
-    With several processes, `world`, each takes its share of every batch, so that the step they make together is on the
-    same regions as the step of a single process.
+    With several processes, each takes its share of every batch, so their common step is on the same regions as that of
+    a single process.
 
     Parameters
     ----------
@@ -203,7 +202,7 @@ class EpochOrder(Sampler):
     batch_size : int
         Regions in a step, of all processes together; a multiple of `world`.
     rank, world : int
-        Number of this process, from 0, and how many there are.
+        Number of this process, from 0, and number of processes.
     """
 
     def __init__(self, regions: TrainingRegions, seed: int, batch_size: int, rank: int = 0, world: int = 1):
@@ -217,7 +216,7 @@ class EpochOrder(Sampler):
         self.epoch = 0
 
     def set_epoch(self, epoch: int) -> None:
-        """Say which epoch the next pass belongs to."""
+        """Set the epoch of the next pass."""
         self.epoch = epoch
 
     def __len__(self) -> int:
@@ -228,16 +227,16 @@ class EpochOrder(Sampler):
         epoch = self.epoch
         active = self.regions.active(epoch)
         order = active[np.random.default_rng([self.seed, epoch, 0]).permutation(len(active))]
-        size = min(self.batch_size, len(order) // self.world * self.world)  # every process has a share of one size
+        size = min(self.batch_size, len(order) // self.world * self.world)  # the share of each process has one size
         for number in range(len(self)):
             yield epoch, order[number * size : (number + 1) * size][self.rank :: self.world]
 
 
 class _Source:
-    """Where batches come from: the addresses of regions, their labels and their signal.
+    """Addresses, labels and signal of regions, from which batches are cut.
 
-    Addresses are places in one long array: the genome, and behind it the shuffled sequences, `side`. `bases` is the
-    genome on a GPU, None where it stays a mapped file.
+    Addresses are places in the genome with the shuffled sequences appended. `bases` is the genome on a GPU, None while
+    batches are cut from the mapped file.
     """
 
     def __init__(
@@ -255,7 +254,7 @@ class _Source:
         self.length = region_length(table)
         self.addresses = addresses(table, genome, margin)
         shuffled = table["kind"].to_numpy() == "shuffled"
-        self.side = shuffles(table[shuffled], self.addresses[shuffled], genome, self.length, seed).ravel()
+        self.shuffled = shuffles(table[shuffled], self.addresses[shuffled], genome, self.length, seed).ravel()
         self.addresses[shuffled] = len(genome.encoded) + self.length * np.arange(shuffled.sum())
         self.labels = torch.from_numpy(np.array(labels, np.float32, order="C"))
         self.signal = signal
@@ -266,18 +265,18 @@ class _Source:
 
     def _size(self, device: torch.device) -> int:
         """Bytes that `place` would take."""
-        arrays = [self.side] if device in _GENOMES.get(self.genome, {}) else [self.genome.encoded, self.side]
+        arrays = [self.shuffled] if device in _GENOMES.get(self.genome, {}) else [self.genome.encoded, self.shuffled]
         if self.signal is not None:
             arrays += [array for array, _ in self.signal.tracks()]
         return sum(array.nbytes for array in arrays)
 
     def place(self, device: torch.device) -> None:
-        """Copy genome, shuffled sequences, labels and signal to `device`, from where batches are cut then."""
+        """Copy genome, shuffled sequences, labels and signal to `device`, and cut batches there."""
         genomes = _GENOMES.setdefault(self.genome, {})
         if device not in genomes:
             genomes[device] = _placed(self.genome.encoded, device)
         self.bases = genomes[device]
-        self.shuffled = torch.from_numpy(self.side).to(device)
+        self.placed_shuffled = torch.from_numpy(self.shuffled).to(device)
         self.labels = self.labels.to(device)
         if self.signal is not None:
             self.tracks = [
@@ -286,14 +285,14 @@ class _Source:
             ]
             self.known = torch.from_numpy(np.array(self.signal.known)).to(device)
 
-    def batch(self, index: np.ndarray, shifts: np.ndarray, turned: np.ndarray) -> Batch:
-        """The regions `index` (B,), moved by `shifts` (B,) bp and, where `turned` (B,), read from the other strand."""
+    def batch(self, index: np.ndarray, shifts: np.ndarray, reverse: np.ndarray) -> Batch:
+        """Regions `index` (B,), shifted by `shifts` (B,) bp and reverse-complemented where `reverse` (B,)."""
         starts = self.addresses[index] + shifts
-        cut = self._from_memory if self.bases is None else self._from_device
-        return cut(index, starts, shifts, turned)
+        cut_batch = self._from_memory if self.bases is None else self._from_device
+        return cut_batch(index, starts, shifts, reverse)
 
-    def _from_memory(self, index: np.ndarray, starts: np.ndarray, shifts: np.ndarray, turned: np.ndarray) -> Batch:
-        codes = torch.from_numpy(cut(self.genome.encoded, starts, self.length, turned, self.side))
+    def _from_memory(self, index: np.ndarray, starts: np.ndarray, shifts: np.ndarray, reverse: np.ndarray) -> Batch:
+        codes = torch.from_numpy(cut(self.genome.encoded, starts, self.length, reverse, self.shuffled))
         labels = self.labels[torch.from_numpy(index)]
         if self.signal is None:
             return Batch(codes, labels, None, None, None)
@@ -301,19 +300,19 @@ class _Source:
         tracks = []
         for array, exchanged in signal.tracks():
             out = np.empty((len(index), array.shape[1], signal.window), np.float32)
-            _cut_tracks(array, index, signal.margin + shifts, turned, exchanged, out)
+            _cut_tracks(array, index, signal.margin + shifts, reverse, exchanged, out)
             tracks.append(torch.from_numpy(out))
         return self._with_signal(codes, labels, tracks, torch.from_numpy(np.array(signal.known[index])))
 
-    def _from_device(self, index: np.ndarray, starts: np.ndarray, shifts: np.ndarray, turned: np.ndarray) -> Batch:
+    def _from_device(self, index: np.ndarray, starts: np.ndarray, shifts: np.ndarray, reverse: np.ndarray) -> Batch:
         assert self.bases is not None  # see `place`
-        device = self.bases.device
-        chosen, places, moved, other = (torch.from_numpy(array).to(device) for array in (index, starts, shifts, turned))
-        codes = _cut_on_device(self.bases, self.shuffled, places, self.length, other)
+        arrays = (index, starts, shifts, reverse)
+        chosen, places, shifted, other = (torch.from_numpy(array).to(self.bases.device) for array in arrays)
+        codes = _cut_on_device(self.bases, self.placed_shuffled, places, self.length, other)
         labels = self.labels[chosen]
         if self.signal is None:
             return Batch(codes, labels, None, None, None)
-        window, first = self.signal.window, self.signal.margin + moved
+        window, first = self.signal.window, self.signal.margin + shifted
         tracks = [_tracks_on_device(array, chosen, first, other, exchanged, window) for array, exchanged in self.tracks]
         return self._with_signal(codes, labels, tracks, self.known[chosen])
 
@@ -325,7 +324,7 @@ class _Source:
 
 
 def _placed(array: np.ndarray, device: torch.device) -> Tensor:
-    """An array copied to the device in pieces, so that a mapped file never lies in memory."""
+    """An array copied to the device in pieces, so that a mapped file is never in memory as a whole."""
     dtype = torch.from_numpy(np.empty(0, array.dtype)).dtype
     placed = torch.empty(array.shape, dtype=dtype, device=device)
     step = max(1, _COPIED // max(1, int(np.prod(array.shape[1:]))))
@@ -339,19 +338,19 @@ def _cut_tracks(
     tracks: np.ndarray,
     index: np.ndarray,
     first: np.ndarray,
-    turned: np.ndarray,
+    reverse: np.ndarray,
     exchanged: np.ndarray,
     out: np.ndarray,
 ) -> None:
-    """out[i, k] = tracks[index[i], k, first[i] : first[i] + W], or of channel exchanged[k] backwards where turned."""
+    """out[i, k] = tracks[index[i], k, first[i] : first[i] + W]; where `reverse`, channel exchanged[k] reversed."""
     width = out.shape[2]
-    last = np.uint64(width - 1)
+    last = np.uint64(width - 1)  # unsigned, see `data.windows`
     for i in range(len(index)):
         for k in range(out.shape[1]):
-            channel = exchanged[k] if turned[i] else k
+            channel = exchanged[k] if reverse[i] else k
             source = tracks[index[i], channel, first[i] : first[i] + width]
             track = out[i, k]
-            if turned[i]:
+            if reverse[i]:
                 for j in range(width):
                     track[j] = source[last - np.uint64(j)]
             else:
@@ -359,24 +358,24 @@ def _cut_tracks(
                     track[j] = source[j]
 
 
-def _cut_on_device(genome: Tensor, side: Tensor, starts: Tensor, length: int, turned: Tensor) -> Tensor:
-    """What `_cut` does, by index arithmetic on the device of `genome`: (N, length) uint8."""
-    places = starts[:, None] + _columns(length, turned)
+def _cut_on_device(genome: Tensor, appended: Tensor, starts: Tensor, length: int, reverse: Tensor) -> Tensor:
+    """The windows of `data.windows.cut`, (N, length) uint8, by index arithmetic on the device of `genome`."""
+    places = starts[:, None] + _columns(length, reverse)
     codes = genome[places.clamp(max=len(genome) - 1)]
-    if len(side):
-        codes = torch.where(places < len(genome), codes, side[(places - len(genome)).clamp(min=0)])
-    return torch.where(turned[:, None] & (codes < 4), 3 - codes, codes)
+    if len(appended):
+        codes = torch.where(places < len(genome), codes, appended[(places - len(genome)).clamp(min=0)])
+    return torch.where(reverse[:, None] & (codes < 4), 3 - codes, codes)
 
 
 def _tracks_on_device(
-    tracks: Tensor, index: Tensor, first: Tensor, turned: Tensor, exchanged: Tensor, width: int
+    tracks: Tensor, index: Tensor, first: Tensor, reverse: Tensor, exchanged: Tensor, width: int
 ) -> Tensor:
-    channels = torch.where(turned[:, None], exchanged, torch.arange(tracks.shape[1], device=tracks.device))  # (B, K)
-    columns = first[:, None] + _columns(width, turned)  # (B, W)
+    channels = torch.where(reverse[:, None], exchanged, torch.arange(tracks.shape[1], device=tracks.device))  # (B, K)
+    columns = first[:, None] + _columns(width, reverse)  # (B, W)
     return tracks[index[:, None, None], channels[:, :, None], columns[:, None, :]]
 
 
-def _columns(length: int, turned: Tensor) -> Tensor:
-    """0, 1, ... length - 1, or backwards where turned: (N, length). Moves are along the plus strand for both."""
-    columns = torch.arange(length, device=turned.device)
-    return torch.where(turned[:, None], length - 1 - columns, columns)
+def _columns(length: int, reverse: Tensor) -> Tensor:
+    """0, 1, ... length - 1, or in reverse order: (N, length). Shifts are along the plus strand for both."""
+    columns = torch.arange(length, device=reverse.device)
+    return torch.where(reverse[:, None], length - 1 - columns, columns)

@@ -1,4 +1,4 @@
-"""What Lightning trains: a network with its objective, optimiser and learning rate."""
+"""The Lightning module: a network with its objective, optimiser and learning rate."""
 
 import math
 from collections.abc import Sequence
@@ -15,19 +15,19 @@ from seqlift.data.windows import one_hot
 from seqlift.errors import SeqliftError
 from seqlift.models.ensemble import Ensemble
 from seqlift.training.dataset import Batch
-from seqlift.training.objectives import Objective, Verdict, judge
+from seqlift.training.objectives import Objective, Verdict, compare_with_constant
 
 SCHEDULES = ("cosine", "constant", "plateau")
 WARM_UP = 0.15  # of all steps
 PLATEAU_FACTOR = 0.5
-PLATEAU_SHARE = 4  # the learning rate falls after one such part of the patience
-LOSSES_BETWEEN_CHECKS = 50  # looking at a loss makes a GPU wait
+PLATEAU_SHARE = 4  # the learning rate falls after this part of the patience: a quarter
+LOSSES_BETWEEN_CHECKS = 50  # steps; reading a loss makes the GPU wait
 
 
 def rate_factor(step: int, steps: int) -> float:
-    """Share of the learning rate used in `step` (from 0) of `steps`: a line up, then half a cosine down to zero.
+    """Factor of the learning rate in `step` (from 0) of `steps`: a linear rise, then half a cosine down to zero.
 
-    Noisy small steps at the end average over the data, which with little data is worth more than any patience.
+    Small steps at the end average over the noise of the batches, which with little data improves more than patience.
     """
     rising = max(1, round(WARM_UP * steps))
     if step < rising:
@@ -36,9 +36,9 @@ def rate_factor(step: int, steps: int) -> float:
 
 
 def plateau_factor(losses: Sequence[float], wait: int) -> float:
-    """Share of the learning rate after epochs with such validation losses: halved after `wait` epochs without a better.
+    """Factor of the learning rate after epochs with these validation losses: halved after `wait` without a better one.
 
-    A function of the history alone, so that a run that goes on needs nothing else.
+    It depends on the history alone, so a resumed run needs nothing else.
     """
     best, since, factor = math.inf, 0, 1.0
     for loss in losses:
@@ -54,15 +54,15 @@ class Learner(lightning.LightningModule):
     Parameters
     ----------
     model : torch.nn.Module
-        With its first weights.
+        With its initial weights.
     objective : Objective
     targets : list of str
     settings : dict
         See `seqlift.training.train.train_model`.
     seed : int
-        Of dropout.
+        Seed of dropout.
     rank, world : int
-        Number of this process, from 0, and how many there are.
+        Number of this process, from 0, and number of processes.
     """
 
     def __init__(
@@ -88,11 +88,11 @@ class Learner(lightning.LightningModule):
 
     @property
     def members(self) -> list[torch.nn.Module]:
-        """The networks that learn each for themselves."""
+        """The networks, each of which is trained with its own loss."""
         return list(self.model.members) if isinstance(self.model, Ensemble) else [self.model]
 
     def configure_optimizers(self) -> OptimizerLRScheduler:
-        """AdamW on all weights; with the cosine schedule the rate rises, then falls to zero with the last epoch."""
+        """AdamW on all weights; with the cosine schedule the learning rate changes at every step."""
         optimizer = torch.optim.AdamW(
             self.model.parameters(), lr=self.settings["learning_rate"], weight_decay=self.settings["weight_decay"]
         )
@@ -108,13 +108,13 @@ class Learner(lightning.LightningModule):
         gradient_clip_val: float | None = None,
         gradient_clip_algorithm: str | None = None,
     ) -> None:
-        """Shorten long gradients, of each member by itself: one must not shorten the step of another."""
+        """Clip the gradient of each network separately: one must not shorten the step of another."""
         if self.settings["gradient_clip"] is not None:
             for member in self.members:
                 torch.nn.utils.clip_grad_norm_(member.parameters(), self.settings["gradient_clip"])
 
     def on_train_batch_start(self, batch: Batch, batch_index: int) -> None:
-        """Make dropout a function of (seed, epoch, batch), and of the process."""
+        """Seed dropout with (seed, epoch, batch) and the process."""
         key = [self.seed, self.current_epoch, batch_index] + ([self.rank] if self.rank else [])
         number = int(np.random.SeedSequence(key).generate_state(1, np.uint64)[0] >> 1)
         torch.default_generator.manual_seed(number)
@@ -122,10 +122,10 @@ class Learner(lightning.LightningModule):
             torch.cuda.manual_seed(number)
 
     def training_step(self, batch: Batch, batch_index: int) -> Tensor:
-        """Loss of a batch: the mean over the known entries of the batch, of all processes together.
+        """Mean loss over the known entries of the batch, of all processes together.
 
-        Lightning averages the gradients of the processes; each has the same number of regions, but perhaps not of
-        known entries.
+        Lightning averages the gradients of the processes, which have the same number of regions, but not of known
+        entries.
         """
         given = _given(batch)
         outputs = self.model.each(*given) if isinstance(self.model, Ensemble) else [self.model(*given)]
@@ -140,7 +140,7 @@ class Learner(lightning.LightningModule):
         return loss
 
     def check_losses(self, first: int = 0) -> Tensor:
-        """The losses of this epoch from step `first` on; raises SeqliftError if one is not finite."""
+        """Losses of this epoch from step `first` on; SeqliftError if one is not finite."""
         losses = torch.stack(self.train_losses[first:]).double().cpu()
         wrong = torch.nonzero(~torch.isfinite(losses)).flatten()
         if len(wrong):
@@ -163,7 +163,7 @@ class Learner(lightning.LightningModule):
     def validation_step(self, batch: Batch, batch_index: int) -> None:
         """Keep losses and those of the constant prediction (B, T, Q), weights, predictions and truth (B, T) of a batch.
 
-        In full precision whatever the training's: that is how the model will be used.
+        Validation is in full precision, as the model is used later.
         """
         with torch.autocast(self.device.type, enabled=False):
             output = self.model(*_given(batch))
@@ -173,7 +173,7 @@ class Learner(lightning.LightningModule):
         self.valid_parts.append((losses.parts, base.parts, losses.weights, self.objective.scalar(output), truth))
 
     def epoch_row(self) -> tuple[dict, Verdict]:
-        """The losses and the quality of the epoch that has just ended, and what the model has learned; forgets them."""
+        """Losses and quality of the epoch that has just ended, and what the model has learned; clears them."""
         train_loss = self.check_losses().mean()
         parts, base, weights, predicted, truth = self._gather()
         if self.world > 1:
@@ -181,7 +181,9 @@ class Learner(lightning.LightningModule):
             torch.distributed.all_reduce(train_loss)
             train_loss = train_loss / self.world
         quantities = self.objective.quantities
-        verdict = judge(parts, base, weights, predicted, truth, targets=self.targets, quantities=quantities)
+        verdict = compare_with_constant(
+            parts, base, weights, predicted, truth, targets=self.targets, quantities=quantities
+        )
         if not np.isfinite(verdict.loss):
             raise SeqliftError(
                 f"the validation loss became {verdict.loss} in epoch {self.current_epoch + 1}; {self._remedy()}"
@@ -198,7 +200,7 @@ class Learner(lightning.LightningModule):
         return row, verdict
 
     def _gather(self) -> list[Tensor]:
-        """What validation kept, of all processes, on the CPU: each (N, T) or (N, T, Q)."""
+        """The parts kept by `validation_step`, of all processes, on the CPU: each (N, T) or (N, T, Q)."""
         parts = [torch.cat(column).cpu() for column in zip(*self.valid_parts, strict=True)]
         if self.world == 1:
             return parts
@@ -208,7 +210,7 @@ class Learner(lightning.LightningModule):
 
 
 def _given(batch: Batch) -> tuple[Tensor, ...]:
-    """What the model reads."""
+    """Arguments of the model."""
     sequences = one_hot(batch.codes)
     return (sequences,) if batch.control is None else (sequences, batch.control)
 
@@ -218,7 +220,7 @@ def _double(output: Any) -> Any:
 
 
 def _pearson(predicted: np.ndarray, truth: np.ndarray) -> float:
-    """Correlation; NaN where one of them does not vary."""
+    """Pearson's correlation; NaN if one of them is constant."""
     if len(truth) < 2 or np.ptp(predicted) == 0 or np.ptp(truth) == 0:
         return math.nan
     return float(np.corrcoef(predicted.astype(float), truth.astype(float))[0, 1])

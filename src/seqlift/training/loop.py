@@ -1,4 +1,4 @@
-"""One training from first weights to its end, or from where it was stopped."""
+"""One training, from its initial weights or from the state of an interrupted one, to its end."""
 
 import contextlib
 import logging
@@ -25,13 +25,13 @@ from seqlift.training.objectives import Objective
 from seqlift.training.record import RESUME_NAME, Attempt, Record
 
 EVALUATION_BATCH = 512  # regions; fixed, so that no setting of training changes a prediction
-MIN_PATIENCE_STEPS = 300  # with little data an epoch is a few steps, too few to say that nothing improves any more
-_PRECISION = {"32": "32-true"}  # Lightning's name where it is another
+MIN_PATIENCE_STEPS = 300  # with little data an epoch has few steps, too few to see whether the loss still improves
+_PRECISION = {"32": "32-true"}  # names that differ in Lightning
 
 
 @dataclass(frozen=True)
 class Place:
-    """Where a process of the training runs: kind of device, its number and the number of processes."""
+    """A process of the training: kind of device, number of the process (from 0) and number of processes."""
 
     device: str
     rank: int = 0
@@ -39,7 +39,7 @@ class Place:
 
     @property
     def own_device(self) -> str:
-        """Name of this process's device for torch."""
+        """Name of the device of this process for torch."""
         return f"{self.device}:{self.rank}" if self.device == "cuda" else self.device
 
 
@@ -58,37 +58,37 @@ def fit(
     output_dir: Path,
     tensorboard: bool = False,
 ) -> Attempt:
-    """Train `model`, going on from `state` if there is one.
+    """Train `model`, and resume from `state` if there is one.
 
     Parameters
     ----------
     model : torch.nn.Module
-        With its first weights.
+        With its initial weights.
     objective : Objective
     regions, valid : TrainingRegions, FixedRegions
-        To train on, and to choose the epoch by. With several processes `valid` must have a batch for each.
+        Regions for training, and for choosing the epoch. With several processes `valid` must have a batch for each.
     targets : list of str
     settings : dict
-        Everything that decides the result, plain values.
+        Everything that determines the result, plain values.
     seed : int
-        Of order and dropout.
+        Seed of order and dropout.
     earlier : list of Attempt
-        What was tried before; saved with the state.
+        Earlier attempts, saved with the state.
     state : dict, optional
-        Of `read_state`, of this attempt.
+        State of this attempt from `read_state`.
     place : Place
         With several processes, all of them call this function.
     output_dir : pathlib.Path
-        Holds the state in `.resume.ckpt`, which the caller removes when the results are written.
+        Folder of the state, `.resume.ckpt`, which the caller removes when the results are written.
     tensorboard : bool
         Whether to write TensorBoard events.
 
     Raises
     ------
     SeqliftError
-        The loss is not finite, or the state cannot be written.
+        If the loss is not finite, or the state cannot be written.
     KeyboardInterrupt
-        Ctrl-C; the state is kept.
+        On Ctrl-C; the state is kept.
     """
     order = EpochOrder(regions, seed, settings["batch_size"], place.rank, place.world)
     first = place.rank == 0
@@ -109,7 +109,7 @@ def fit(
     )
     if state:
         record.load_state_dict(state)
-        if record.ended:  # stopped between the last epoch and the end
+        if record.ended:  # interrupted after the last epoch
             return record.attempt
     learner = Learner(
         model, objective, targets=targets, settings=settings, seed=seed, rank=place.rank, world=place.world
@@ -121,8 +121,8 @@ def fit(
             with _stoppable(trainer):
                 trainer.fit(
                     learner,
-                    DataLoader(regions, sampler=order, batch_size=None, collate_fn=_as_it_is),
-                    DataLoader(valid, sampler=shares[place.rank].tolist(), batch_size=None, collate_fn=_as_it_is),
+                    DataLoader(regions, sampler=order, batch_size=None, collate_fn=_unchanged),
+                    DataLoader(valid, sampler=shares[place.rank].tolist(), batch_size=None, collate_fn=_unchanged),
                     ckpt_path=record.path if state else None,
                     weights_only=True,
                 )
@@ -147,18 +147,18 @@ def _trainer(record: Record, settings: dict, place: Place, output_dir: Path) -> 
         enable_model_summary=False,
         num_sanity_val_steps=0,
         callbacks=[record],
-        plugins=[LightningEnvironment()],  # under Slurm Lightning would otherwise look for a run of several nodes
+        plugins=[LightningEnvironment()],  # under Slurm, Lightning would otherwise expect a run on several nodes
         default_root_dir=output_dir,
     )
 
 
-def _as_it_is(batch: Any) -> Any:
+def _unchanged(batch: Any) -> Any:
     return batch
 
 
 @contextlib.contextmanager
 def _quiet_lightning() -> Iterator[None]:
-    """Silence what Lightning says about things that are meant."""
+    """Silence what Lightning says about intended settings."""
     loggers = [logging.getLogger(name) for name in ("pytorch_lightning", "lightning_fabric")]
     levels = [logger.level for logger in loggers]
     for logger in loggers:
@@ -167,11 +167,11 @@ def _quiet_lightning() -> Iterator[None]:
         with warnings.catch_warnings():
             # Batches come from memory: worker processes would only add copying
             warnings.filterwarnings("ignore", message=r"The '\w+_dataloader' does not have many workers")
-            # Where Slurm is installed, Lightning would rather be started by `srun`, also where no job runs
+            # Where Slurm is installed, Lightning recommends `srun`, even outside a job
             warnings.filterwarnings("ignore", message=r"The `srun` command is available on your system")
-            # Lightning 2.6 with torch 2.13: its own use of torch's trees
+            # Lightning 2.6 with torch 2.13 uses a deprecated function of torch
             warnings.filterwarnings("ignore", message=r"`isinstance\(treespec, LeafSpec\)` is deprecated")
-            # 16-mixed: the first steps find a scale and may be left out, and the schedule with them
+            # 16-mixed: the first steps, which find a scale, may be skipped, and the schedule with them
             warnings.filterwarnings("ignore", message=r"Detected call of `lr_scheduler.step\(\)` before")
             yield
     finally:
@@ -181,12 +181,12 @@ def _quiet_lightning() -> Iterator[None]:
 
 @contextlib.contextmanager
 def _stoppable(trainer: lightning.Trainer) -> Iterator[None]:
-    """Let a signal end the program as signals do: Lightning turns them into exits of status 1 and 0."""
+    """Let a signal end the program with its usual exit status: Lightning exits with 1 or 0."""
     try:
         yield
     except SIGTERMException:  # raised after the step
         raise SystemExit(128 + signal.SIGTERM) from None
     except SystemExit as error:
-        if trainer.interrupted and error.code != 128 + signal.SIGTERM:  # of the command itself, at SIGTERM
+        if trainer.interrupted and error.code != 128 + signal.SIGTERM:  # raised by the command itself, on SIGTERM
             raise KeyboardInterrupt from None
         raise

@@ -1,25 +1,25 @@
-"""What training minimises, for each head, and how much better than knowing nothing a model has become.
+"""The loss of each head, and whether a model has learned more than a constant prediction.
 
-Every head has a loss of each region and target; what is minimised is their mean over all that are known. Entries
-without a label, or without a signal, are masked: they change neither the loss nor a gradient.
+Every head has a loss for each region and target; training minimises their mean over all known entries. Entries without
+a label or without a signal are masked: they change neither the loss nor a gradient.
 
-`classes`: the logistic loss of a label. With balanced class weights the positives of a target count as much as its
-negatives, however rare they are.
+`classes`: the logistic loss of a label. With balanced class weights the positives and the negatives of a target have
+the same total weight, however rare the positives are.
 
-`counts`: the squared error of log(1 + count), the count being the total of the signal in the window.
+`counts`: the squared error of log(1 + count), where the count is the total signal in the window.
 
-`profile`: reads that fall into a window independently are, given their total n, a multinomial sample of its positions
-(and strands, taken together), so the loss is the negative log-likelihood of that multinomial plus
-λ · (log(1 + n) − prediction)² (BPNet: Avsec et al., Nature Genetics 53:354, 2021). The total of independent reads is
-Poisson distributed, and near its mean n the negative log-likelihood of a Poisson count is n/2 times the squared error
-of its logarithm. So λ = n̄/2, with n̄ the mean total of the training regions, makes the sum the likelihood of the reads
-themselves; `count_weight` multiplies that (BPNet's α: below 1, the shape of the profile counts for more).
+`profile`: independent reads in a window are, given their total n, a multinomial sample of its positions (and strands,
+together), so the loss is the negative log-likelihood of that multinomial plus λ · (log(1 + n) − prediction)² (BPNet:
+Avsec et al., Nature Genetics 53:354, 2021). The total of independent reads is Poisson distributed, and near its mean n
+the negative log-likelihood of a Poisson count is n/2 times the squared error of its logarithm. So with λ = n̄/2, where n̄
+is the mean total of the training regions, the sum is the likelihood of the reads themselves; `count_weight` multiplies
+that (BPNet's α: below 1, the shape of the profile has more weight).
 
-A model has learned something when its validation loss is better than that of the best constant prediction (the base
-rate, the mean log count, the mean profile of the training regions), and that is not chance: by more than three standard
-errors, or else because its predictions rank the regions as the truth does (Spearman's correlation, for labels the same
-test as that of Mann and Whitney, more than three standard errors above 0). Few validation regions need the second: a
-model that is right about nineteen of twenty and very wrong about the last has a loss with a large standard error.
+A model has learned something if its validation loss is better than that of the best constant prediction (the base rate,
+the mean log count, the mean profile of the training regions), and that is not chance: by more than three standard
+errors, or because its predictions rank the regions as the truth does (Spearman's correlation, for labels the same test
+as that of Mann and Whitney, more than three standard errors above 0). With few validation regions the second is needed:
+a model that is right about nineteen of twenty and very wrong about the last has a loss with a large standard error.
 """
 
 import math
@@ -36,9 +36,8 @@ from torch import Tensor, nn
 from seqlift.training.dataset import Batch
 
 CLASS_WEIGHTS = ("none", "balanced")
-STANDARD_ERRORS = 3  # by which a model must beat the constant prediction
-# Share of the mean profile that is spread evenly: no position is impossible because no training read lies there
-EVEN_SHARE = 1e-3
+STANDARD_ERRORS = 3  # by which a model must be better than the constant prediction
+EVEN_SHARE = 1e-3  # of the mean profile is spread evenly, so that positions without training reads are possible
 
 
 class Losses(NamedTuple):
@@ -47,7 +46,7 @@ class Losses(NamedTuple):
     Attributes
     ----------
     parts : torch.Tensor, shape (N, T, Q)
-        Of each of the head's `quantities`; 0 where masked.
+        Loss of each of the head's `quantities`; 0 where masked.
     weights : torch.Tensor, shape (N, T)
         0 where masked.
     known : torch.Tensor, shape (N, T), bool
@@ -69,33 +68,33 @@ class Losses(NamedTuple):
 
 
 class Objective(nn.Module):
-    """The loss of one head. Subclasses say `losses`, `truth`, `scalar` and `constant`.
+    """The loss of one head. Subclasses define `losses`, `truth`, `scalar` and `constant`.
 
-    `quantities` are what the head predicts of a target, as the names of outputs end (`seqlift.models.outputs`).
+    `quantities` are what the head predicts for a target: the ends of the names of outputs (`seqlift.models.outputs`).
     """
 
     head: str
     quantities: tuple[str, ...] = ("",)
 
     def losses(self, output: Any, batch: Batch) -> Losses:
-        """Losses of a model's output for a batch; computed in the output's precision, at least 32 bits."""
+        """Losses of a model's output for a batch, in the precision of the output, at least 32 bits."""
         raise NotImplementedError
 
     def mean(self, output: Any, batch: Batch) -> tuple[Tensor, Tensor]:
-        """The weighted loss averaged over all N · T entries, the masked ones being 0, and how many are known."""
+        """Mean of the weighted loss over all N · T entries (0 where masked), and the number of known entries."""
         losses = self.losses(output, batch)
         return (losses.values * losses.weights).mean(), losses.known.sum()
 
     def truth(self, batch: Batch) -> Tensor:
-        """What `scalar` predicts, (N, T): label or log(1 + count); NaN where unknown."""
+        """Truth of what `scalar` predicts, (N, T): label or log(1 + count); NaN where unknown."""
         raise NotImplementedError
 
     def scalar(self, output: Any) -> Tensor:
-        """The prediction of one number a target, (N, T): logit or log(1 + count)."""
+        """One predicted number per target, (N, T): logit or log(1 + count)."""
         return output
 
     def constant(self, batch: Batch) -> Any:
-        """The output, for a batch, of the model that always says the same, the best one for the training regions."""
+        """The best constant prediction for the training regions, as an output for a batch."""
         raise NotImplementedError
 
 
@@ -105,9 +104,9 @@ class ClassesObjective(Objective):
     Parameters
     ----------
     labels : numpy.ndarray, shape (N, T)
-        Of the training regions: 1, 0, or NaN where unknown.
+        Labels of the training regions: 1, 0, or NaN where unknown.
     class_weights : {"none", "balanced"}
-        "balanced": n / (2 · positives) and n / (2 · negatives) of each target, whose mean over its n regions is 1.
+        "balanced": for each target n / (2 · positives) and n / (2 · negatives), whose mean over its n regions is 1.
     """
 
     head = "classes"
@@ -132,12 +131,12 @@ class ClassesObjective(Objective):
         return Losses(torch.where(known, values, 0)[:, :, None], weights, known)
 
     def mean(self, output: Tensor, batch: Batch) -> tuple[Tensor, Tensor]:
-        """See `Objective.mean`; in one pass over memory, and rounded as the usual logistic loss is."""
+        """See `Objective.mean`; in one pass over memory, and rounded like the usual logistic loss."""
         logits, labels, weights, known = self._entries(output, batch)
         return F.binary_cross_entropy_with_logits(logits, labels, weight=weights), known.sum()
 
     def _entries(self, output: Tensor, batch: Batch) -> tuple[Tensor, Tensor, Tensor, Tensor]:
-        """Logits, labels (0 where unknown), weights (0 where unknown) and what is known, all (N, T)."""
+        """Logits, labels and weights (0 where unknown), and whether labels are known, all (N, T)."""
         logits = _full_precision(output)
         known = ~batch.labels.isnan()
         labels = torch.where(known, batch.labels, 0).to(logits.dtype)
@@ -194,11 +193,11 @@ class ProfileObjective(CountsObjective):
     Parameters
     ----------
     totals : numpy.ndarray, shape (N, T)
-        As for `CountsObjective`.
+        See `CountsObjective`.
     profile : numpy.ndarray, shape (T, S, W)
         Sum of the signal of the training regions at each position.
     count_weight : float
-        α of λ = α · (mean total) / 2; each target has a λ of its own.
+        α in λ = α · (mean total) / 2; each target has its own λ.
     """
 
     head = "profile"
@@ -239,23 +238,28 @@ def multinomial_loss(logits: Tensor, counts: Tensor) -> Tensor:
     ----------
     logits : torch.Tensor, shape (N, T, S, W)
     counts : torch.Tensor, shape (N, T, S, W)
-        At least 0; need not be whole numbers (factorials are gamma functions).
+        At least 0, not necessarily whole numbers (factorials are gamma functions).
 
     Returns
     -------
     torch.Tensor, shape (N, T)
     """
     counts = counts.to(logits.dtype).flatten(2)  # (N, T, S * W)
-    with torch.no_grad():  # the number of orders in which the reads can come
+    with torch.no_grad():  # log of the number of orders of the reads, with its sign
         orders = torch.lgamma(counts.sum(2) + 1) - torch.lgamma(counts + 1).sum(2)
     return -(counts * logits.flatten(2).log_softmax(2)).sum(2) - orders
 
 
 def make_objective(
-    head: str, labels: np.ndarray, signals: Iterable[Tensor], known: np.ndarray | None, *, class_weights: str,
+    head: str,
+    labels: np.ndarray,
+    signals: Iterable[Tensor],
+    known: np.ndarray | None,
+    *,
+    class_weights: str,
     count_weight: float,
-) -> Objective:  # fmt: skip
-    """The objective of a head, with its weights and its constant prediction from the training regions.
+) -> Objective:
+    """The objective of a head, with weights and constant prediction from the training regions.
 
     Parameters
     ----------
@@ -263,9 +267,9 @@ def make_objective(
     labels : numpy.ndarray, shape (N, T)
         Used by `classes`.
     signals : iterable of torch.Tensor, shape (n, T, S, W)
-        The signal of all training regions, in their order, in pieces; used by the other heads.
+        Signal of all training regions, in their order, in pieces; used by the other heads.
     known : numpy.ndarray, shape (N, T), bool
-        Which of the signals are known.
+        Where the signal was measured.
     class_weights, count_weight
         See `ClassesObjective` and `ProfileObjective`.
     """
@@ -287,7 +291,7 @@ def make_objective(
 
 
 def _full_precision(output: Tensor) -> Tensor:
-    """Half-precision outputs as 32 bits: sums over positions and logarithms need them."""
+    """Half-precision outputs as 32 bits, which sums over positions and logarithms need."""
     return output.float() if output.dtype in (torch.float16, torch.bfloat16) else output
 
 
@@ -300,12 +304,11 @@ class Verdict:
     loss, base_loss : float
         Mean loss of the model, and of the constant prediction.
     learned : bool
-        Whether the model is better, and not by chance.
+        Whether the model is better than the constant prediction, and not by chance.
     learned_targets : dict
-        Target -> whether the model is better for it.
+        The same for each target.
     learned_outputs : dict
-        Output -> whether the model is better for it: the same as of the target, but for the counts and the profile of
-        a target each by itself.
+        The same for each output: for a profile head, counts and profile of each target separately.
     """
 
     loss: float
@@ -315,7 +318,7 @@ class Verdict:
     learned_outputs: dict[str, bool]
 
 
-def judge(
+def compare_with_constant(
     parts: Tensor,
     base: Tensor,
     weights: Tensor,
@@ -328,14 +331,14 @@ def judge(
     """Compare the losses of a model with those of the constant prediction, and its predictions with the truth.
 
     Standard errors are over regions. The gain of a region is averaged over its known targets; the rank correlations of
-    several targets are added up as independent (Stouffer).
+    several targets are summed as independent (Stouffer).
 
     Parameters
     ----------
     parts, base : torch.Tensor, shape (N, T, Q), float64
         Losses of the model and of the constant prediction.
     weights : torch.Tensor, shape (N, T), float64
-        0 is masked.
+        0 where masked.
     predicted, truth : torch.Tensor, shape (N, T)
         See `Objective.scalar` and `Objective.truth`.
     targets : sequence of str
@@ -363,7 +366,7 @@ def judge(
 
 
 def _better(gain: Tensor, ranked: float) -> bool:
-    """Whether the mean gain of regions (N,) is above 0, by more than three standard errors or with such a ranking."""
+    """Whether the mean gain of regions (N,) is above 0, and it or the ranking by more than three standard errors."""
     if len(gain) < 2 or not gain.mean() > 0:
         return False
     standard_error = gain.std(correction=0) / math.sqrt(len(gain))
@@ -371,7 +374,7 @@ def _better(gain: Tensor, ranked: float) -> bool:
 
 
 def _rank_score(predicted: Tensor, truth: Tensor) -> float:
-    """Spearman's correlation in units of its standard error without association, 1 / sqrt(N - 1); 0 if none varies."""
+    """Spearman's correlation in units of its standard error under independence, 1 / sqrt(N - 1); 0 for constants."""
     ranks = [pd.Series(values.numpy()).rank().to_numpy() for values in (predicted, truth)]
     if len(predicted) < 2 or any(np.ptp(rank) == 0 for rank in ranks):
         return 0.0

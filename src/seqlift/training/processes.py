@@ -1,8 +1,7 @@
-"""Several processes that train together, one for each device, started and watched by the one that the user started.
+"""Processes that train together, one for each device, started and monitored by the process that the user started.
 
-Any of them may fail: out of memory, on a full disk, by a bad input. The others would wait for it for ever, so the
-watching process ends them all and tells what happened once. And when the watching process is killed, those it started
-notice and end too.
+Any of them may fail: out of memory, on a full disk, by a bad input. The others would wait for it forever, so the parent
+process ends them all and reports the error once. If the parent is killed, its processes notice and end too.
 """
 
 import logging
@@ -19,35 +18,35 @@ from typing import Any, cast
 
 from seqlift.errors import SeqliftError
 
-_SECONDS_FOR_OTHER_REASONS = 2.0  # the process that fails first is not always the one whose message comes first
+_SECONDS_FOR_OTHER_REASONS = 2.0  # the process that fails first is not always the first to report
 
 
 def in_processes(function: Callable, world: int, *arguments: Any) -> Any:
-    """Call `function(*arguments, rank=r, world=world)` in `world` processes that can talk through torch.distributed.
+    """Call `function(*arguments, rank=r, world=world)` in `world` processes connected by torch.distributed.
 
     Parameters
     ----------
     function : callable
-        Of a module, so that it can be found by its name.
+        Function of a module, which a new process can import.
     world : int
         Number of processes.
     *arguments
-        Sent to each process.
+        Arguments sent to each process.
 
     Returns
     -------
     object
-        What the process of rank 0 returned.
+        Return value of the process of rank 0.
 
     Raises
     ------
     SeqliftError
-        That of a process, or that one was killed.
+        If a process raised it, or was killed.
     RuntimeError
-        Anything else that went wrong in a process, with its traceback.
+        If a process raised another error; with its traceback.
     """
     context = multiprocessing.get_context("spawn")  # a fork would share the locks of torch's threads
-    mine, alive = context.Pipe()  # `alive` reads the end of the file when this process has gone
+    mine, alive = context.Pipe()  # `alive` reads the end of the file when this process has ended
     port = _free_port()
     level = logging.getLogger("seqlift").level
     processes, results = [], []
@@ -58,7 +57,7 @@ def in_processes(function: Callable, world: int, *arguments: Any) -> Any:
                 target=_work, args=(function, arguments, rank, world, port, level, sending, alive), daemon=True
             )
             process.start()
-            sending.close()  # only the process holds it now
+            sending.close()  # now only the process has it open
             processes.append(process)
             results.append(result)
         alive.close()
@@ -72,20 +71,20 @@ def in_processes(function: Callable, world: int, *arguments: Any) -> Any:
 
 
 def _outcome(processes: list, results: list[Connection]) -> Any:
-    """Wait for all processes, or for the first that fails."""
-    said: dict[int, tuple[str, Any]] = {}
-    while len(said) < len(results):
-        waiting = {result: rank for rank, result in enumerate(results) if rank not in said}
-        failed = any(kind != "done" for kind, _ in said.values())
+    """Wait for all processes, or for the first failure."""
+    reports: dict[int, tuple[str, Any]] = {}
+    while len(reports) < len(results):
+        waiting = {result: rank for rank, result in enumerate(results) if rank not in reports}
+        failed = any(kind != "done" for kind, _ in reports.values())
         ready = wait(list(waiting), timeout=_SECONDS_FOR_OTHER_REASONS if failed else None)
         for result in cast(list[Connection], ready):
             try:
-                said[waiting[result]] = result.recv()
-            except EOFError:  # ended without a word
-                said[waiting[result]] = ("gone", None)
+                reports[waiting[result]] = result.recv()
+            except EOFError:  # ended without a report
+                reports[waiting[result]] = ("gone", None)
         if failed and not ready:
             break
-    by_kind = {kind: (rank, value) for rank, (kind, value) in sorted(said.items(), reverse=True)}
+    by_kind = {kind: (rank, value) for rank, (kind, value) in sorted(reports.items(), reverse=True)}
     if "error" in by_kind:
         raise SeqliftError(by_kind["error"][1])
     if "gone" in by_kind:
@@ -94,13 +93,13 @@ def _outcome(processes: list, results: list[Connection]) -> Any:
         code = processes[rank].exitcode
         how = f"killed by signal {-code}" if code < 0 else f"ended with status {code}"
         raise SeqliftError(
-            f"process {rank + 1} of {len(processes)} was {how} (too little memory?); what was saved is kept: started "
-            "again, training goes on after the last whole epoch"
+            f"process {rank + 1} of {len(processes)} was {how} (too little memory?); the saved state is kept: start "
+            "again to resume after the last whole epoch"
         )
     if "crash" in by_kind:
         rank, text = by_kind["crash"]
         raise RuntimeError(f"process {rank + 1} of {len(processes)} failed:\n{text}")
-    return said[0][1]
+    return reports[0][1]
 
 
 def _work(
@@ -113,8 +112,8 @@ def _work(
     result: Connection,
     alive: Connection,
 ) -> None:
-    """What each process does."""
-    signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C reaches all; the watching process decides
+    """Main function of each process."""
+    signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C reaches all; the parent process decides
     threading.Thread(target=_end_with, args=(alive,), daemon=True).start()
     os.environ |= {
         "MASTER_ADDR": "127.0.0.1",
@@ -123,7 +122,7 @@ def _work(
         "NODE_RANK": "0",
         "LOCAL_RANK": str(rank),
     }
-    # All are on this machine; gloo would ask for its name, which not every network knows
+    # All processes are on this machine; gloo would look up its name, which not every network knows
     os.environ.setdefault("GLOO_SOCKET_IFNAME", "lo0" if sys.platform == "darwin" else "lo")
     logging.basicConfig(format="%(message)s")
     logging.getLogger("seqlift").setLevel(level if rank == 0 else logging.CRITICAL)
@@ -139,7 +138,7 @@ def _work(
         result.send(("crash", traceback.format_exc()))
     finally:
         result.close()
-    threading.Event().wait()  # the watching process ends all at once: a process that leaves breaks the others' talk
+    threading.Event().wait()  # the parent ends all processes together: one that ends alone breaks their connections
 
 
 def _end_with(alive: Connection) -> None:

@@ -1,4 +1,4 @@
-"""What has happened so far in a training: history, best weights, and the file with all that is needed to go on."""
+"""The record of a training: its history, its best weights, and the file from which it can be resumed."""
 
 import importlib.util
 import logging
@@ -27,18 +27,18 @@ TENSORBOARD_NAME = "tensorboard"
 
 @dataclass(frozen=True)
 class Attempt:
-    """A training from first weights to its end.
+    """A training from its initial weights to its end.
 
     Attributes
     ----------
     seed : int
-        Of first weights, order, augmentation and dropout.
+        Seed of initial weights, order, augmentation and dropout.
     history : list of dict
-        One an epoch.
+        One row per epoch.
     best_weights : dict
-        Of the epoch with the least validation loss.
+        Weights of the epoch with the lowest validation loss.
     verdict : dict
-        What the model of that epoch had learned: `seqlift.training.objectives.Verdict` as plain values.
+        What the model of that epoch has learned: `seqlift.training.objectives.Verdict` as plain values.
     """
 
     seed: int
@@ -48,27 +48,27 @@ class Attempt:
 
     @property
     def best_epoch(self) -> int:
-        """Epoch with the least validation loss, counted from 1; 0 before the first."""
+        """Epoch (from 1) with the lowest validation loss; 0 before the first."""
         return min(self.history, key=lambda row: row["valid_loss"])["epoch"] if self.history else 0
 
 
 class Record(Checkpoint):
-    """Keeps the history and the best weights, stops the training, and saves the state of the loop each epoch.
+    """Lightning callback that keeps history and best weights, stops training, and saves its state after each epoch.
 
-    Training has ended when the validation loss has not improved for `patience` epochs, or after `epochs`.
+    Training ends when the validation loss has not improved for `patience` epochs, or after `epochs`.
 
     Parameters
     ----------
     path : pathlib.Path
-        Of the state. Only the first of several processes writes it.
+        File of the state, written by the first process only.
     settings : dict
-        Everything that decides the result; a state is used only with the same.
+        Everything that determines the result; a state is used only with the same settings.
     patience : int
         Epochs.
     seed : int
-        Of this attempt.
+        Seed of this attempt.
     earlier : list of Attempt
-        What was tried before.
+        Earlier attempts.
     progress : TrainingProgress
     tensorboard : bool
         Whether to write events to the folder `tensorboard` beside the state.
@@ -99,17 +99,17 @@ class Record(Checkpoint):
 
     @property
     def attempt(self) -> Attempt:
-        """This attempt as it stands."""
+        """This attempt so far."""
         return Attempt(self.seed, self.history, self.best_weights, self.verdict)
 
     @property
     def ended(self) -> bool:
-        """Whether there is nothing more to train."""
+        """Whether training has ended."""
         done = len(self.history)
         return done >= self.settings["epochs"] or done - self.attempt.best_epoch >= self.patience
 
     def state_dict(self) -> dict:
-        """Everything to go on from, tensors and plain values only."""
+        """Everything needed to resume, tensors and plain values only."""
         return {
             "settings": self.settings,
             "earlier": [asdict(attempt) for attempt in self.earlier],
@@ -119,7 +119,7 @@ class Record(Checkpoint):
         }
 
     def load_state_dict(self, state: dict) -> None:
-        """Take over a saved state."""
+        """Restore a saved state."""
         self.history, self.best_weights, self.verdict = state["history"], state["best_weights"], state["verdict"]
 
     def on_train_start(self, trainer: Trainer, module: Any) -> None:
@@ -130,7 +130,7 @@ class Record(Checkpoint):
             self._events.start(self.history)
 
     def on_train_batch_start(self, trainer: Trainer, module: Any, batch: Batch, batch_index: int) -> None:
-        """Lower the learning rate at a plateau; here, as the hook at the start of an epoch is left out on going on."""
+        """Lower the learning rate at a plateau; here, as the hook at the start of an epoch is skipped on resuming."""
         if batch_index == 0 and self.settings["schedule"] == "plateau":
             wait = -(-self.patience // PLATEAU_SHARE)
             factor = plateau_factor([row["valid_loss"] for row in self.history], wait)
@@ -138,11 +138,11 @@ class Record(Checkpoint):
                 group["lr"] = self.settings["learning_rate"] * factor
 
     def on_train_batch_end(self, trainer: Trainer, module: Any, outputs: Any, batch: Batch, batch_index: int) -> None:
-        """Move the bar on."""
+        """Advance the progress bar."""
         self.progress.step(len(batch.codes) * trainer.world_size)
 
     def on_train_epoch_end(self, trainer: Trainer, module: Any) -> None:
-        """Add a row; Lightning calls this after validation, and calls checkpoint callbacks last."""
+        """Add a row to the history; Lightning calls this after validation, and checkpoint callbacks last."""
         numbers, verdict = module.epoch_row()
         now = time.monotonic()
         row = {"epoch": len(self.history) + 1, **numbers}
@@ -162,13 +162,13 @@ class Record(Checkpoint):
             self._events.add(row)
 
     def on_train_end(self, trainer: Trainer, module: Any) -> None:
-        """Let go of the event file."""
+        """Close the event file."""
         if self._events:
             self._events.close()
 
     def _save(self, trainer: Trainer) -> None:
         if not trainer.is_global_zero:
-            trainer.save_checkpoint(self.path)  # takes part, writes nothing
+            trainer.save_checkpoint(self.path)  # takes part, but writes nothing
             return
         try:
             with replacing(self.path) as temporary:  # Lightning itself writes to another folder and moves
@@ -179,12 +179,12 @@ class Record(Checkpoint):
             raise SeqliftError(
                 f"{self.path}: the state of the training after epoch {len(self.history)} cannot be written ({reason}); "
                 "is the disk full? Make room and start again"
-                + (": what was saved before is kept, and training goes on from there" if saved else "")
+                + (": the state saved before is kept, and training resumes from it" if saved else "")
             ) from None
 
 
 class Events:
-    """The rows of the history as TensorBoard events, a run for each attempt: `tensorboard/attempt<n>`.
+    """Rows of the history as TensorBoard events, one run for each attempt: `tensorboard/attempt<n>`.
 
     Parameters
     ----------
@@ -199,10 +199,7 @@ class Events:
         self._logger: TensorBoardLogger | None = None
 
     def start(self, history: list[dict]) -> None:
-        """Begin with the rows there are.
-
-        A killed run may have written the last row or not: the events are written anew, so that none is there twice.
-        """
+        """Write all rows of the history again: a killed run may or may not have written the last one."""
         if self.attempt == 0:
             shutil.rmtree(self.folder, ignore_errors=True)
         shutil.rmtree(self.folder / self._name, ignore_errors=True)
@@ -215,14 +212,14 @@ class Events:
         return f"attempt{self.attempt + 1}"
 
     def add(self, row: dict) -> None:
-        """Log an epoch."""
+        """Write the events of an epoch."""
         assert self._logger is not None  # after `start`
         numbers = {name: value for name, value in row.items() if name != "epoch" and value == value}
         self._logger.log_metrics(numbers, step=row["epoch"])
         self._logger.experiment.flush()
 
     def close(self) -> None:
-        """Write what is left."""
+        """Close the event file."""
         if self._logger:
             self._logger.experiment.close()
 
@@ -231,18 +228,18 @@ def check_tensorboard() -> None:
     """Raise SeqliftError if TensorBoard is not installed."""
     if importlib.util.find_spec("tensorboard") is None:
         raise SeqliftError(
-            "TensorBoard logs were asked for (training.tensorboard), but the package is not installed; "
-            "pip install 'seqlift[tensorboard]', or leave them out"
+            "training.tensorboard (=true) needs the package tensorboard, which is not installed; "
+            "pip install 'seqlift[tensorboard]', or set it to false"
         )
 
 
 def read_state(path: Path, settings: dict) -> dict | None:
-    """The state of a stopped training, if there is one that belongs to the same settings; says what it does.
+    """The state of an interrupted training with the same settings, if there is one; logs whether it is used.
 
     Returns
     -------
     dict or None
-        What `Record.state_dict` gave, with "earlier" as a list of `Attempt`.
+        See `Record.state_dict`; "earlier" is a list of `Attempt`.
     """
     if not path.exists():
         return None
@@ -251,12 +248,15 @@ def read_state(path: Path, settings: dict) -> dict | None:
         old, history = state["settings"], state["history"]
         state["earlier"] = [Attempt(**attempt) for attempt in state["earlier"]]
     except Exception as error:
-        log.warning("%s cannot be read (%s); training starts afresh", path, str(error).splitlines()[:1])
+        log.warning("%s cannot be read (%s); training starts from the beginning", path, str(error).splitlines()[:1])
         return None
     changed = [name for name in {**old, **settings} if old.get(name) != settings.get(name)]
     if changed:
-        log.warning("a stopped training with other settings (%s) is not used; starting afresh", ", ".join(changed))
+        log.warning(
+            "an interrupted training with other settings (%s) is not used; starting from the beginning",
+            ", ".join(changed),
+        )
         return None
     attempt = f" of attempt {len(state['earlier']) + 1}" if state["earlier"] else ""
-    log.info("going on after epoch %d%s of a stopped training", len(history), attempt)
+    log.info("resuming after epoch %d%s of an interrupted training", len(history), attempt)
     return state

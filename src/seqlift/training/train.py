@@ -1,9 +1,10 @@
-"""From regions to a model that can be used.
+"""Train a model on regions.
 
-The network learns on the regions of split 'train', and the epoch is chosen on 'valid'; `seqlift.evaluation` then says
-how good it is on 'test', chromosomes that neither has seen. A training may end without having learned anything: from
-some first weights a small network finds no motif in a few hundred peaks. That is noticed on the validation regions
-(`seqlift.training.objectives.judge`), and the training is started again with another seed, a stated number of times.
+The network learns on the regions of split 'train', and the epoch is chosen on 'valid'; `seqlift.evaluation` then
+evaluates it on 'test', chromosomes that training never used. A training may end without having learned anything: from
+some initial weights a small network finds no motif in a few hundred peaks. That shows on the validation regions
+(`seqlift.training.objectives.compare_with_constant`), and training restarts with another seed, a limited number of
+times.
 """
 
 import hashlib
@@ -48,7 +49,7 @@ _REGIONS_AT_ONCE = 1024  # of the signal, when it is summed up
 
 @dataclass(frozen=True)
 class Job:
-    """Everything that a process needs for a training.
+    """Everything that a process needs for training.
 
     Attributes
     ----------
@@ -59,9 +60,9 @@ class Job:
         `signal` of regions.json, for heads that predict it.
     shape : Shape
     settings : dict
-        Everything that decides the result, plain values.
+        Everything that determines the result, plain values.
     restarts : int
-        At most so many.
+        Largest number of restarts.
     device : str
         "cpu" or "cuda".
     tensorboard : bool
@@ -89,11 +90,11 @@ class Job:
         return self.settings["architecture"]["head"]
 
     def part(self, split: str) -> pd.DataFrame:
-        """The regions of a split that training uses."""
+        """Regions of a split that training uses."""
         return self.table[(self.table["split"] == split) & (self.table["kind"] != "background")]
 
     def signal_of(self, split: str) -> Signal | None:
-        """The signal of these regions; None for a head without."""
+        """Signal of the regions of a split; None for the head classes."""
         if self.head == "classes":
             return None
         assert self.signal is not None
@@ -218,13 +219,13 @@ def train_model(
 
 
 def run_job(job: Job, rank: int = 0, world: int = 1) -> dict:
-    """Train as often as needed and write the best model; what each process of a training does.
+    """Train, restart while nothing has been learned, and write the best model; each process calls this function.
 
     Parameters
     ----------
     job : Job
     rank, world : int
-        Number of this process, from 0, and how many there are; only the first writes files.
+        Number of this process, from 0, and number of processes; only the first writes files.
 
     Returns
     -------
@@ -243,9 +244,8 @@ def run_job(job: Job, rank: int = 0, world: int = 1) -> dict:
         if verdict["learned"] or made >= job.restarts:
             break
         log.warning(
-            "WARNING: training with seed %d has learned nothing: its validation loss of %.4f is not better than the "
-            "%.4f of always saying the same, beyond chance. Starting again with another seed (restart %d of at most "
-            "%d)",
+            "WARNING: training with seed %d has learned nothing: its validation loss of %.4f is not better than that "
+            "of constant predictions, %.4f, by more than chance. Restarting with another seed (restart %d of %d)",
             attempts[-1].seed,
             verdict["loss"],
             verdict["base_loss"],
@@ -262,9 +262,9 @@ def run_job(job: Job, rank: int = 0, world: int = 1) -> dict:
 
 
 def attempt_seed(seed: int, attempt: int) -> int:
-    """Seed of an attempt, counted from 0: that of the training, then others far from it.
+    """Seed of an attempt (from 0): that of the training, then seeds drawn from it.
 
-    The next number would be the seed of another training of a run that has several, and one network counted twice.
+    Not the next number, which may be the seed of another model of the same run: one network would be used twice.
     """
     return int(np.random.SeedSequence([seed, attempt]).generate_state(1)[0]) if attempt else seed
 
@@ -319,7 +319,7 @@ def _valid_regions(job: Job, place: Place) -> FixedRegions:
         part,
         job.genome,
         labels_of(part),
-        batch_size=min(EVALUATION_BATCH, max(1, len(part) // place.world)),  # a batch for each process at least
+        batch_size=min(EVALUATION_BATCH, max(1, len(part) // place.world)),  # at least one batch for each process
         seed=job.settings["seed"],
         device=place.own_device,
         signal=job.signal_of("valid"),
@@ -327,7 +327,7 @@ def _valid_regions(job: Job, place: Place) -> FixedRegions:
 
 
 def _objective(job: Job, part: pd.DataFrame, rows: np.ndarray, signal: Signal | None) -> Objective:
-    """The objective with its constants from the training regions `rows` of an epoch."""
+    """The objective, with its constants from the training regions `rows` of one epoch."""
 
     def pieces() -> Iterator[Tensor]:
         assert signal is not None
@@ -351,14 +351,14 @@ def _parameters(model: torch.nn.Module) -> int:
 
 
 def _best_model(job: Job, best: Attempt) -> torch.nn.Module:
-    with torch.random.fork_rng(devices=[]):  # random first weights, replaced at once: leave no trace
+    with torch.random.fork_rng(devices=[]):  # the random initial weights are replaced below
         model = build_model(job.settings["architecture"], job.shape)
     model.load_state_dict(best.best_weights)
     return model
 
 
 def _describe(job: Job, model: torch.nn.Module, best: Attempt, attempts: list[Attempt]) -> dict:
-    """What the checkpoint says of the training, plain values."""
+    """`training` of the checkpoint, plain values."""
     settings = {name: value for name, value in job.settings.items() if name not in ("architecture", "package_version")}
     return settings | {
         "best_epoch": best.best_epoch,
@@ -378,12 +378,12 @@ def _describe(job: Job, model: torch.nn.Module, best: Attempt, attempts: list[At
 
 
 def _warn(training: dict, max_restarts: int) -> None:
-    """Say loudly what has not been learned."""
+    """Warn about what has not been learned."""
     tried = training["restarts"] + 1
     if not training["learned"]:
         log.warning(
-            "WARNING: none of %d trainings (training.restarts is %d) has learned anything. The best of them is kept, "
-            "but its scores mean nothing.",
+            "WARNING: none of %d trainings (training.restarts is %d) has learned anything. The best one is kept, but "
+            "its scores mean nothing.",
             tried,
             max_restarts,
         )
@@ -391,15 +391,15 @@ def _warn(training: dict, max_restarts: int) -> None:
         log.warning("only training %d, with seed %d, has learned something", tried, training["attempt_seed"])
     for name in [name for name, good in training["learned_outputs"].items() if not good]:
         log.warning(
-            "WARNING: the model has learned nothing about %s: its validation loss is no better than that of always "
-            "saying the same. Do not read anything into its scores. More or better peaks, more epochs, a smaller "
-            "learning rate or batch size, or a smaller model may help.",
+            "WARNING: the model has learned nothing about %s: its validation loss is no better than that of constant "
+            "predictions. Do not interpret its scores. More or better peaks, more epochs, a smaller learning rate or "
+            "batch size, or a smaller model may help.",
             name,
         )
 
 
 def _write(job: Job, model: torch.nn.Module, attempts: list[Attempt], training: dict) -> None:
-    """The history and the model; neither if one of them cannot be written."""
+    """Write history and model; neither if one of them cannot be written."""
     rows = [{**row, "attempt": number} for number, attempt in enumerate(attempts, start=1) for row in attempt.history]
     history = pd.DataFrame(rows).round({"seconds": 3})
     first = ["epoch", "train_loss", "valid_loss", "learning_rate", "seconds", "attempt"]
@@ -418,8 +418,8 @@ def _write(job: Job, model: torch.nn.Module, attempts: list[Attempt], training: 
             )
     except OSError as error:
         raise SeqliftError(
-            f"{path}: cannot be written ({error.strerror or error}); is the disk full? Make room and start again: "
-            "nothing has to be trained anew"
+            f"{path}: cannot be written ({error.strerror or error}); is the disk full? Make room and start again: the "
+            "training itself is kept"
         ) from None
 
 
@@ -430,24 +430,28 @@ def _choose_device(device: str, devices: int, precision: str) -> str:
     chosen = str(choose_device(device))
     if chosen not in ("cpu", "cuda"):
         raise SeqliftError(
-            f"device {device!r}: training takes auto, cpu or cuda; CUDA_VISIBLE_DEVICES says which cards"
+            f"device {device!r}: training accepts auto, cpu or cuda; CUDA_VISIBLE_DEVICES selects the cards"
         )
     if chosen == "cuda" and devices > torch.cuda.device_count():
-        raise SeqliftError(f"{devices} devices were asked for, but torch sees {torch.cuda.device_count()} GPUs")
+        raise SeqliftError(
+            f"devices (={devices}) must be at most {torch.cuda.device_count()}, the number of GPUs that torch sees"
+        )
     if chosen == "cpu" and precision == "16-mixed":
-        raise SeqliftError("training.precision (='16-mixed') needs a GPU; on a CPU there are bf16-mixed and 32")
+        raise SeqliftError("training.precision (='16-mixed') needs a GPU; on a CPU use bf16-mixed or 32")
     return chosen
 
 
 def _with_splits(table: pd.DataFrame, fold: int | None) -> pd.DataFrame:
     folds = fold_names(table)
     if fold is None and folds:
-        raise SeqliftError(f"the regions are split into {len(folds)} folds; say which one to hold out: --fold 0")
+        raise SeqliftError(
+            f"the regions are split into {len(folds)} folds; choose the one to hold out, for example --fold 0"
+        )
     return table if fold is None else assign_fold(table, fold)
 
 
 def _signal_settings(table: pd.DataFrame, summary: Mapping | None, head: str) -> dict:
-    """`signal` of regions.json, after a check that every target has one."""
+    """`signal` of regions.json; SeqliftError if a target has none."""
     without = [name for name in target_names(table) if SIGNAL_PREFIX + name not in table]
     signal = (summary or {}).get("signal")
     if without or not signal:
@@ -459,14 +463,14 @@ def _signal_settings(table: pd.DataFrame, summary: Mapping | None, head: str) ->
 
 
 def _digest(table: pd.DataFrame) -> str:
-    """Checksum of names and values of a table; as text a million regions would take gigabytes."""
+    """Checksum of the names and values of a table (as text, a million regions would take gigabytes)."""
     digest = hashlib.sha256("\t".join(table.columns).encode())
     digest.update(pd.util.hash_pandas_object(table, index=False).to_numpy().tobytes())
     return digest.hexdigest()
 
 
 def _without_folders(signal: dict | None) -> dict | None:
-    """What of the signal's settings decides results: not where its files lie."""
+    """The settings of the signal that determine results: file names without folders."""
     if signal is None:
         return None
     files = {
@@ -487,7 +491,7 @@ def _shape(table: pd.DataFrame, signal: dict | None, head: str) -> Shape:
 
 
 def _check_splits(table: pd.DataFrame, head: str) -> None:
-    """Every target must have something to learn, and to be judged by, in every split."""
+    """Every target needs positives and negatives, or known signal, in every split."""
     for split in SPLITS:
         part = table[(table["split"] == split) & (table["kind"] != "background")]
         for name in target_names(table):
