@@ -79,10 +79,10 @@ def test_a_smaller_share_takes_more_references():
 @pytest.mark.parametrize("explain", [deeplift, interior_gradients])
 def test_auto_gives_what_the_same_number_of_fixed_references_gives(explain):
     model, x = small_net(nn.Softplus()), one_hot(12)
-    auto = explain(model, x, n_references="auto", max_relative_error=0.15, max_references=60)
+    auto = explain(model, x, dinucleotide_shuffles, n_references="auto", max_relative_error=0.15, max_references=60)
     assert len(set(auto.n_references.tolist())) > 2, "the sequences should differ in what they need"
     for row, used in enumerate(auto.n_references.tolist()):
-        fixed = explain(model, x[row : row + 1], n_references=used)
+        fixed = explain(model, x[row : row + 1], dinucleotide_shuffles, n_references=used)
         assert fixed.n_references.tolist() == [used]
         for field in FIELDS:
             got, wanted = getattr(auto, field)[row], getattr(fixed, field)[0]

@@ -16,7 +16,7 @@ from fixtures.attribution_models import CHANNELS, LENGTH, MODELS, N, R, Straight
 from seqlift import SeqliftError, interior_gradients
 from seqlift.attribution import path
 from seqlift.attribution.interior_gradients import FIRST_STEPS, quadrature_nodes
-from seqlift.attribution.references import uniform, zeros
+from seqlift.attribution.references import dinucleotide_shuffles, uniform, zeros
 
 FIELDS = ("hypothetical", "contributions", "delta", "path_prediction", "path_slope", "alpha_half", "alpha_90")
 
@@ -422,8 +422,8 @@ def test_the_gradients_of_the_points_are_kept_only_on_request():
 )
 def test_results_do_not_depend_on_the_batch(batch_size, arguments):
     model, x = build("max pool, overlapping"), one_hot(5)
-    whole = interior_gradients(model, x, n_references=3, **arguments)
-    parts = interior_gradients(model, x, n_references=3, batch_size=batch_size, **arguments)
+    whole = interior_gradients(model, x, dinucleotide_shuffles, n_references=3, **arguments)
+    parts = interior_gradients(model, x, dinucleotide_shuffles, n_references=3, batch_size=batch_size, **arguments)
     agree(whole, parts, (*FIELDS, "steps", "standard_error"))
 
 
@@ -476,13 +476,22 @@ def test_auto_ignores_rounding():
 def test_references_and_steps_as_needed_together():
     model, x = build("gelu"), one_hot(4)
     result = interior_gradients(
-        model, x, n_references="auto", max_relative_error=0.25, max_references=40, steps="auto", tolerance=0.001
+        model,
+        x,
+        dinucleotide_shuffles,
+        n_references="auto",
+        max_relative_error=0.25,
+        max_references=40,
+        steps="auto",
+        tolerance=0.001,
     )
     used = result.n_references
     assert result.steps.shape == result.delta.shape == (4, int(used.max()))
     for i in range(4):
         assert (result.steps[i, : used[i]] >= FIRST_STEPS).all() and (result.steps[i, used[i] :] == 0).all()
-        fixed = interior_gradients(model, x[i : i + 1], n_references=int(used[i]), steps="auto", tolerance=0.001)
+        fixed = interior_gradients(
+            model, x[i : i + 1], dinucleotide_shuffles, n_references=int(used[i]), steps="auto", tolerance=0.001
+        )
         torch.testing.assert_close(result.hypothetical[i], fixed.hypothetical[0], rtol=1e-9, atol=1e-12)
         torch.testing.assert_close(result.alpha_half[i], fixed.alpha_half[0], rtol=1e-9, atol=1e-12)
 
