@@ -1,4 +1,4 @@
-"""The model file: enough to use the model, and never a wrong or half-written one."""
+"""The model file is enough to use the model, and is never wrong or half-written."""
 
 from dataclasses import asdict
 
@@ -73,7 +73,7 @@ def test_outputs_are_found_by_their_names(tmp_path):
         trained.output("two")
 
 
-def test_a_model_that_never_learned_says_so(tmp_path):
+def test_a_model_knows_what_it_has_learned(tmp_path):
     model = built(PAPER)
     path = tmp_path / "m.ckpt"
     one, two = load_model(save(path, model, PAPER)).output("one"), load_model(path).output("two")
@@ -118,7 +118,7 @@ def text_file(tmp_path):
 
 
 class Other:
-    """Would need code to be run to be read."""
+    """Reading it would need to run code."""
 
 
 def pickled(tmp_path):
@@ -143,7 +143,7 @@ def pickled(tmp_path):
         ),
     ],
 )
-def test_what_is_no_model_file_is_said_so(make, message, tmp_path):
+def test_what_is_not_a_model_file_is_an_error(make, message, tmp_path):
     with pytest.raises(SeqliftError, match=message):
         load_model(make(tmp_path))
 
@@ -161,7 +161,7 @@ def test_a_full_disk_is_one_clear_error_and_the_older_file_stays(tmp_path, room)
     assert path.read_bytes() == before and [found.name for found in tmp_path.iterdir()] == ["model.ckpt"]
 
 
-def test_what_could_not_be_read_again_takes_no_file_s_place(tmp_path):
+def test_an_unreadable_file_does_not_replace_an_older_one(tmp_path):
     path = saved(tmp_path)
     before = path.read_bytes()
     with pytest.raises(Exception, match=r"weights_only|Unsupported|numpy"):
@@ -184,7 +184,7 @@ def test_models_of_one_run_are_opened_together(tmp_path):
         ({"shape": Shape(62, 2, strands=2, window=30, control_channels=2)}, "shape"),
     ],
 )
-def test_models_of_different_questions_are_not_averaged(tmp_path, other, name):
+def test_models_that_differ_are_not_averaged(tmp_path, other, name):
     settings = {"architecture": PAPER} | other
     shape = settings.get("shape", SHAPE)
     second = save(tmp_path / "b.ckpt", built(settings["architecture"], shape=shape), **settings)

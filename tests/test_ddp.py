@@ -1,4 +1,4 @@
-"""Several processes that train together, started as a user does: `seqlift train --device cpu --devices 2`."""
+"""Training on several processes, started as a user does: `seqlift train --device cpu --devices 2`."""
 
 import os
 import signal
@@ -56,23 +56,16 @@ def two(folder, tmp_path_factory):
     return output, done
 
 
-def start(folder, output):
-    """A run of two processes that has finished an epoch."""
+def start(folder, output, settings=LONG):
+    """A run of two processes that has finished an epoch, and its two processes."""
     running = subprocess.Popen(
-        command(folder, output, 2, **LONG), stderr=subprocess.PIPE, text=True, start_new_session=True
+        command(folder, output, 2, **settings), stderr=subprocess.PIPE, text=True, start_new_session=True
     )
     for line in running.stderr:
         if line.startswith("epoch 1/"):
             break
-    return running
-
-
-def children(pid):
-    return [int(child) for child in Path(f"/proc/{pid}/task/{pid}/children").read_text().split()]
-
-
-def workers(pid):
-    return [child for child in children(pid) if b"spawn_main" in Path(f"/proc/{child}/cmdline").read_bytes()]
+    children = map(int, Path(f"/proc/{running.pid}/task/{running.pid}/children").read_text().split())
+    return running, [child for child in children if b"spawn_main" in Path(f"/proc/{child}/cmdline").read_bytes()]
 
 
 def is_running(pid):
@@ -99,12 +92,12 @@ def test_two_processes_give_the_weights_of_one(folder, two, tmp_path):
     histories = [pd.read_csv(path / "history.tsv", sep="\t") for path in (tmp_path / "one", two[0])]
     for column in ("epoch", "train_loss", "valid_loss", "learning_rate", "valid_auroc_one", "valid_auroc_two"):
         assert np.allclose(histories[0][column], histories[1][column], rtol=1e-3), column
-    # the bar above is far below what one epoch moves
+    # the tolerance above is far below the change of one epoch
     fresh = torch.cat([tensor.flatten() for tensor in one.model.state_dict().values()]).std()
     assert fresh > 0.02
 
 
-def test_only_the_first_process_writes_and_speaks(two):
+def test_only_the_first_process_writes_and_logs(two):
     output, done = two
     assert sorted(os.listdir(output)) == ["history.tsv", "model.ckpt"]
     assert done.stderr.count("training paper") == 1 and "2 x cpu" in done.stderr
@@ -121,7 +114,7 @@ def test_only_the_first_process_writes_and_speaks(two):
         ({"jitter": 11}, "do not fit"),
     ],
 )
-def test_an_error_is_told_once_and_ends_all(folder, tmp_path, change, message):
+def test_an_error_is_reported_once_and_ends_all_processes(folder, tmp_path, change, message):
     done = run(folder, tmp_path / "model", **EXACT | change)
     assert done.returncode == 1
     said = [line for line in done.stderr.splitlines() if "error" in line]
@@ -130,8 +123,7 @@ def test_an_error_is_told_once_and_ends_all(folder, tmp_path, change, message):
 
 @pytest.mark.skipif(not os.path.exists("/proc/self/task"), reason="finds processes in /proc")
 def test_a_process_that_is_killed_ends_all(folder, tmp_path):
-    running = start(folder, tmp_path / "model")
-    own = workers(running.pid)
+    running, own = start(folder, tmp_path / "model")
     assert len(own) == 2
     os.kill(own[1], signal.SIGKILL)
     said = running.communicate(timeout=200)[1]
@@ -142,14 +134,10 @@ def test_a_process_that_is_killed_ends_all(folder, tmp_path):
 
 
 @pytest.mark.skipif(not os.path.exists("/proc/self/task"), reason="finds processes in /proc")
-def test_a_killed_run_leaves_no_process_and_goes_on_to_the_same_weights(folder, two, tmp_path):
+def test_a_killed_run_leaves_no_process_and_resumes_to_the_same_weights(folder, two, tmp_path):
     """Killed after the first epoch of twelve, or a later one: the state says which."""
     output = tmp_path / "model"
-    running = subprocess.Popen(command(folder, output, 2, **EXACT), stderr=subprocess.PIPE, text=True)
-    for line in running.stderr:
-        if line.startswith("epoch 1/"):
-            break
-    own = workers(running.pid)
+    running, own = start(folder, output, EXACT)
     running.kill()
     running.communicate()
     wait_until_gone(own)
@@ -162,8 +150,7 @@ def test_a_killed_run_leaves_no_process_and_goes_on_to_the_same_weights(folder, 
 
 @pytest.mark.skipif(not os.path.exists("/proc/self/task"), reason="finds processes in /proc")
 def test_ctrl_c_ends_all(folder, tmp_path):
-    running = start(folder, tmp_path / "model")
-    own = workers(running.pid)
+    running, own = start(folder, tmp_path / "model")
     os.killpg(running.pid, signal.SIGINT)  # as a terminal does
     said = running.communicate(timeout=200)[1]
     assert running.returncode == 130 and "Traceback" not in said and "stopped" in said

@@ -1,4 +1,4 @@
-"""Settings of training one by one: schedules, precision, clipping, weights, logs, restarts, heads with a signal."""
+"""Settings of training: schedules, precision, clipping, weights, logs, restarts, heads with a signal."""
 
 import logging
 import math
@@ -15,7 +15,17 @@ from scipy.stats import pearsonr
 
 import seqlift.training.record
 from fixtures.stages import train as train_model
-from fixtures.training import LENGTH, MOTIFS, SETTINGS, WINDOW, flags, make_data, make_signal_data, read_start
+from fixtures.training import (
+    LENGTH,
+    MOTIFS,
+    SETTINGS,
+    WINDOW,
+    flags,
+    make_data,
+    make_signal_data,
+    read_start,
+    stopped,
+)
 from seqlift.data.genome import Genome
 from seqlift.data.windows import load_codes
 from seqlift.errors import SeqliftError
@@ -75,18 +85,6 @@ def weights_of(folder):
     return load_model(folder / "model.ckpt").fingerprint
 
 
-def stop_in(monkeypatch, epoch, seed=None):
-    """Let Ctrl-C come in the second step of `epoch` (from 0), of the attempt with `seed`."""
-    original = Learner.training_step
-
-    def interrupted(self, batch, batch_index):
-        if (self.current_epoch, batch_index) == (epoch, 1) and seed in (None, self.seed):
-            raise KeyboardInterrupt
-        return original(self, batch, batch_index)
-
-    monkeypatch.setattr(Learner, "training_step", interrupted)
-
-
 # --- learning rate, gradients, precision ------------------------------------------------------------------------------
 
 
@@ -101,15 +99,14 @@ def test_plateaus_are_those_of_torch(wait):
     assert optimizer.param_groups[0]["lr"] < 0.1
 
 
-def test_plateau_schedule_goes_on_to_the_same_model(data, tmp_path, monkeypatch):
+def test_a_resumed_plateau_schedule_gives_the_same_model(data, tmp_path, monkeypatch):
     monkeypatch.setattr(seqlift.training.loop, "MIN_PATIENCE_STEPS", 1)
     settings = SHORT | {"schedule": "plateau", "patience": 4, "learning_rate": 0.1, "epochs": 9}
     train_model(*data, **settings, output_dir=tmp_path / "whole")
     history = history_of(tmp_path / "whole")
     factors = [plateau_factor(history["valid_loss"][:done], 1) for done in range(len(history))]
     assert np.allclose(history["learning_rate"], 0.1 * np.array(factors)) and 0 < min(factors) < 0.6
-    with monkeypatch.context() as patch, pytest.raises(KeyboardInterrupt):
-        stop_in(patch, factors.index(min(factors)))
+    with stopped(factors.index(min(factors))):
         train_model(*data, **settings, output_dir=tmp_path / "stopped")
     train_model(*data, **settings, output_dir=tmp_path / "stopped")
     assert weights_of(tmp_path / "stopped") == weights_of(tmp_path / "whole")
@@ -185,7 +182,7 @@ def test_balanced_classes_change_the_loss_and_the_base_rate(data, tmp_path):
     assert weights_of(tmp_path / "none") != weights_of(tmp_path / "balanced")
 
 
-def test_a_fold_is_what_assign_fold_makes_of_it(data, tmp_path):
+def test_a_fold_is_that_of_assign_fold(data, tmp_path):
     table, genome = data
     names = {"a": "fold0", "b": "fold1", "c": "fold2"}
     folds = table.assign(split=table["chrom"].map(names))
@@ -199,7 +196,7 @@ def test_a_fold_is_what_assign_fold_makes_of_it(data, tmp_path):
         train_model(folds, genome, **SHORT, fold=3, output_dir=tmp_path / "none")
 
 
-def test_several_sets_of_negatives_count_as_one(data, tmp_path):
+def test_several_sets_of_negatives_have_the_weight_of_one(data, tmp_path):
     """Each epoch sees one of them, so the base rate is that of one."""
     table, genome = data
     negatives = table[(table["kind"] == "genome") & (table["split"] == "train")]
@@ -212,7 +209,7 @@ def test_several_sets_of_negatives_count_as_one(data, tmp_path):
     assert weights_of(tmp_path / "one") != weights_of(tmp_path / "three")
 
 
-def test_background_is_no_part_of_training(data, tmp_path):
+def test_background_is_not_used_in_training(data, tmp_path):
     table, genome = data
     extra = table[table["split"] == "test"].head(20).assign(kind="background")
     extra["name"] = extra["name"] + "_background"
@@ -221,7 +218,7 @@ def test_background_is_no_part_of_training(data, tmp_path):
     assert weights_of(tmp_path / "without") == weights_of(tmp_path / "with")
 
 
-def test_splits_that_jitter_lets_overlap_are_refused(data, tmp_path):
+def test_splits_that_overlap_by_jitter_are_refused(data, tmp_path):
     table, genome = data
     near = table[table["split"] == "train"].tail(1).assign(split="valid", name="near")
     near[["start", "end", "summit"]] += 45  # 5 bp behind the last one
@@ -252,7 +249,7 @@ def test_settings_out_of_range_are_refused(data, tmp_path, change, message):
 # --- logs and files ---------------------------------------------------------------------------------------------------
 
 
-def test_tensorboard_goes_on_without_a_step_twice(data, tmp_path, monkeypatch):
+def test_tensorboard_has_each_step_once_after_resuming(data, tmp_path, monkeypatch):
     event_accumulator = pytest.importorskip("tensorboard.backend.event_processing.event_accumulator")
     settings = SHORT | {"tensorboard": True, "epochs": 4}
     original = seqlift.training.record.Events.add
@@ -276,7 +273,7 @@ def test_tensorboard_goes_on_without_a_step_twice(data, tmp_path, monkeypatch):
         assert np.allclose([scalar.value for scalar in scalars], history[column], rtol=1e-4)
 
 
-def test_tensorboard_that_is_not_installed_is_said_so(data, tmp_path, monkeypatch):
+def test_missing_tensorboard_is_an_error(data, tmp_path, monkeypatch):
     monkeypatch.setitem(sys.modules, "tensorboard", None)
     monkeypatch.setattr(seqlift.training.record.importlib.util, "find_spec", lambda name: None)
     with pytest.raises(SeqliftError, match=r"pip install 'seqlift\[tensorboard\]'"):
@@ -284,10 +281,9 @@ def test_tensorboard_that_is_not_installed_is_said_so(data, tmp_path, monkeypatc
     assert not (tmp_path / "model").exists()
 
 
-def test_log_switches_and_restarts_do_not_start_from_the_beginning(data, tmp_path, monkeypatch, caplog):
+def test_log_switches_and_restarts_do_not_start_from_the_beginning(data, tmp_path, caplog):
     caplog.set_level(logging.INFO, "seqlift")
-    with monkeypatch.context() as patch, pytest.raises(KeyboardInterrupt):
-        stop_in(patch, 1)
+    with stopped(1):
         train_model(*data, **SHORT, output_dir=tmp_path)
     train_model(*data, **SHORT | {"restarts": 1, "tensorboard": True}, output_dir=tmp_path)
     assert "resuming after epoch 1 of" in caplog.text and "from the beginning" not in caplog.text
@@ -304,12 +300,11 @@ def limited(folder, output, limit, **settings):
     )  # fmt: skip
 
 
-def test_a_full_disk_keeps_the_older_state(data, tmp_path, monkeypatch):
+def test_a_full_disk_keeps_the_older_state(data, tmp_path):
     """The first state is written, no later one."""
     genome = data[1]
     folder, output = Path(genome.path).parent, tmp_path / "model"
-    with monkeypatch.context() as patch, pytest.raises(KeyboardInterrupt):
-        stop_in(patch, 1)
+    with stopped(1):
         train_model(read_regions(folder / "regions.tsv.gz"), genome, **SHORT, output_dir=output)
     state = (output / RESUME_NAME).read_bytes()
     done = limited(folder, output, len(state) // 2, **SHORT)
@@ -345,7 +340,7 @@ def restarted(data, tmp_path_factory):
     return folder, train_model(*data, **UNLUCKY, restarts=2, output_dir=folder)
 
 
-def test_a_training_that_learned_nothing_starts_again_with_another_seed(data, restarted, tmp_path):
+def test_a_training_that_learned_nothing_restarts_with_another_seed(data, restarted, tmp_path):
     folder, training = restarted
     assert training["learned"] and training["restarts"] == 1
     assert (training["seed"], training["attempt_seed"], training["attempt"]) == (0, SECOND, 2)
@@ -360,12 +355,9 @@ def test_a_training_that_learned_nothing_starts_again_with_another_seed(data, re
 
 
 @pytest.mark.parametrize(("seed", "epoch"), [(0, 2), (SECOND, 0), (SECOND, 3)])
-def test_a_stopped_run_with_restarts_goes_on_to_the_same_model(
-    data, restarted, tmp_path, monkeypatch, caplog, seed, epoch
-):
+def test_a_stopped_run_with_restarts_resumes_and_gives_the_same_model(data, restarted, tmp_path, caplog, seed, epoch):
     caplog.set_level(logging.INFO, "seqlift")
-    with monkeypatch.context() as patch, pytest.raises(KeyboardInterrupt):
-        stop_in(patch, epoch, seed)
+    with stopped(epoch, seed=seed):
         train_model(*data, **UNLUCKY, restarts=2, output_dir=tmp_path)
     caplog.clear()
     training = train_model(*data, **UNLUCKY, restarts=2, output_dir=tmp_path)
@@ -420,9 +412,8 @@ def test_profiles_and_counts_are_learned(signal_data, profile):
         assert np.mean(shares) > 0.6  # 6 of 20 positions have nearly all the reads
 
 
-def test_a_stopped_profile_goes_on_to_the_same_model(signal_data, profile, tmp_path, monkeypatch):
-    with monkeypatch.context() as patch, pytest.raises(KeyboardInterrupt):
-        stop_in(patch, 3)
+def test_a_stopped_profile_resumes_and_gives_the_same_model(signal_data, profile, tmp_path):
+    with stopped(3):
         train_model(*signal_data, **PROFILE, output_dir=tmp_path)
     assert set(os.listdir(tmp_path)) == {RESUME_NAME, SIGNAL_NAME}
     train_model(*signal_data, **PROFILE, output_dir=tmp_path)
@@ -473,7 +464,7 @@ def test_the_step_of_a_loss_that_is_not_finite_is_named(data, tmp_path, monkeypa
     assert os.listdir(tmp_path) == [RESUME_NAME]
 
 
-def test_a_signal_that_is_not_there_is_said_so(data, signal_data, tmp_path):
+def test_a_missing_signal_is_an_error(data, signal_data, tmp_path):
     for table, summary in ((data[0], signal_data[2]), (signal_data[0], None)):
         with pytest.raises(SeqliftError, match=r"model.head \(='profile'\) predicts a signal, but"):
             train_model(table, signal_data[1], summary, **PROFILE, output_dir=tmp_path)

@@ -1,4 +1,4 @@
-"""Losses against independent calculations, masks, weights, and what counts as having learned."""
+"""Losses compared with independent calculations, masks, weights, and when a model has learned something."""
 
 import math
 
@@ -203,7 +203,7 @@ def test_no_other_constant_is_better_for_the_training_regions(random, head):
         assert objective.losses(moved, batch).total.item() > best
 
 
-def test_the_mean_profile_allows_every_position(random):
+def test_no_position_of_the_mean_profile_is_impossible(random):
     signal = torch.zeros(4, T, S, W)
     signal[:, :, 0, 3] = 10
     batch = batch_of(signal=signal, known=torch.ones(4, T, dtype=torch.bool))
@@ -213,7 +213,7 @@ def test_the_mean_profile_allows_every_position(random):
     assert shares.min().item() == pytest.approx(1e-3 / (S * W)) and shares[0, 0, 3] > 0.998
 
 
-def test_regions_come_in_pieces_of_any_size(random):
+def test_pieces_may_have_any_size(random):
     batch = signal_batch(random)
     known = batch.known.numpy()
     options = {"class_weights": "none", "count_weight": 1.0}
@@ -284,7 +284,7 @@ def test_masked_and_weighted_regions_in_the_verdict():
     assert verdict.learned and verdict.learned_targets == {"a": True, "b": True}
 
 
-def test_counts_and_profile_of_a_target_are_judged_each_by_itself(random):
+def test_counts_and_profile_of_a_target_are_tested_separately(random):
     base = torch.full((50, 1, 2), 5.0, dtype=torch.float64)
     gain = torch.tensor([-0.2, 1.0]) + torch.from_numpy(random.normal(size=(50, 1, 2))) * 0.1
     weights = torch.ones(50, 1, dtype=torch.float64)
@@ -293,7 +293,7 @@ def test_counts_and_profile_of_a_target_are_judged_each_by_itself(random):
     assert verdict.learned_outputs == {"a.counts": False, "a.profile": True}
 
 
-def test_one_region_teaches_nothing():
+def test_nothing_is_learned_from_one_region():
     one = torch.ones(1, 1, 1, dtype=torch.float64)
     assert verdict_of(0 * one, one, one[:, :, 0], targets=["a"]).learned is False
     assert verdict_of(0 * one, one, 0 * one[:, :, 0], targets=["a"]).loss == 0

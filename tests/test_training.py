@@ -16,7 +16,7 @@ from sklearn.metrics import log_loss, roc_auc_score
 import seqlift.training.loop
 import seqlift.training.train
 from fixtures.stages import train as train_model
-from fixtures.training import LENGTH, MOTIFS, SETTINGS, flags, make_data
+from fixtures.training import LENGTH, MOTIFS, SETTINGS, flags, make_data, stopped
 from seqlift.cli import main
 from seqlift.core.files import temporary_prefix
 from seqlift.core.progress import TrainingProgress
@@ -25,7 +25,7 @@ from seqlift.data.windows import load_codes
 from seqlift.errors import SeqliftError
 from seqlift.models.checkpoint import load_model
 from seqlift.models.predicting import predict
-from seqlift.training.learner import Learner, rate_factor
+from seqlift.training.learner import rate_factor
 from seqlift.training.loop import _quiet_lightning
 from seqlift.training.record import RESUME_NAME
 
@@ -48,14 +48,9 @@ def undisturbed(data, tmp_path_factory):
     return folder, metrics, load_model(folder / "model.ckpt")
 
 
-def test_only_the_outputs_are_left(undisturbed, monkeypatch):
-    folder, _, _ = undisturbed
-    assert set(os.listdir(folder)) == OUTPUTS
-    assert not os.path.exists("lightning_logs")
-
-
 def test_planted_motifs_are_learned(undisturbed):
-    _, training, model = undisturbed
+    folder, training, model = undisturbed
+    assert set(os.listdir(folder)) == OUTPUTS and not os.path.exists("lightning_logs")
     assert model.training == training and model.targets == ["one", "two"] and model.length == LENGTH
     assert training["learned"] and training["learned_targets"] == {"one": True, "two": True}
     assert training["valid_loss"] < 0.7 * training["base_rate_loss"] and training["restarts"] == 0
@@ -104,24 +99,7 @@ def test_same_settings_give_the_same_files(data, undisturbed, tmp_path):
     assert load_model(tmp_path / "model.ckpt").fingerprint == undisturbed[2].fingerprint
 
 
-def test_another_seed_gives_another_model(data, undisturbed, tmp_path):
-    train_model(*data, **SETTINGS | {"seed": 5, "epochs": 1}, output_dir=tmp_path)
-    assert load_model(tmp_path / "model.ckpt").fingerprint != undisturbed[2].fingerprint
-
-
-def stop_at(monkeypatch, epoch, step):
-    """Let Ctrl-C come in `step` (from 0) of `epoch` (from 0)."""
-    original = Learner.training_step
-
-    def interrupted(self, batch, batch_index):
-        if (self.current_epoch, batch_index) == (epoch, step):
-            raise KeyboardInterrupt
-        return original(self, batch, batch_index)
-
-    monkeypatch.setattr(Learner, "training_step", interrupted)
-
-
-def assert_goes_on(data, undisturbed, folder, caplog, *, done):
+def assert_resumes(data, undisturbed, folder, caplog, *, done):
     caplog.set_level(logging.INFO, "seqlift")
     training = train_model(*data, **SETTINGS, output_dir=folder)
     assert (f"resuming after epoch {done} of" in caplog.text) == (done > 0)
@@ -132,34 +110,21 @@ def assert_goes_on(data, undisturbed, folder, caplog, *, done):
     assert set(os.listdir(folder)) == OUTPUTS
 
 
-@pytest.mark.parametrize(("epoch", "step"), [(0, 2), (1, 0), (3, 3)])
-def test_a_run_stopped_by_ctrl_c_goes_on_to_the_same_model(
-    data, undisturbed, tmp_path, monkeypatch, caplog, epoch, step
-):
-    with monkeypatch.context() as patch, pytest.raises(KeyboardInterrupt):
-        stop_at(patch, epoch, step)
-        train_model(*data, **SETTINGS, output_dir=tmp_path)
-    assert set(os.listdir(tmp_path)) == ({RESUME_NAME} if epoch else set())
-    assert signal.getsignal(signal.SIGINT) is signal.default_int_handler
-    assert_goes_on(data, undisturbed, tmp_path, caplog, done=epoch)
-
-
-def test_a_run_stopped_twice_goes_on(data, undisturbed, tmp_path, monkeypatch, caplog):
-    for epoch in (1, 4):
-        with monkeypatch.context() as patch, pytest.raises(KeyboardInterrupt):
-            stop_at(patch, epoch, 1)
+@pytest.mark.parametrize("stops", [[(0, 2)], [(1, 0)], [(3, 3)], [(1, 1), (4, 1)]])
+def test_a_run_stopped_by_ctrl_c_resumes_and_gives_the_same_model(data, undisturbed, tmp_path, caplog, stops):
+    for epoch, step in stops:
+        with stopped(epoch, step):
             train_model(*data, **SETTINGS, output_dir=tmp_path)
-    assert_goes_on(data, undisturbed, tmp_path, caplog, done=4)
+        assert set(os.listdir(tmp_path)) == ({RESUME_NAME} if epoch else set())
+        assert signal.getsignal(signal.SIGINT) is signal.default_int_handler
+    assert_resumes(data, undisturbed, tmp_path, caplog, done=stops[-1][0])
 
 
-def test_a_run_stopped_while_writing_goes_on(data, undisturbed, tmp_path, monkeypatch, caplog):
-    def stopped(*_, **__):
-        raise KeyboardInterrupt
-
+def test_a_run_stopped_while_writing_resumes(data, undisturbed, tmp_path, monkeypatch, caplog):
     with monkeypatch.context() as patch, pytest.raises(KeyboardInterrupt):
-        patch.setattr(seqlift.training.train, "save_checkpoint", stopped)
+        patch.setattr(seqlift.training.train, "save_checkpoint", lambda *_, **__: signal.raise_signal(signal.SIGINT))
         train_model(*data, **SETTINGS, output_dir=tmp_path)
-    assert_goes_on(data, undisturbed, tmp_path, caplog, done=8)
+    assert_resumes(data, undisturbed, tmp_path, caplog, done=8)
 
 
 def test_a_run_that_had_stopped_early_is_not_trained_further(data, tmp_path, monkeypatch):
@@ -185,9 +150,8 @@ def test_patience_is_at_least_some_steps(data, tmp_path, monkeypatch):
 @pytest.mark.parametrize(
     "change", [{"learning_rate": 0.01}, {"architecture": {"type": "paper", "filters": 4}}, "labels"]
 )
-def test_a_stopped_run_with_other_settings_starts_from_the_beginning(data, tmp_path, monkeypatch, caplog, change):
-    with monkeypatch.context() as patch, pytest.raises(KeyboardInterrupt):
-        stop_at(patch, 1, 0)
+def test_a_stopped_run_with_other_settings_starts_from_the_beginning(data, tmp_path, caplog, change):
+    with stopped(1, 0):
         train_model(*data, **SETTINGS, output_dir=tmp_path / "stopped")
     table, genome = data
     settings = SETTINGS | {"epochs": 2}
@@ -231,7 +195,7 @@ def test_a_model_that_learned_nothing_says_so(tmp_path, caplog):
 
 
 @pytest.mark.skipif(torch.cuda.is_available(), reason="there is a GPU")
-def test_a_gpu_that_is_not_there_is_said_so(data, tmp_path):
+def test_a_missing_gpu_is_an_error(data, tmp_path):
     with pytest.raises(SeqliftError, match="torch sees no GPU"):
         train_model(*data, **SETTINGS | {"device": "cuda"}, output_dir=tmp_path / "model")
     assert not (tmp_path / "model").exists()
@@ -261,21 +225,16 @@ def test_a_split_without_a_class_is_refused(data, tmp_path, label, what):
         train_model(table, genome, **SETTINGS, output_dir=tmp_path)
 
 
-def test_slurm_is_not_taken_for_several_nodes(data, tmp_path, monkeypatch):
-    for name, value in {"SLURM_JOB_ID": "1", "SLURM_NTASKS": "2", "SLURM_PROCID": "0", "SLURM_JOB_NAME": "x"}.items():
-        monkeypatch.setenv(name, value)
-    metrics = train_model(*data, **SETTINGS | {"epochs": 1}, output_dir=tmp_path)
-    assert metrics["epochs_run"] == 1
-
-
-def test_an_installed_slurm_changes_nothing_and_says_nothing(data, tmp_path, monkeypatch):
-    """Outside a job, too, where only its programs are found: a warning would be an error here."""
+def test_slurm_changes_nothing(data, tmp_path, monkeypatch):
+    """In a job of several tasks, and where only its programs are installed: a warning would be an error here."""
     srun = tmp_path / "programs" / "srun"
     srun.parent.mkdir()
     srun.touch(mode=0o755)
     monkeypatch.setenv("PATH", str(srun.parent), prepend=os.pathsep)
-    metrics = train_model(*data, **SETTINGS | {"epochs": 1}, output_dir=tmp_path / "model")
-    assert metrics["epochs_run"] == 1
+    assert train_model(*data, **SETTINGS | {"epochs": 1}, output_dir=tmp_path / "outside")["epochs_run"] == 1
+    for name, value in {"SLURM_JOB_ID": "1", "SLURM_NTASKS": "2", "SLURM_PROCID": "0", "SLURM_JOB_NAME": "x"}.items():
+        monkeypatch.setenv(name, value)
+    assert train_model(*data, **SETTINGS | {"epochs": 1}, output_dir=tmp_path / "job")["epochs_run"] == 1
 
 
 def test_learning_rate_rises_and_falls_to_zero():
@@ -285,7 +244,7 @@ def test_learning_rate_rises_and_falls_to_zero():
     assert all(0 <= rate_factor(step, steps) <= 1 for steps in (1, 2, 3) for step in range(steps + 1))
 
 
-def test_lightning_speaks_again_afterwards():
+def test_lightning_logs_again_afterwards():
     logger = logging.getLogger("pytorch_lightning")
     before = logger.level
     with _quiet_lightning():
@@ -319,7 +278,7 @@ def test_command_refuses_with_one_clear_line(tmp_path, capsys, changes, message)
 
 @pytest.mark.extended
 @pytest.mark.parametrize(("number", "status"), [(signal.SIGINT, 130), (signal.SIGTERM, 143), (signal.SIGKILL, -9)])
-def test_command_stopped_by_a_signal_goes_on(tmp_path, number, status):
+def test_command_stopped_by_a_signal_resumes(tmp_path, number, status):
     make_data(tmp_path)
     program = "import sys; from seqlift.cli import main; sys.exit(main())"
     arguments = [sys.executable, "-c", program, *flags(tmp_path, tmp_path / "model", epochs=100_000, patience=100_000)]
@@ -345,7 +304,7 @@ def test_command_stopped_by_a_signal_goes_on(tmp_path, number, status):
 
 
 @pytest.mark.extended
-def test_a_killed_command_goes_on_to_the_same_weights(tmp_path):
+def test_a_killed_command_resumes_and_gives_the_same_weights(tmp_path):
     make_data(tmp_path)
 
     def start(output):
@@ -372,7 +331,7 @@ def test_a_killed_command_goes_on_to_the_same_weights(tmp_path):
 HISTORY = [{"epoch": i + 1, "valid_loss": loss} for i, loss in enumerate((0.7, 0.5, 0.6))]
 
 
-def test_log_file_gets_a_line_now_and_then(caplog, monkeypatch):
+def test_log_file_gets_a_line_at_intervals(caplog, monkeypatch):
     clock = iter([100.0, 100.0, 110.0, 112.0, 130.0])  # made, started, epochs 1 to 3
     monkeypatch.setattr("seqlift.core.progress.time.monotonic", lambda: next(clock))
     caplog.set_level(logging.INFO, "seqlift")

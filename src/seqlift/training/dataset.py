@@ -59,7 +59,7 @@ class Batch(NamedTuple):
 class TrainingRegions(Dataset):
     """Regions for training, shifted and reverse-complemented at random in every epoch.
 
-    An item is a whole `Batch`, for a list of (epoch, index) or for what `EpochOrder` yields: use
+    An item is a whole `Batch`, for what `EpochOrder` yields: use
     `DataLoader(regions, sampler=EpochOrder(regions, ...), batch_size=None)`. It is on `device` if the genome is,
     otherwise in the memory of the CPU. Regions of kind 'shuffled' have no surroundings, so they are not shifted.
 
@@ -131,10 +131,6 @@ class TrainingRegions(Dataset):
         epoch, index = key
         shifts, reverse = self._draws(epoch)
         return self._source.batch(index, shifts[index], reverse[index])
-
-    def __getitems__(self, keys: list[tuple[int, int]]) -> Batch:
-        """The batch for (epoch, index) `keys`, all of one epoch."""
-        return self[keys[0][0], np.array([index for _, index in keys])]
 
     def _draws(self, epoch: int) -> tuple[np.ndarray, np.ndarray]:
         """Shift (N,) in bp of every region in `epoch`, and whether it is reverse-complemented (N,)."""
