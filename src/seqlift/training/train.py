@@ -165,7 +165,9 @@ def train_model(
         raise SeqliftError(
             f"`seed` (={list(settings.seed)}) must be one seed; each seed of a list has a training of its own"
         )
-    if devices < 1 or (devices > 1 and (settings.batch_size % devices or settings.batch_size < 2 * devices)):
+    if devices < 1:
+        raise SeqliftError(f"devices (={devices}) must be at least 1")
+    if devices > 1 and (settings.batch_size % devices or settings.batch_size < 2 * devices):
         raise SeqliftError(
             f"training.batch_size (={settings.batch_size}) must be a multiple of the {devices} "
             "devices it is divided among, with at least 2 regions for each"
