@@ -250,7 +250,7 @@ def test_profiles_held_against_scipy(tmp_path, profiles, control):
     assert not list((tmp_path / "out").glob(".*"))  # the signal is gone
 
 
-def test_yardsticks_of_profiles_are_what_they_say(tmp_path, profiles, monkeypatch):
+def test_baselines_of_profiles(tmp_path, profiles, monkeypatch):
     """A shuffle keeps the values of its profile, halves add up to it, and neither depends on the batch."""
     genome, table, summary, _, _ = profiles
     model = fixture.write_model(tmp_path / "model.ckpt", head="profile")

@@ -74,8 +74,8 @@ def test_a_true_explanation_and_wrong_ones(run):
         assert found.loc["deeplift", f"{kind}_area"] == area["deeplift"]  # its own references are such shuffles
         assert (found[f"{kind}_area_low"] <= found[f"{kind}_area"]).all()
         assert (found[f"{kind}_area"] <= found[f"{kind}_area_high"]).all()
-        yardstick = found.loc["deeplift", f"mutagenesis_{kind}_area"]
-        assert abs(yardstick - area["deeplift"]) < 0.1
+        reached = found.loc["deeplift", f"mutagenesis_{kind}_area"]
+        assert abs(reached - area["deeplift"]) < 0.1
     true, wrong = found.loc[list(METHODS)], found.loc["shuffled"]
     assert true["truth_auroc"].min() > 0.99 and abs(wrong["truth_auroc"] - 0.5) < 0.2
     assert true["mutagenesis_pearson"].min() > 0.9 and abs(wrong["mutagenesis_pearson"]) < 0.2

@@ -155,7 +155,7 @@ def test_jaspar_holds_all_versions_under_the_newest_name(vertebrates):
 
     versions = {i: vertebrates.names[k] for k, i in enumerate(vertebrates.ids) if i.startswith("MA0035.")}
     assert versions == {f"MA0035.{version}": "GATA1" for version in range(1, 6)}
-    for identifier in ("MA0035.3", "MA0091.1", "MA0139.2"):  # pyjaspar's own reader as the yardstick
+    for identifier in ("MA0035.3", "MA0091.1", "MA0139.2"):  # compared with pyjaspar's own reader
         counts = pyjaspar.jaspardb().fetch_motif_by_id(identifier).counts
         counts = np.array([counts[base] for base in "ACGT"], float)
         ours = vertebrates.matrices[vertebrates.ids.index(identifier)]

@@ -668,13 +668,13 @@ def test_methods_are_held_against_mutagenesis(tmp_path):
     contributions[chosen] += effects
     effects[4] = 0  # nothing to correlate with
     method = write_scores(tmp_path / "method.h5", names, contributions)
-    found = analysis.yardstick(method, write_scores(tmp_path / "y.h5", names[chosen], effects))
+    found = analysis.mutagenesis_agreement(method, write_scores(tmp_path / "y.h5", names[chosen], effects))
     order = np.argsort(chosen)  # rows come as in the method's file
     for values, oracle in ((found.pearson, pearsonr), (found.spearman, spearmanr)):
         expected = [oracle(contributions[chosen[i]], effects[i])[0] if i != 4 else np.nan for i in order]
         np.testing.assert_allclose(values, expected, atol=1e-6)
     stranger = write_scores(tmp_path / "s.h5", np.array(["z"]), np.ones((1, 30), np.float32))
-    assert analysis.yardstick(method, stranger) is None
+    assert analysis.mutagenesis_agreement(method, stranger) is None
 
 
 def test_page_shows_mutagenesis_beside_the_methods(whole):
@@ -684,7 +684,7 @@ def test_page_shows_mutagenesis_beside_the_methods(whole):
     for target in ("GATA1", "TAL1"):
         for method in METHODS:
             scores = [run / "scores" / f"{target}.{name}.h5" for name in (method, "mutagenesis")]
-            found = analysis.yardstick(*scores)
+            found = analysis.mutagenesis_agreement(*scores)
             assert 10 < len(found.pearson) <= 20
             medians += [np.median(found.pearson), np.median(found.spearman)]
     assert "Against mutagenesis" in page_.text
@@ -704,7 +704,7 @@ def test_no_mutagenesis_was_asked_for(copy):
     assert not any("utagenesis" in image["alt"] for image in page_.all("img"))
 
 
-def test_mutagenesis_of_other_regions_is_no_yardstick(copy):
+def test_mutagenesis_of_other_regions_is_not_compared(copy):
     import h5py
 
     with h5py.File(copy[0] / "scores" / "TAL1.mutagenesis.h5", "r+") as file:

@@ -24,7 +24,7 @@ from seqlift.errors import SeqliftError
 from seqlift.motifs.alignment import lay_known
 from seqlift.motifs.folder import StoredPattern
 from seqlift.report import page, write_report
-from seqlift.report.figures.explanations import DOTS, yardstick
+from seqlift.report.figures.explanations import DOTS, against_mutagenesis
 from seqlift.report.figures.letters import logo_image, outlines
 from seqlift.report.motifs import pages as motif_pages
 from seqlift.report.motifs import tables as pattern_tables
@@ -447,7 +447,7 @@ def test_a_link_to_a_hit_stays_on_the_chromosome():
 def test_dots_of_many_regions_are_a_choice():
     def dots(n):
         values = np.random.default_rng(0).uniform(0.2, 0.9, n)
-        return unquote(yardstick({"deeplift": values}, "Pearson").source).count("<use ")
+        return unquote(against_mutagenesis({"deeplift": values}, "Pearson").source).count("<use ")
 
     assert dots(50) - dots(40) == 10 and dots(3 * DOTS) == dots(2 * DOTS) < dots(50) + DOTS
 

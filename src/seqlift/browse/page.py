@@ -1,4 +1,4 @@
-"""The page that shows a run, and what igv.js is told of it.
+"""The page that shows a run, and its settings for igv.js.
 
 igv.js is a program of its own (MIT licence, https://github.com/igvteam/igv.js), which npm installs. Without it the page
 lists the tracks and says how to get it.
@@ -67,9 +67,9 @@ _MISSING = """<section id="missing"><h2>igv.js is not installed</h2>
 
 
 def configuration(shown: Shown) -> bytes:
-    """What `igv.createBrowser` is told: the genome, the tracks and their looks, and where names are looked up.
+    """Options of `igv.createBrowser`: the genome, the tracks and their looks, and where names are looked up.
 
-    What belongs to one target stands together: its tracks, hits and peaks.
+    The tracks, hits and peaks of a target are shown together.
     """
     found = [(target_of(each.output), _bigwig(number, each)) for number, each in enumerate(shown.tracks)]
     for number, (output, method, _) in enumerate(shown.hits):

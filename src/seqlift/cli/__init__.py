@@ -17,24 +17,24 @@ from seqlift.errors import SeqliftError
 
 STAGES = {
     "run": "run the whole workflow in this folder: from FASTA and peaks to the report",
-    "template": "print a config to start from, in which every key is explained",
+    "template": "print a config template in which every key is explained",
     "simulate": "make a genome, peaks and the truth of the GATA1/TAL1 experiment of the DeepLIFT paper",
     "fetch": "download a file, check it against its checksum and convert it",
     "regions": "windows around peaks, negatives, labels and splits: regions.tsv.gz",
     "train": "train a model on regions: model.ckpt, history.tsv",
-    "evaluate": "judge models on regions they never saw, beside baselines: metrics.json, predictions.tsv.gz",
+    "evaluate": "evaluate models on held-out regions, with baselines: metrics.json, predictions.tsv.gz",
     "attribute": "score every base of the regions of a target with one method: <target>.<method>.h5",
-    "gather": "put the score files of shards together: <target>.<method>.h5",
-    "tracks": "lay the scores on genome coordinates: <target>.<method>.bw",
+    "gather": "join the score files of shards: <target>.<method>.h5",
+    "tracks": "write the scores as genome tracks: <target>.<method>.bw",
     "convert": "change scores between our format and those of TF-MoDISco, chrombpnet, BPReveal, bpnet-lite, bedGraph",
     "motifs": "find and name the patterns in the scores",
     "logos": "draw the logos of the patterns, with the known motifs they are like",
-    "hits": "where each pattern is used, over all regions: hits.bed.gz, hits.json",
-    "faithfulness": "hold the scores against the model that they explain: faithfulness.tsv",
+    "hits": "find where each pattern is used, in all regions: hits.bed.gz, hits.json",
+    "faithfulness": "test the scores on the model that they explain: faithfulness.tsv",
     "compendium": "merge the patterns of all targets, methods and folds that are one motif",
     "aggregate": "average the scores around any sites: heat map, profile and logo",
-    "grammar": "find which motifs stand together, in which order and how far apart: grammar.tsv",
-    "truth": "hold a run on simulated data against the planted truth: truth.json",
+    "grammar": "find motifs that occur together, their order and distance: grammar.tsv",
+    "truth": "compare a run on simulated data with the planted truth: truth.json",
     "report": "write the self-contained report.html",
     "browse": "show the whole genome of a run in the web browser, on this machine alone",
     "summary": "print where the results of a run are and its main numbers",
@@ -48,7 +48,9 @@ def main(argv: list[str] | None = None) -> int:
     """Run one stage; returns the exit status (0 done, 1 bad input, 2 wrong usage, 130 stopped by Ctrl-C)."""
     gc.set_threshold(20_000)  # importing torch makes many objects, none of them garbage: a tenth of its time
     argv = sys.argv[1:] if argv is None else argv
-    parser = argparse.ArgumentParser(prog="seqlift", description="Which bases made the network say so?")
+    parser = argparse.ArgumentParser(
+        prog="seqlift", description="Base-resolution attribution and motif discovery for sequence CNNs."
+    )
     commands = parser.add_subparsers(dest="stage", metavar="STAGE", required=True)
     for stage, help_text in STAGES.items():
         command = commands.add_parser(stage, help=help_text, description=help_text)

@@ -17,7 +17,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--genome",
         metavar="FASTA",
-        help="hold the sequences against it; bedgraph and --to bpreveal need it",
+        help="check the sequences against it; required for bedgraph and --to bpreveal",
     )
     parser.add_argument("--target", metavar="NAME", help="of a score file: what is explained")
     parser.add_argument("--method", metavar="NAME", help="of a score file: how it was explained")

@@ -1,4 +1,4 @@
-"""`seqlift grammar`: which motifs stand together in a region, in which order and how far apart."""
+"""`seqlift grammar`: motifs that occur together in a region, their order and distance."""
 
 import argparse
 
@@ -20,7 +20,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def run(arguments: argparse.Namespace) -> None:
-    """Find the grammar and print the pairs that stand out."""
+    """Find the grammar and print the significant pairs."""
     from seqlift.motifs.grammar.find import find_grammar
 
     table = find_grammar(

@@ -47,7 +47,7 @@ def run(arguments: argparse.Namespace) -> None:
 
 
 def snakemake_flags(arguments: argparse.Namespace) -> list[str]:
-    """What Snakemake is called with. Flags that take any number of values stand before those that take one."""
+    """Arguments of Snakemake. Flags with any number of values come before those with one."""
     workflow = workflow_root() / "workflow"
     for path in arguments.configfile:
         if not Path(path).exists():
@@ -74,7 +74,7 @@ def snakemake_flags(arguments: argparse.Namespace) -> list[str]:
 
 
 def profile_folder(name: str, profiles: Path) -> Path:
-    """A folder of the user's, or that of one of the workflow's profiles. Snakemake passes over one that is missing."""
+    """The folder of a profile: a path, or the name of one of the workflow's profiles. Snakemake ignores a missing one."""
     for folder in (Path(name), profiles / name):
         if folder.is_dir():
             return folder

@@ -1,11 +1,11 @@
-"""Flags that several stages have, said once."""
+"""Flags that several stages share."""
 
 import argparse
 from typing import Any
 
 from seqlift.motifs.settings import DATABASE
 
-# Flags of several stages, with what argparse is told of them
+# Flags of several stages, with their arguments for argparse
 SHARED: dict[str, dict[str, Any]] = {
     "--scores": {"required": True, "metavar": "H5", "help": "score file of `seqlift attribute`"},
     "--regions": {"required": True, "metavar": "TSV", "help": "regions.tsv.gz of `seqlift regions`"},

@@ -1,4 +1,4 @@
-"""`seqlift tracks`: scores and predictions as bigWig, held against their source, and opened in IGV."""
+"""`seqlift tracks`: scores and predictions as bigWig, checks of the tracks, and IGV sessions."""
 
 import argparse
 from collections.abc import Callable
@@ -20,18 +20,18 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         command.set_defaults(function=function)
         return command
 
-    write = task("write", "lay a score file on the genome", _write)
+    write = task("write", "write a score file as a genome track", _write)
     _add_scores(write)
     write.add_argument("--value", choices=VALUES, default=VALUES[0], help="what to show (default: %(default)s)")
     write.add_argument("--genome-sizes", required=True, metavar="FILE", help="regions.json, or the FASTA, for sizes")
     add_flags(write, TrackSettings, leave_out=["difference"])
     write.add_argument("--output", required=True, metavar="BW", help="bigWig to write; <BW>.json is written beside it")
 
-    verify = task("verify", "hold a track against its score file, base by base", _verify)
+    verify = task("verify", "compare a track with its score file, base by base", _verify)
     _add_scores(verify)
     verify.add_argument("--track", required=True, metavar="BW", help="bigWig of `seqlift tracks write`")
 
-    predicted = task("predicted", "lay the signal that a profile model expects in its peaks on the genome", _predict)
+    predicted = task("predicted", "write the predicted signal of a profile model as a genome track", _predict)
     predicted.add_argument(
         "--model", required=True, nargs="+", metavar="CKPT", help="model.ckpt, or one of each fold and seed"
     )

@@ -1,4 +1,4 @@
-"""`seqlift truth`: a run on simulated data held against what was planted."""
+"""`seqlift truth`: comparison of a run on simulated data with the planted sites."""
 
 import argparse
 
@@ -41,7 +41,7 @@ def run(arguments: argparse.Namespace) -> None:
         scans = ", ".join(f"{name} {_share(scan['precision'])}" for name, scan in numbers["scans"].items())
         print(
             f"{key}: {numbers['calls']} hits, precision {_share(numbers['precision'])}, recall "
-            f"{_share(numbers['recall'])} of {numbers['sites']} planted sites (precision of scans that call as many: "
+            f"{_share(numbers['recall'])} of {numbers['sites']} planted sites (precision of scans with the same number of calls: "
             f"{scans})"
         )
     print(f"written: {arguments.output}")

@@ -62,7 +62,7 @@ def resolve_config(
     Returns
     -------
     dict
-        A new config with every key. The targets of a TSV stand in it as if they had been listed. Targets, lengths and
+        A new config with every key. The targets of a TSV are in it as a list. Targets, lengths and
         methods are sorted, and numbers have one type, so two configs that mean the same are equal.
 
     Raises
@@ -113,10 +113,10 @@ def _read_table(plain: dict, directory: Path) -> tuple[list, list[tuple[str, str
     if path.is_dir():
         return [], [("targets", f"{show(plain['targets'])} is a folder ({path}), must be a TSV or a list of targets")]
     if not path.is_file():
-        missing = f"there is no file {path}; a list of targets, or the path of a TSV in data_dir, must stand here"
+        missing = f"there is no file {path}; give a list of targets, or the path of a TSV in data_dir"
         return [], [("targets", f"{show(plain['targets'])} is missing: {missing}")]
     try:
-        targets = read_targets(path)  # paths as they stand there: `data_path` leads to them as to those of a list
+        targets = read_targets(path)  # paths as written; `data_path` resolves them like those of a list
     except SeqliftError as error:
         return [], [("targets", f"{show(plain['targets'])} cannot be read: {error}")]
     return [_as_listed(target) for target in targets], []
@@ -129,7 +129,7 @@ def _as_listed(target: Target) -> dict:
 
 
 def _report(problems: list[tuple[str, str]], plain: dict, listed: dict, table: Any) -> str:
-    """All that is wrong, in the order of the user's own file; of several things wrong with one value the first."""
+    """All mistakes, in the order of the config; only the first one for each value."""
     places = list(walk_paths(plain))
     problems.sort(key=lambda problem: position(problem[0], places))
     first = dict(reversed(problems))
@@ -203,7 +203,7 @@ def seed_list(config: Mapping) -> list[int]:
 
 
 def custom_source(config: Mapping, directory: str | os.PathLike = ".") -> Path | None:
-    """The file of the user's own model class, if the model is one and its file is found."""
+    """The file of a custom model class, if the model is one and its file is found."""
     module, separator, _ = config["model"]["type"].partition(":")
     return module_file(module, directory) if separator else None
 

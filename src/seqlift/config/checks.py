@@ -37,7 +37,7 @@ class MissingFile(str):
 
 
 class NamedFile(NamedTuple):
-    """A data file that the config names: the path of its key, the file as it stands there, and from where it is looked
+    """A data file that the config names: the path of its key, the file as written, and from where it is looked
     up, `data_dir` or the folder in which the workflow runs."""
 
     key: str
@@ -53,7 +53,7 @@ _FEW_REFERENCES = {
     "uniform": "all alike",
     "background": "all alike",
     "zeros": "all alike",
-    "fasta": "as many as in the file",
+    "fasta": "those of the file",
 }
 """Kinds of which more references bring nothing new, and why."""
 
@@ -141,7 +141,7 @@ def _check_names(targets: Targets) -> Problems:
                 f"{show(name)} {same} targets[{first}], too; give each target a name of its own",
             )
         if name.casefold() == "negative":
-            yield f"targets[{index}].name", f"{show(name)} stands for the negatives; choose another name"
+            yield f"targets[{index}].name", f"{show(name)} is the name of the negatives; choose another name"
 
 
 def _check_peaks(targets: Targets, model: dict) -> Problems:
@@ -248,7 +248,7 @@ def _check_lengths(config: dict, targets: Targets) -> Problems:
     lengths = [length for length in _list(config.get("lengths")) if is_finite_number(length)]
     for index, length in enumerate(lengths):
         if length in lengths[:index]:
-            yield f"lengths[{index}]", f"{show(length)} stands there twice; delete one"
+            yield f"lengths[{index}]", f"{show(length)} is given twice; delete one"
     window = _dict(config.get("signal")).get("window")
     if lengths and is_finite_number(window) and window > min(lengths):
         yield "signal.window", f"{show(window)} must be at most the shortest length (={min(lengths)})"
@@ -325,7 +325,7 @@ def _check_attribution(attribution: dict) -> Problems:
         yield (
             "attribution.max_regions",
             f"{show(most)} makes {math.ceil(most / size)} jobs of attribution.shard_size (={size}); must be at most "
-            f"{_MOST_SHARDS}: state about as many regions as there are peaks, or raise attribution.shard_size",
+            f"{_MOST_SHARDS}: set it close to the number of peaks, or raise attribution.shard_size",
         )
     for method in ("deeplift", "interior_gradients"):
         settings = _dict(attribution.get(method))
@@ -411,10 +411,10 @@ def _check_downloads(config: dict, table: object) -> Problems:
             yield key, "is the table of targets, which must be there when the config is read; put it there yourself"
         elif not places and (targets or not isinstance(table, str)):  # no word on files of a table that cannot be read
             close = difflib.get_close_matches(path, [file.path for file in files], n=1)
-            advice = f"did you mean {close[0]}?" if close else "write it as it stands elsewhere in the config"
+            advice = f"did you mean {close[0]}?" if close else "write it as elsewhere in the config"
             yield key, f"is no file that the config names; {advice}"
         elif len(places) > 1:
-            yield key, f"stands for two files, {' and '.join(sorted(places))}; give one of them another name"
+            yield key, f"names two files, {' and '.join(sorted(places))}; give one of them another name"
         elif place in seen:
             yield key, f"is the file of {seen[place]}, too; keep one of them"
         elif "simulate" in config and path in (SIMULATED_GENOME, *SIMULATED_SITES):

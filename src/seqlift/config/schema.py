@@ -223,7 +223,7 @@ def walk_paths(value: Any, path: str = "") -> Iterator[str]:
 
 
 def position(path: str, places: list[str]) -> int:
-    """Where in the file `path` stands; a missing key stands where its section does, a missing section at the end."""
+    """Position of `path` in the file; a missing key has that of its section, a missing section comes last."""
     while path and path not in places:
         path = path[: max(path.rfind("."), path.rfind("["), 0)]
     return places.index(path) if path else len(places)

@@ -54,8 +54,8 @@ def _check_keys(path: Path, node: yaml.Node) -> None:
             line = key.start_mark.line + 1
             if key.value in lines:
                 raise SeqliftError(
-                    f"{path}, line {line}: the key {key.value!r} stands in line {lines[key.value]}, too, and only the"
-                    " last would count; take one of them out"
+                    f"{path}, line {line}: the key {key.value!r} is in line {lines[key.value]}, too, and only the"
+                    " last would count; delete one of them"
                 )
             lines[key.value] = line
         _check_keys(path, value)

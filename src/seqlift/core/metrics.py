@@ -1,13 +1,13 @@
-"""How well predictions match what was measured, with the uncertainty that comes from testing on so many regions.
+"""Agreement of predictions with measurements, with the uncertainty due to the number of test regions.
 
 AUROC is the chance that a random positive scores above a random negative; AUPRC (average precision) also depends on how
-rare positives are, so a weight can let each negative stand for several. A reliability curve holds predicted
+rare positives are, so a weight can let each negative represent several. A reliability curve compares predicted
 probabilities against observed shares. Counts are compared by the correlation of their logarithms (Pearson) and of their
 ranks (Spearman). Profiles are compared by the Jensen-Shannon distance with logarithms to base 2: 0 where two profiles
 are the same, 1 where they share no position (Endres & Schindelin, IEEE Transactions on Information Theory 49:1858,
 2003; the square root of the Jensen-Shannon divergence in bits).
 
-All intervals are percentile bootstraps over the test regions. For AUROC and AUPRC these are drawn anew within the
+All intervals are percentile bootstraps over the test regions. For AUROC and AUPRC these are resampled within the
 positives and within the negatives, so the share of positives stays that of the data (Carpenter & Bithell, Statistics in
 Medicine 19:1141, 2000).
 """
@@ -63,7 +63,7 @@ class Median:
 
 @dataclass(frozen=True)
 class Reliability:
-    """Predicted probabilities held against observed shares, in `BINS` bins of equal width from 0 to 1.
+    """Predicted probabilities and observed fractions, in `BINS` bins of equal width from 0 to 1.
 
     Attributes
     ----------
@@ -179,7 +179,7 @@ def discrimination(
     scores : numpy.ndarray, shape (N,)
     positive : numpy.ndarray, shape (N,), bool
     weights : numpy.ndarray, shape (N,), optional
-        How many regions each stands for; 1 each by default. They go with the region wherever it is drawn.
+        Number of regions that each one represents; 1 by default. A region keeps its weight when it is resampled.
     resamples : int
         Bootstrap samples.
     level : float
@@ -259,7 +259,7 @@ def _weighted_pearson(x: np.ndarray, y: np.ndarray, times: np.ndarray) -> float:
 
 
 def _ranks(group: np.ndarray, times: np.ndarray) -> np.ndarray:
-    """Ranks of values drawn so many times; `group` numbers the distinct values from the smallest."""
+    """Ranks of values, each repeated `times` times; `group` numbers the distinct values from the smallest."""
     size = np.bincount(group, weights=times)
     return (np.cumsum(size) - (size - 1) / 2)[group]
 

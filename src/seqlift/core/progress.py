@@ -16,7 +16,7 @@ _SHARE_BETWEEN_LINES = 0.02  # of the time so far: a job of days writes some hun
 
 
 def seconds_between_lines(elapsed: float) -> float:
-    """How long a log waits for the next line of progress, after so many seconds."""
+    """Seconds until the next line of progress in a log, after this number of seconds."""
     return max(SECONDS_BETWEEN_LINES, _SHARE_BETWEEN_LINES * elapsed)
 
 
@@ -26,7 +26,7 @@ class TrainingProgress:
     Parameters
     ----------
     epochs : int
-        At most so many.
+        Their largest number.
     regions : int
         Regions in an epoch.
     console : rich.console.Console, optional
@@ -70,7 +70,7 @@ class TrainingProgress:
             self._bar.start()
 
     def step(self, regions: int) -> None:
-        """Count a batch of so many regions."""
+        """Count a batch of regions."""
         if self._bar:
             speed = self._bar.tasks[0].speed
             self._bar.update(self._task, advance=regions, rate=f"{speed:,.0f} regions/s" if speed else "")

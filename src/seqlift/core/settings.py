@@ -54,7 +54,7 @@ def setting(
     advice : str
         How to choose it: shown in the template after the description.
     metavar : str, optional
-        Stands for the value in the help of its flag, such as BP.
+        Placeholder of the value in the help of its flag, such as BP.
     optional : bool
         The key may be absent from the config, which has the meaning of `default` (None).
     schema : mapping, optional

@@ -104,7 +104,7 @@ def some(names: Iterable[str]) -> str:
 
 
 def _meanings(names: Iterable[str]) -> dict[str, str]:
-    """What each name stands for: without 'chr', in lower case, numerals as Arabic numbers."""
+    """Canonical form of each name: without 'chr', in lower case, with Arabic numbers."""
     bare = {name: re.sub(r"^(chromosome|chrom|chr)[_.]?(?=.)", "", name, flags=re.IGNORECASE) for name in names}
     numerals = set(bare.values())
     roman = len(numerals & {"I", "II", "III", "IV"}) >= 2 or bool(numerals & {"II", "III", "IV", "VI", "VII", "VIII"})

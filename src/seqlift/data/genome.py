@@ -108,7 +108,7 @@ class Genome:
     path : path of the FASTA file
     cache_dir : path of a folder, optional
         Where the encoding goes, a byte a base. By default `$XDG_CACHE_HOME/seqlift`, else `~/.cache/seqlift`, or a
-        folder of the user's own under the system's temporary folder where those cannot be written.
+        private folder under the system's temporary folder if those cannot be written.
 
     Attributes
     ----------
@@ -347,7 +347,7 @@ def _check_fasta(fasta: Path, *, shown: Path) -> None:
                     name = words[0]
                     if name in headers:
                         raise SeqliftError(
-                            f"{shown}:{number}: chromosome {_text(name)} stands there a second time (first in line "
+                            f"{shown}:{number}: chromosome {_text(name)} is there a second time (first in line "
                             f"{headers[name]}); names must be unique"
                         )
                     headers[name] = number
@@ -391,7 +391,7 @@ def _wrong_letter(wrong: bytes) -> str:
         return f"letter {letter} in a sequence: this is RNA; write T for U"
     if wrong[:1] in b"EFILPQJOZefilpqjoz*":
         return f"letter {letter} in a sequence: this is protein; a genome of DNA is needed"
-    return f"{letter} in a sequence; only A, C, G, T, N and the other IUPAC letters of DNA may stand there"
+    return f"{letter} in a sequence; only A, C, G, T, N and the other IUPAC letters of DNA are allowed"
 
 
 def _text(content: bytes) -> str:

@@ -2,7 +2,7 @@
 
 An interval is chrom, start, end; 0-based, end exclusive. A peak is an interval with a summit, the base where the signal
 is highest: the binding site of a factor lies close to it. narrowPeak files state the summit (column 10, as an offset
-from the start); for BED and broadPeak files the middle of the interval stands for it.
+from the start); for BED and broadPeak files it is the middle of the interval.
 """
 
 import gzip

@@ -6,7 +6,7 @@ edge once: an Eulerian path. A shuffle is another Eulerian path of that graph, d
 doi:10.1016/S0166-218X(97)81456-4). By the BEST theorem the paths that end in vertex t correspond to a spanning tree
 directed to t, which holds the last edge taken out of each other vertex, together with an order of the other edges of
 each vertex. So a tree is drawn by Wilson's loop-erased random walk (1996, doi:10.1145/237814.237880) and the other
-edges are taken in random order. Equal k-lets are interchangeable, and each distinct sequence stands for the same
+edges are taken in random order. Equal k-lets are interchangeable, and each distinct sequence corresponds to the same
 number of paths: the shuffle is uniform over all sequences with the same counts of k-lets and the same first k-1 bases.
 The last k-1 bases then are the same too. For k = 1 there is a single vertex and each base is an edge from it to itself:
 all orders of the bases are equally likely.

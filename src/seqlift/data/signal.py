@@ -128,7 +128,7 @@ def _strands(targets: Sequence[Target], kind: str) -> int:
 def check_bigwigs(paths: Sequence[str | os.PathLike], genome_sizes: Mapping[str, int]) -> None:
     """Raise SeqliftError unless each file is a bigWig of this genome that holds data.
 
-    A file may lack chromosomes, as many writers leave out those without data, and may have others than the FASTA file.
+    A file may lack chromosomes, because writers often leave out those without data, and may have others than the FASTA file.
 
     Parameters
     ----------
@@ -154,7 +154,7 @@ def check_bigwigs(paths: Sequence[str | os.PathLike], genome_sizes: Mapping[str,
         if mapping:
             raise SeqliftError(
                 f"{path}: names chromosomes in another way than the FASTA file: {some(mapping)} for "
-                f"{some(mapping.values())}. Write it anew with the names of the FASTA file ({mapping_text(mapping)}; "
+                f"{some(mapping.values())}. Write it again with the names of the FASTA file ({mapping_text(mapping)}; "
                 "bigWigToBedGraph, sed, bedGraphToBigWig), or use a FASTA file with the names of the bigWig"
             )
         if not shared:
@@ -400,7 +400,7 @@ class _Reader:
         i, j = wrong[0]
         value, where = values[i, j] * self.sign, f"{chrom}:{starts[i] + j + 1}"
         if math.isinf(value):
-            raise SeqliftError(f"{self.path}: {where} holds {value}; a signal must be finite: make the bigWig anew")
+            raise SeqliftError(f"{self.path}: {where} holds {value}; a signal must be finite: write the bigWig again")
         raise SeqliftError(
             f"{self.path}: {where} holds {value:g}, and the file has values above 0 too; counts cannot be below 0: "
             "give the bigWig of counts instead of a normalised one (log ratio, difference), or set signal.negative to "

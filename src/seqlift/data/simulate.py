@@ -103,7 +103,7 @@ def simulate(
 ) -> Simulation:
     """Make the experiment and write genome.fa, one BED a target, truth.bed, motifs.meme and simulation.json.
 
-    The same arguments give the same bytes. Each contig gets as many sequences of each class as the others, give or take
+    The same arguments give the same bytes. Each contig gets the same number of sequences of each class, give or take
     one. The score of a peak is the number of instances planted for its target.
 
     Parameters

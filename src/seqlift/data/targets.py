@@ -7,9 +7,9 @@ what the same assay shows without it. Many targets are written as a table with o
     name    peaks             signal                 signal_minus   control    control_minus   unlabelled
     Reb1    Reb1.narrowPeak   rep1.bw,rep2.bw                       input.bw                   lowmap.bed
 
-Columns are separated by tabs (or by white space where a line has no tab) and may stand in any order; `name` and `peaks`
+Columns are separated by tabs (or by white space where a line has no tab) and may be in any order; `name` and `peaks`
 are needed, the others may be left out. Files between commas are replicates, whose signals are summed. An empty entry or
-`.` stands for none. Empty lines and lines that start with `#` are skipped.
+`.` means none. Empty lines and lines that start with `#` are skipped.
 """
 
 import os
@@ -191,7 +191,7 @@ def _read_target(entries: dict[str, str], data_dir: str | os.PathLike, where: st
         if column in _SINGLE:
             files = [entry] if files else []
         if not all(files) or "." in files:
-            raise SeqliftError(f"{where}: {column} is {entry!r}: nothing stands before or after a comma; delete it")
+            raise SeqliftError(f"{where}: {column} is {entry!r}: nothing is before or after a comma; delete it")
         joined = tuple(os.path.normpath(Path(data_dir) / file) for file in files)
         values[column] = "".join(joined) if column in _SINGLE else joined
     if not values["peaks"]:
@@ -211,7 +211,7 @@ def _name_problem(name: str) -> str:
             "digit"
         )
     if name.casefold() == NEGATIVE:
-        return "stands for the regions without a peak; choose another name"
+        return "is the name of the regions without a peak; choose another name"
     return ""
 
 

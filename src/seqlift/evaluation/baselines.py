@@ -24,7 +24,7 @@ from seqlift.motifs.database import Database
 
 WORD = 6
 MOTIF_SAMPLE = 2_000
-MOTIF_BASES = 1_000_000  # all motifs of JASPAR's vertebrates take about half a minute for so many, on one core
+MOTIF_BASES = 1_000_000  # all motifs of JASPAR's vertebrates take about half a minute for this number, on one core
 KMER_SAMPLE = 10_000
 FLAT_SHARE = 0.01  # of the base composition in each column of a motif: no base is impossible
 PENALTIES = tuple(10.0**exponent for exponent in range(-1, 6))  # times the sum of squared weights

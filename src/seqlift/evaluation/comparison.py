@@ -22,7 +22,7 @@ class Value:
 
 @dataclass(frozen=True)
 class Row:
-    """One predictor of one output: `kind` is model, motif, kmers, or a yardstick of profiles; `values` by column."""
+    """One predictor of one output: `kind` is model, motif, kmers, or a baseline of profiles; `values` by column."""
 
     target: str
     kind: str
@@ -62,7 +62,7 @@ def comparison(metrics: dict) -> list[Row]:
 
 
 def profile_comparison(metrics: dict) -> list[Row]:
-    """Median Jensen-Shannon distances of the model and of the yardsticks; empty without a profile head."""
+    """Median Jensen-Shannon distances of the model and of the baselines; empty without a profile head."""
     rows = []
     for target, found in metrics["targets"].items():
         profile = found.get("profile")
@@ -72,7 +72,7 @@ def profile_comparison(metrics: dict) -> list[Row]:
                     "peaks": value_of(profile["groups"]["peaks"].get(kind), "median"),
                     "all regions": value_of(profile["groups"]["all"].get(kind), "median"),
                 }
-                name = "model" if kind == "model" else yardstick_name(kind, profile["replicates"])
+                name = "model" if kind == "model" else baseline_name(kind, profile["replicates"])
                 rows.append(Row(target, kind, name, values))
     return rows
 
@@ -90,8 +90,8 @@ def predictor_name(kind: str, numbers: dict, head: str) -> str:
     return f"{chosen[0]['k']}-mers, {method} regression"
 
 
-def yardstick_name(kind: str, replicates: str | None) -> str:
-    """A yardstick of profiles in words."""
+def baseline_name(kind: str, replicates: str | None) -> str:
+    """A baseline of profiles in words."""
     if kind == "replicates":
         return "another replicate" if replicates == "replicates" else "one half of the reads against the other"
     return {"mean": "mean profile of training peaks", "shuffled": "positions shuffled"}[kind]

@@ -40,7 +40,7 @@ def evaluate_models(
     device: str = "auto",
     output_dir: str | os.PathLike,
 ) -> dict:
-    """Predict all held-out regions and hold the predictions against what was measured.
+    """Predict all held-out regions and compare the predictions with the measurements.
 
     Writes `metrics.json`, `predictions.tsv.gz` and, for a profile head, `profiles.tsv.gz` with some example regions.
 

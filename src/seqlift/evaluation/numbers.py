@@ -1,7 +1,7 @@
 """The numbers of metrics.json for one target, from the table of predictions.
 
-`classes`: the regions with the target's peak are held against three kinds of others. `matched`: the drawn negatives,
-weighted so that they are as many as the positives (1:1). `background`: random windows that stand for all windows of the
+`classes`: regions with a peak of the target vs. three kinds of others. `matched`: the sampled negatives, weighted 1:1
+to the positives. `background`: random windows that represent all windows of the
 held-out part of the genome that could be a negative, so that AUPRC is that of a search through the genome; only where
 regions.background asks for them. `all`: all other held-out regions as they are, peaks of other targets among them.
 
@@ -107,9 +107,9 @@ def _class_numbers(test: pd.DataFrame, name: str, column: str, summary: dict, se
 
 
 def _windows(test: pd.DataFrame, background: np.ndarray, summary: dict) -> tuple[int, np.ndarray]:
-    """Free windows that the background stands for, and how many each region of it does, (N,).
+    """Free windows that the background represents, and the number for each of its regions, (N,).
 
-    With folds each fold's background stands for that fold's windows.
+    With folds, the background of each fold represents the windows of that fold.
     """
     known = summary.get("windows") or {}
     model = test["model"].to_numpy(str)

@@ -3,7 +3,7 @@
 One row a region. Columns after the labels, of each target T: `logit:T` (classes head) or `log_count:T`, the predicted
 log(1 + count), beside `signal:T`, the count that was measured; `motif:T` and `kmers:T`, what the baselines say. With a
 profile head also Jensen-Shannon distances of the observed profile: `jsd:T` to the predicted one, `jsd_shuffled:T`,
-`jsd_mean:T` and `jsd_replicates:T` to the yardsticks of `seqlift.evaluation.profiles`. Empty where there is none.
+`jsd_mean:T` and `jsd_replicates:T` to the baselines of `seqlift.evaluation.profiles`. Empty where there is none.
 """
 
 from dataclasses import dataclass

@@ -1,12 +1,12 @@
 """How near predicted profiles come to observed ones, and how near anything could come.
 
 A distance means little by itself: few reads scatter widely around any expectation. So each observed profile is also
-held against three yardsticks. *Shuffled*: itself with its positions (and strands) in random order, what a prediction
+compared with three baselines. *Shuffled*: itself with its positions (and strands) in random order, what a prediction
 without any knowledge of the place would do. *Mean*: the mean profile of training peaks, which knows what peaks look
 like but not this one. *Replicates*: another measurement of the same region, about the best that can be expected. Where
-a target has several signal files, those at odd places are held against those at even places of the list; where it has
+a target has several signal files, the odd and the even ones of the list are compared; where it has
 one, its reads are divided at random into two halves (binomial thinning), which needs whole numbers. Either has about
-half of the reads that the prediction is held against, so a good model can do better than this yardstick.
+half of the reads that the prediction is compared with, so a good model can be better than this baseline.
 """
 
 import shutil
@@ -24,7 +24,7 @@ from seqlift.evaluation.parts import Part
 from seqlift.models.predicting import BATCH, predict_profiles
 from seqlift.regions.table import TARGET_PREFIX
 
-MEAN_SAMPLE = 2_000  # training peaks whose mean profile is a yardstick
+MEAN_SAMPLE = 2_000  # training peaks whose mean profile is a baseline
 EXAMPLES = (0.1, 0.5, 0.9)  # quantiles of the distance at which examples are shown
 
 
@@ -179,7 +179,7 @@ def example_rows(rows: pd.DataFrame, name: str) -> list[int]:
 
 
 def replicate_kind(files: dict[str, list]) -> str:
-    """What the replicate yardstick of a target is: `replicates`, where each strand has several files, or `halves`."""
+    """The replicate baseline of a target: `replicates`, where each strand has several files, or `halves`."""
     minus = files.get("signal_minus") or []
     return "replicates" if len(files["signal"]) > 1 and len(minus) != 1 else "halves"
 

@@ -1,4 +1,4 @@
-"""Who else says the same: correlations of contributions within regions, and explanations made anew to compare with.
+"""Agreement: correlations of contributions within regions, and explanations computed again for the comparison.
 
 Two explanations are compared base by base within each region, and the correlations averaged over regions: pooled over
 regions, they would also count that strong regions are strong. Spearman's correlation weighs all bases alike, also the
@@ -62,7 +62,7 @@ def mean_of(found: list[tuple[float, float]]) -> tuple[float, float]:
 
 
 def can_be_repeated(attributes: dict) -> bool:
-    """Whether the attributes of a score file say all that is needed to explain anew: of our own methods they do."""
+    """Whether the attributes of a score file are sufficient to compute it again; those of seqlift's methods are."""
     settings = METHODS.get(str(attributes.get("method")))
     return settings is not None and all(
         name in attributes for name in ("seed", *(each.name for each in fields(settings)))

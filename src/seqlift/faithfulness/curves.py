@@ -13,7 +13,7 @@ denominator are summed up before they are divided: a region in which there is ne
 next to nothing, instead of dividing by it. The order is that of the signed contributions, because a base that speaks
 against the output must not be counted as one that makes it.
 
-References are of the kind that the method was given, but drawn anew, so that no method is judged on the very references
+References are of the kind that the method used, but newly drawn, so that no method is evaluated on the references
 that it was fitted to. Area under such curves: Samek et al., IEEE TNNLS 28:2660 (2017); Petsiuk et al., BMVC (2018).
 """
 

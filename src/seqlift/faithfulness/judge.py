@@ -119,9 +119,9 @@ def judge_explanations(
         Score files, of any outputs and methods.
     output_dir : path-like
     max_regions : int
-        At most so many regions of each output.
+        Largest number of regions of each output.
     mutagenesis : bool
-        Change every base of these regions too, as the yardstick: 3 L + 1 predictions each.
+        Also mutate every base of these regions, as the reference method: 3 L + 1 predictions each.
     truth : path-like, optional
         BED file of true sites (`seqlift.faithfulness.sites`).
     seed : int
@@ -270,7 +270,7 @@ def _enough(references: str, explained: list[Explained]) -> int:
 
 
 def _area_columns(by_references: dict[str, dict[str, Curves]], own: str, method: str, seed: int) -> dict:
-    """Areas with the method's own references and with shuffles, and the areas to hold them against."""
+    """Areas with the method's own references and with shuffles, and the areas to compare them with."""
     columns = {"change": float(change(by_references[own]["random order"]).mean())}
     for prefix, references in (("", own), ("shuffles_", SHUFFLES)):
         curves = by_references[references]
@@ -284,11 +284,11 @@ def _area_columns(by_references: dict[str, dict[str, Curves]], own: str, method:
             mean, _ = normalised(getattr(curves[order], kind), curves[order])
             columns[f"{name}{kind}_half"] = half_way(mean)
     by_chance = [share_of(area, change(curves["random order"]), seed).value for area in areas(curves["random order"])]
-    yardstick = [np.nan, np.nan]
+    reached = [np.nan, np.nan]
     if "mutagenesis order" in curves:
-        yardstick = [area.value for area in areas_beyond(curves["mutagenesis order"], curves["random order"], seed)]
+        reached = [area.value for area in areas_beyond(curves["mutagenesis order"], curves["random order"], seed)]
     columns |= dict(zip(("deletion_random", "insertion_random"), by_chance, strict=True))
-    return columns | dict(zip(("mutagenesis_deletion_area", "mutagenesis_insertion_area"), yardstick, strict=True))
+    return columns | dict(zip(("mutagenesis_deletion_area", "mutagenesis_insertion_area"), reached, strict=True))
 
 
 def _estimate(name: str, estimate: Estimate) -> dict[str, float]:
@@ -375,7 +375,7 @@ def _about(sample: Sample) -> dict:
                 f"{explained.method}: the model learned nothing about this output, so there is nothing to explain"
             )
         if not can_be_repeated(explained.attributes):
-            notes.append(f"{explained.method}: made elsewhere or without references, so it was not explained anew")
+            notes.append(f"{explained.method}: of another program or without references, so it was not computed again")
     return {
         "held_out": sample.held_out,
         "regions": sample.coords["name"].tolist(),

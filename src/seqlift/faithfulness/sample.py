@@ -119,7 +119,7 @@ def choose_sample(
     table : pandas.DataFrame
         The regions of the run (`seqlift.regions.table.read_regions`).
     max_regions : int
-        A random sample of so many, where there are more; it depends on the seed and the regions, not on their order.
+        Size of the random sample; it depends on the seed and the regions, not on their order.
     seed : int
     fold : int, optional
         Whose model alone is explained.

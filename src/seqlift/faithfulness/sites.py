@@ -55,7 +55,7 @@ def inside_sites(path: str | os.PathLike, target: str, coords: pd.DataFrame) -> 
 
 
 def recovery(contributions: np.ndarray, inside: np.ndarray, seed: int) -> tuple[Estimate, Estimate]:
-    """AUROC and AUPRC of |contribution|, over the bases of all regions together; intervals by drawing regions anew.
+    """AUROC and AUPRC of |contribution|, over the bases of all regions together; intervals by resampling regions.
 
     Parameters
     ----------

@@ -1,8 +1,8 @@
 """Duplicates: windows whose sequence another window has, too, on the same or the other strand.
 
 Genomes repeat themselves: transposons, segmental duplications, satellites. A window of a held-out split whose sequence
-stands in the training split, at another place, asks the model for nothing but its memory. So sequences are compared,
-not only places. Of a sequence that stands in several splits one split keeps it: the one that holds it as a peak, else
+is also in the training split, at another place, only tests the memory of the model. So sequences are compared,
+not only places. One split keeps a sequence that is in several splits: the one that holds it as a peak, else
 test before valid before train (of folds, the first).
 """
 
@@ -50,7 +50,7 @@ def sequence_digests(table: pd.DataFrame, genome: Genome) -> np.ndarray:
 
 
 def repeated_in_another_split(digests: np.ndarray, table: pd.DataFrame, splits: Sequence[str]) -> np.ndarray:
-    """Which rows to drop, so that no sequence stands in two splits.
+    """Which rows to drop, so that no sequence is in two splits.
 
     Parameters
     ----------

@@ -201,7 +201,7 @@ def _positives(
 
 
 def _keepers(splits: Splits) -> list[str]:
-    """Splits in the order in which they keep a sequence that stands in several."""
+    """Splits in the order in which they keep a sequence that is in several."""
     return ["test", "valid", "train"] if splits.names == list(SPLITS) else splits.names
 
 
@@ -228,7 +228,7 @@ def _blocked(
 def _without_duplicates(
     table: pd.DataFrame, dropped: np.ndarray, genome: Genome, splits: Splits, seed: int
 ) -> tuple[pd.DataFrame, dict[str, int]]:
-    """The table without negatives whose sequence stands in another split; and how many windows are duplicates.
+    """The table without negatives whose sequence is in another split; and how many windows are duplicates.
 
     Shuffled sequences are made later and never repeat one another.
     """

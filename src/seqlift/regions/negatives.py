@@ -157,7 +157,7 @@ def _pool(
 
 
 def even_sets(rows: pd.DataFrame, seed: int) -> pd.DataFrame:
-    """Rows of negatives with as many in each set of a split: what some sets have too many is left out at random."""
+    """Rows of negatives with the same number in each set of a split: a random choice of the larger sets is left out."""
     counts = rows.groupby(["split", "set"]).size()
     smallest = counts.groupby("split").transform("min")
     if (counts == smallest).all():

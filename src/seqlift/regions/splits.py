@@ -6,7 +6,7 @@ that straddles a border between two splits belongs to none. So windows of two sp
 
 Validation and test parts are named as `chr8`, by a shell pattern as `chr1?`, or as an interval as browsers write it:
 `chr20:1-40000000` is the first 40 million bases (1-based, both ends included), `chr20:40000001-` the rest. With folds,
-whole chromosomes are dealt out instead, so that each fold has about as many peaks as the others.
+whole chromosomes are assigned to folds with about the same number of peaks.
 """
 
 import fnmatch

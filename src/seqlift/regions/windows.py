@@ -72,7 +72,7 @@ def candidate_windows(
 ) -> pd.DataFrame:
     """Windows that do not overlap, lie away from `blocked` and hold few N.
 
-    Every free stretch of a split is cut into as many adjacent windows as fit, from a random phase. The result does not
+    Every free stretch of a split is cut into adjacent windows, from a random phase. The result does not
     depend on the order of rows.
 
     Parameters

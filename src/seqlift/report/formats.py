@@ -52,7 +52,7 @@ def duration(seconds: float | None) -> str:
 
 
 def megabytes(size: float | None) -> str:
-    """Memory of so many MB as `350 MB` or `12.3 GB`."""
+    """Memory in MB as `350 MB` or `12.3 GB`."""
     if size is None:
         return "–"
     return f"{size:.0f} MB" if size < 1000 else f"{size / 1024:.1f} GB"

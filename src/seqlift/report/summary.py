@@ -49,7 +49,7 @@ def print_summary(run_dir: str | os.PathLike, console: Console | None = None) ->
     if run.compendium is not None:
         sections.append(("Motifs, the patterns of all targets and methods merged", _motifs(run.compendium.table)))
     if run.hits:
-        title = "Hits" + (", held against the planted sites" if _truth(run, "hits") else "")
+        title = "Hits" + (", compared with the planted sites" if _truth(run, "hits") else "")
         sections.append((title, _hits(run)))
     if run.faithfulness is not None:
         sections.append(
@@ -201,7 +201,7 @@ def _print_files(run: Run, console: Console) -> None:
     ]
     console.print(Text("Look at", style="bold"))
     for what, path, otherwise in places:
-        # The path stands alone on its line, unbroken, so that it can be copied at any width.
+        # The path is alone on its line, unbroken, so that it can be copied at any width.
         console.print(Text(f"  {what}"))
         console.print(Text(f"    {path or otherwise}"), soft_wrap=True)
 

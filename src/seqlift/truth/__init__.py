@@ -1,1 +1,1 @@
-"""A run on simulated data held against what was planted."""
+"""Comparison of a run on simulated data with the planted sites."""

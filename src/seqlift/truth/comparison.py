@@ -1,4 +1,4 @@
-"""A run on simulated data held against what was planted: how far is the model, and are the scores where the sites are?
+"""Comparison of a run on simulated data with the planted sites: how good the model is, and whether scores lie in sites.
 
 Four comparisons. First, the AUROC of the model on held-out regions beside the best that is possible: by the lemma of
 Neyman and Pearson nothing separates two classes better than the ratio of their likelihoods, and for the simulation that
@@ -41,7 +41,7 @@ def compare_with_truth(
     motifs: Sequence[str | os.PathLike] = (),
     output: str | os.PathLike | None = None,
 ) -> dict:
-    """Hold a run against the simulation that its data came from.
+    """Compare a run with the simulation of its data.
 
     Parameters
     ----------
@@ -65,7 +65,7 @@ def compare_with_truth(
         `contributions`: for each <target>.<method> `auroc`, `auprc`, `regions`, `bases`, `inside`;
         `patterns`: for each <target>.<method> the leading positive patterns with name, match_id and p, and `message`;
         `hits`: for each <target>.<method> `sites`, `calls`, `precision`, `recall`, and under `scans` the same of scans
-        with as many calls.
+        with the same number of calls.
 
     Raises
     ------

@@ -1,9 +1,9 @@
-"""Hits against planted sites, beside plain scans that call as many.
+"""Hits and planted sites, compared with plain scans with the same number of calls.
 
-A hit is right if it shares at least half of the shorter of both with a site of the motif that its pattern stands for:
+A hit is right if it shares at least half of the shorter of both with a site of the motif of its pattern:
 the planted motif that the pattern is most like, by TOMTOM. Each site counts once, for the strongest hit. Precision is
 the share of hits that are right, recall the share of sites that are found. A higher or lower threshold moves both, so
-the scans are given just as many calls, their best ones:
+the scans make the same number of calls, their best ones:
 
 best   the likelihood ratio of each window, from the true matrix and the true background: no score that looks at the
        window alone separates sites from background better (Neyman and Pearson)
@@ -34,7 +34,7 @@ _CALL = ["chrom", "start", "end", "motif"]
 
 
 def compare_hits(simulation: Simulation, motifs: MotifFolder, scores: Scores) -> dict:
-    """Precision and recall of a folder's hits, and of scans of the same regions with as many calls.
+    """Precision and recall of a folder's hits, and of scans of the same regions with the same number of calls.
 
     Parameters
     ----------

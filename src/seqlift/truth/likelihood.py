@@ -38,7 +38,7 @@ def likelihood_ratios(sequences: np.ndarray, simulation: Simulation) -> dict[str
         needed = {list(simulation.motifs).index(name) for name in wanted}
         inside, outside = np.zeros((2, len(sequences)))
         for counts, total in sums.items():
-            if not placements[counts]:  # so many do not fit
+            if not placements[counts]:  # they do not fit
                 continue
             present = {i for i, count in enumerate(counts) if count}
             # The share of this combination of counts among the sequences that hold these motifs
@@ -67,13 +67,13 @@ def site_ratio(sequences: np.ndarray, motif: Motif, background: np.ndarray) -> n
     array, shape (N, L - W + 1)
     """
     ratio = motif.probabilities / background[:, None]  # (4, W)
-    turned = motif.probabilities[::-1, ::-1] / background[:, None]
+    reverse_complement = motif.probabilities[::-1, ::-1] / background[:, None]
     windows = max(0, sequences.shape[1] - motif.width + 1)
     forward, reverse = np.ones((2, len(sequences), windows))
     for i in range(motif.width):
         column = sequences[:, i : i + windows]
         forward *= ratio[column, i]
-        reverse *= turned[column, i]
+        reverse *= reverse_complement[column, i]
     return (forward + reverse) / 2
 
 

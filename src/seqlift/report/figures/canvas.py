@@ -1,6 +1,6 @@
 """What all figures of the report share: the style, and how a drawing becomes part of the page.
 
-A figure stands in the page as an `<img>` whose address holds the drawing itself, so the page needs no network, figures
+A figure is in the page as an `<img>` whose address holds the drawing itself, so the page needs no network, figures
 cannot disturb each other's identifiers, and each has its description as alternative text. Text stays text in the
 reader's own sans-serif font; letters of sequence logos are shapes.
 """
@@ -28,7 +28,7 @@ INK, SOFT, RULE = "#1c2733", "#64707d", "#d5dbe1"
 POSITIVE, NEGATIVE = "#1f5fa8", "#8b97a3"
 PAGE = 10.6  # inches: 1018 CSS pixels, the width of the page's column
 LARGEST = 300_000  # bytes of an SVG file that goes into the page as it is
-PAIR = 2.5  # inches: 240 CSS pixels, so that two pairs of figures stand side by side
+PAIR = 2.5  # inches: 240 CSS pixels, so that two pairs of figures fit side by side
 COLUMNS = 1000  # bars side by side: about a pixel each on the width of the page
 
 STYLE: dict[Any, Any] = {  # matplotlib's settings, whose names its type hints list one by one

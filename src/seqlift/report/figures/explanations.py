@@ -253,7 +253,7 @@ def agreement_density(found: Agreement, first: str, second: str) -> Image:
         )
 
 
-def yardstick(values: dict[str, np.ndarray], kind: str) -> Image:
+def against_mutagenesis(values: dict[str, np.ndarray], kind: str) -> Image:
     """Correlation with mutagenesis within each region, a row of dots for each method, its median as a line.
 
     Of more than `DOTS` regions a random choice has a dot.

@@ -125,7 +125,7 @@ def reliability(target: str, found: dict) -> Image:
 
 
 def forest(rows: list[Row], column: str, *, lowest_is_best: bool = False) -> Image:
-    """One number of the model and of each baseline or yardstick, with its interval, one below the other."""
+    """One number of the model and of each baseline, with its interval, one below the other."""
     shown = [row for row in rows if row.values[column].value is not None]
     with drawing(PAIR, 0.62 + 0.42 * len(shown)) as (figure, image):
         ax = figure.add_subplot()
@@ -162,7 +162,7 @@ def _forest_name(row: Row) -> str:
 
 
 def short_name(row: Row) -> str:
-    """A yardstick of profiles in one or two words."""
+    """A baseline of profiles in one or two words."""
     return "halves" if row.kind == "replicates" and "half" in row.name else NAMES[row.kind]
 
 
@@ -175,7 +175,7 @@ def scatter(target: str, observed: np.ndarray, predicted: np.ndarray, peak: np.n
     observed, predicted : numpy.ndarray, shape (N,)
     peak : numpy.ndarray, shape (N,), bool
     dots : int
-        Of more regions a random choice of so many is drawn.
+        A random sample is drawn if there are more regions.
     """
     with drawing(PAIR, 2.4) as (figure, image):
         ax = figure.add_subplot()
@@ -208,7 +208,7 @@ def scatter(target: str, observed: np.ndarray, predicted: np.ndarray, peak: np.n
 
 
 def distances(target: str, found: dict[str, np.ndarray], names: dict[str, str]) -> Image:
-    """Distributions over regions of the Jensen-Shannon distance of the model and of each yardstick."""
+    """Distributions over regions of the Jensen-Shannon distance of the model and of each baseline."""
     with drawing(PAIR, 2.4) as (figure, image):
         ax = figure.add_subplot()
         low = min(values.min() for values in found.values())

@@ -124,7 +124,7 @@ def _logo(entry: Entry, kind: str, palette: dict[str, str], height: int, reverse
 
 
 def _page_logos(entry: Entry, known: Database | None, palette: dict[str, str]) -> list[tuple[str, list[Image]]]:
-    """The logos of a motif's page: captions, each with the logos that stand below it."""
+    """The logos of a motif's page: captions, each with the logos below it."""
     caption, frequencies = "Frequencies, bits (PFM)", [_logo(entry, "pfm", palette, 60)]
     if known is not None and entry.match_id in known.ids:
         number = known.ids.index(entry.match_id)
@@ -165,7 +165,7 @@ def _member(run: Run, member: Member, folder: Path, logo: Image | None) -> dict:
 
 
 def _aligned(member: Member, entry: Entry, palette: dict[str, str], room: Room) -> Image | None:
-    """The CWM of a member on the columns of the motif, so that all members stand below each other."""
+    """The CWM of a member on the columns of the motif, so that all members are aligned."""
     if room.full:
         return None
     matrix, width = member.shown("cwm"), entry.shown("cwm").shape[1]

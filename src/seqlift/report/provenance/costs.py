@@ -18,7 +18,7 @@ from seqlift.config import downloads, model_outputs, seed_list, shard_count
 
 REPORT = "write_report"  # runs while the table is made: what is there of it is of an earlier time
 DEVICE = re.compile(r"^device: (.+)$", re.MULTILINE)  # what a stage says in its log
-_START_OF_LOG = 100_000  # characters in which that stands
+_START_OF_LOG = 100_000  # characters that contain it
 
 
 @dataclass(frozen=True)
@@ -197,7 +197,7 @@ def _mean_load(pairs: list[tuple[float | None, float]]) -> float | None:
 
 
 def _number(text: str | None) -> float | None:
-    """A number of a benchmark file, where NA and - stand for what could not be measured."""
+    """A number of a benchmark file, where NA and - mean not measured."""
     try:
         value = float(text or "")
     except ValueError:

@@ -6,7 +6,7 @@ from seqlift.config import custom_source, data_path
 
 
 def input_files(config: dict, regions: dict) -> Iterator[tuple[str, str]]:
-    """Role and path of every file of the user's besides the genome.
+    """Role and path of every input file besides the genome.
 
     Parameters
     ----------

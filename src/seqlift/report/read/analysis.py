@@ -18,7 +18,7 @@ from seqlift.scores.file import Scores, choose_examples, open_scores
 
 STRONGEST = 0.05  # of a region's bases
 BLOCK = 512  # rows read at a time, so that memory does not grow with the number of regions
-COMPARED = 20  # blocks of a score file from which is told how alike methods, and models, are
+COMPARED = 20  # blocks of a score file used to compare methods and models
 
 
 @dataclass(frozen=True)
@@ -48,7 +48,7 @@ class Completeness:
     broken : int
         How many exceed it.
     n_references : numpy.ndarray, shape (N,)
-        References that each sequence was held against.
+        Number of references of each sequence.
     """
 
     relative: np.ndarray
@@ -117,7 +117,7 @@ class Agreement:
 
 
 @dataclass(frozen=True)
-class Yardstick:
+class MutagenesisAgreement:
     """How alike the contributions of a method are to those of mutagenesis, within each region that has both.
 
     Attributes
@@ -258,7 +258,7 @@ def read_examples(paths: dict[str, Path], table: pd.DataFrame, count: int) -> tu
 
 
 def completeness(path: Path) -> Completeness | None:
-    """Relative completeness error of every sequence and reference of a score file, checked anew.
+    """Relative completeness error of every sequence and reference of a score file, checked again.
 
     None for scores from elsewhere (`seqlift convert`, `seqlift.save_scores`), which were held to no limit.
 
@@ -309,7 +309,7 @@ def path_curve(path: Path) -> PathCurve | None:
 def agreement(first: Path, second: Path, bins: int = 81) -> Agreement | None:
     """Compare the contributions of two score files on the regions both have; None when they share none.
 
-    Of more than `COMPARED` blocks of regions so many are taken, at even steps through the file.
+    At most `COMPARED` blocks of regions are used, at even steps through the file.
     """
     with open_scores(first) as a, open_scores(second) as b:
         shared = _shared_rows(a, b)
@@ -334,7 +334,7 @@ def agreement(first: Path, second: Path, bins: int = 81) -> Agreement | None:
 def model_spread(path: Path) -> Spread | None:
     """How far the models of a run (folds, seeds, replicates) agree about each base; None where that was not asked for.
 
-    From as many regions as `agreement`.
+    From the same regions as `agreement`.
     """
     with open_scores(path) as scores:
         if scores.model_spread is None or not len(scores.coords):
@@ -350,14 +350,14 @@ def model_spread(path: Path) -> Spread | None:
     return Spread(*(float(spread / size) if size else float("nan") for spread, size in sums))
 
 
-def yardstick(method: Path, mutagenesis: Path) -> Yardstick | None:
+def mutagenesis_agreement(method: Path, mutagenesis: Path) -> MutagenesisAgreement | None:
     """Hold the contributions of a score file against those of mutagenesis; None when they share no region."""
     with open_scores(method) as a, open_scores(mutagenesis) as b:
         rows = _shared_rows(a, b)
         if not len(rows[0]):
             return None
         pairs = [(_row_correlation(x, y), _rank_correlation(x, y)) for x, y in _blocks(a, b, *rows)]
-    return Yardstick(*(np.concatenate(values) for values in zip(*pairs, strict=True)))
+    return MutagenesisAgreement(*(np.concatenate(values) for values in zip(*pairs, strict=True)))
 
 
 def _some_blocks(n: int) -> list[tuple[int, int]]:

@@ -1,4 +1,4 @@
-"""Genes near the regions, from an annotation of the user's: to search by, and to draw beside the contributions."""
+"""Genes near the regions, from an annotation file: to search, and to draw next to the contributions."""
 
 import os
 import re

@@ -27,7 +27,7 @@ from seqlift.report.read.findings import (
 )
 
 METHODS = ("deeplift", "interior_gradients")
-MUTAGENESIS = "mutagenesis"  # no method of the run, but the yardstick for them, on some regions
+MUTAGENESIS = "mutagenesis"  # the reference method for those of the run, on some regions
 METHOD_NAMES = {"deeplift": "DeepLIFT", "interior_gradients": "Interior gradients", MUTAGENESIS: "Mutagenesis"}
 WEAK = {"auroc": 0.6, "pearson": 0.2}  # below this a model's explanations explain little
 
@@ -68,7 +68,7 @@ class Run:
     faithfulness : pandas.DataFrame or None
         faithfulness.tsv
     sites : list of Sites
-        Mean contributions around sites of the user's.
+        Mean contributions around sites.
     truth : dict or None
         truth.json; only simulated data have one.
     """
@@ -114,7 +114,7 @@ class Run:
         return self.metrics["targets"][target]
 
     def headline(self, target: str) -> tuple[str, dict]:
-        """`auroc` or `pearson`, and the numbers that hold it: against all other held-out regions, or over all."""
+        """`auroc` or `pearson`, and the numbers that contain it: vs. all other held-out regions, or over all."""
         found = self.metric(target)
         return ("auroc", found["against"]["all"]) if self.head == "classes" else ("pearson", found["groups"]["all"])
 

@@ -15,7 +15,7 @@ LINES = 100_000  # of a file of hits in memory at a time
 
 @dataclass(frozen=True)
 class HitFile:
-    """Where the hits (`hits.bed.gz`), or else the seqlets (`seqlets.bed.gz`), of one output and method stand."""
+    """Where the hits (`hits.bed.gz`), or else the seqlets (`seqlets.bed.gz`), of one output and method are."""
 
     output: str
     method: str
@@ -86,7 +86,7 @@ def hits_on(regions: pd.DataFrame, files: list[HitFile]) -> pd.DataFrame:
         return pd.DataFrame(columns=columns)
     order = ["region", "start", "end", "output", "method", "pattern", "strand"]
     found = pd.concat(parts).sort_values(order, kind="stable")
-    return found.drop_duplicates(order, ignore_index=True)  # a seqlet of overlapping regions stands there twice
+    return found.drop_duplicates(order, ignore_index=True)  # a seqlet of overlapping regions is there twice
 
 
 def _read_blocks(file: HitFile) -> Iterator[pd.DataFrame]:

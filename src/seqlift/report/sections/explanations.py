@@ -116,9 +116,9 @@ def draw_examples(explanations: list[dict], planted: pd.DataFrame | None, palett
         room.take(example["image"])
 
 
-def _mutagenesis(paths: dict[str, Path], yardstick: Path) -> dict | None:
-    """Each method held against mutagenesis; None where they share no region."""
-    held = {method: analysis.yardstick(path, yardstick) for method, path in paths.items()}
+def _mutagenesis(paths: dict[str, Path], mutagenesis: Path) -> dict | None:
+    """Agreement of each method with mutagenesis; None if they share no region."""
+    held = {method: analysis.mutagenesis_agreement(path, mutagenesis) for method, path in paths.items()}
     found = {method: values for method, values in held.items() if values is not None}
     if not found:
         return None
@@ -129,7 +129,9 @@ def _mutagenesis(paths: dict[str, Path], yardstick: Path) -> dict | None:
             for method, values in found.items()
         ],
         "images": [
-            figures.yardstick({method: getattr(values, kind) for method, values in found.items()}, kind.capitalize())
+            figures.against_mutagenesis(
+                {method: getattr(values, kind) for method, values in found.items()}, kind.capitalize()
+            )
             for kind in kinds
         ],
     }
