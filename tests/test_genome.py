@@ -137,7 +137,7 @@ def test_without_a_home_that_can_be_written_the_temporary_folder_serves(tmp_path
         (b"chr1\t1\t2\n", r"g\.fa:1: not a FASTA file: must start with a header line '>name', found 'chr1\\t1\\t2'"),
         (b">a\nACGT\n>b\n", r"g\.fa:3: chromosome 'b' has no bases"),
         (b">a\n>b\nACGT\n", r"g\.fa:1: chromosome 'a' has no bases"),
-        (b">a x\nACGT\n>b\nA\n>a y\nACGT\n", r"g\.fa:5: chromosome 'a' stands there a second time \(first in line 1\)"),
+        (b">a x\nACGT\n>b\nA\n>a y\nACGT\n", r"g\.fa:5: chromosome 'a' is there a second time \(first in line 1\)"),
         (b">a\nACGT\nMKVLE\n", r"g\.fa:3: letter 'L' in a sequence: this is protein"),
         (b">a\nACGU\n", r"g\.fa:2: letter 'U' in a sequence: this is RNA; write T for U"),
         (b">a\nAC-GT\n", r"g\.fa:2: '-' in a sequence; only A, C, G, T, N"),
@@ -171,7 +171,7 @@ def test_how_many_lines_are_checked_at_once_changes_nothing(tmp_path, monkeypatc
             (good + b"ACG\n" + b"ACGT\n" * 6, ":9: lines of 'a' differ"),
             (good + b"ACGTA", ":8: lines of 'a' differ"),  # as long as the others with their ends
             (good + b"ACG\r\n" + b"ACGT\n", ":9: lines of 'a' differ"),
-            (good + b"ACGT\n" * 6 + good, ":14: chromosome 'a' stands there a second time"),
+            (good + b"ACGT\n" * 6 + good, ":14: chromosome 'a' is there a second time"),
         ]
     ):
         path = tmp_path / f"{number}.fa"

@@ -246,9 +246,9 @@ def test_pictures_beyond_their_room_are_left_out_and_counted(found, tmp_path, mo
     ):
         monkeypatch.setattr(module, name, 8)  # so that the first of each is shown
     text = write_report(run, config, run / "report.html").read_text(encoding="utf-8")
-    assert "The last 2 motifs stand without logos" in text
+    assert "The last 2 motifs have no logos here" in text
     assert text.count("The size of this page allows no more logos") == 2
-    assert text.count("The last 2 stand without logos") == 4  # tables of 3 patterns
+    assert text.count("The last 2 have no logos here") == 4  # tables of 3 patterns
     assert text.count("1 more is not drawn") == 1 and text.count("2 more are not drawn") == 1 + 1  # examples, profiles
     assert "The last 1 are not drawn here" in text
 

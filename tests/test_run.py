@@ -75,8 +75,8 @@ def test_mistakes_are_named_before_snakemake_is_started(become, capsys, given, w
     [
         ("name: x\ntargets: [a\ngenome: 3\n", ["my.yaml, line 3, column 7: not YAML", "bracket"]),
         ("name: x\n\tgenome: 3\n", ["my.yaml, line 2, column 1: not YAML", r"'\t'"]),
-        ("name: x\nmodel:\n  type: basset\nname: y\n", ["my.yaml, line 4: the key 'name' stands in line 1, too"]),
-        ("targets:\n  - name: a\n    peaks: a\n    name: b\n", ["my.yaml, line 4: the key 'name' stands in line 2"]),
+        ("name: x\nmodel:\n  type: basset\nname: y\n", ["my.yaml, line 4: the key 'name' is in line 1, too"]),
+        ("targets:\n  - name: a\n    peaks: a\n    name: b\n", ["my.yaml, line 4: the key 'name' is in line 2"]),
         (b"name: \xff\n", ["my.yaml: cannot be read"]),
     ],
     ids=["bracket", "tab", "twice", "twice in a list", "not text"],

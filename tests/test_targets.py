@@ -61,12 +61,12 @@ def test_what_is_written_is_read_as_the_same(tmp_path):
         ("name\tpeaks\nA/B\ta.bed\n", r"targets\.tsv:2: target 'A/B': files are named after it"),
         ("name\tpeaks\n-A\ta.bed\n", r"targets\.tsv:2: target '-A': .* start with a letter or digit"),
         ("name\tpeaks\n\ta.bed\n", r"targets\.tsv:2: target '': files are named after it"),
-        ("name\tpeaks\nNegative\ta\n", r":2: target 'Negative': stands for the regions without a peak"),
+        ("name\tpeaks\nNegative\ta\n", r":2: target 'Negative': the name of the regions without a peak"),
         ("name\tpeaks\nA\ta\nA\tb\n", r"targets\.tsv:3: target 'A': is named twice"),
         ("name\tpeaks\nA\ta\na\tb\n", r"targets\.tsv:3: target 'a': differs from 'A' only in upper and lower"),
         ("name\tpeaks\nA\t.\n", r"targets\.tsv:2: target 'A' has no peaks; name their file"),
-        ("name\tpeaks\tsignal\nA\ta\tx,,y\n", r":2: signal is 'x,,y': nothing stands before or after a comma"),
-        ("name\tpeaks\tsignal\nA\ta\tx,.\n", r":2: signal is 'x,\.': nothing stands before or after a comma"),
+        ("name\tpeaks\tsignal\nA\ta\tx,,y\n", r":2: signal is 'x,,y': nothing is before or after a comma"),
+        ("name\tpeaks\tsignal\nA\ta\tx,.\n", r":2: signal is 'x,\.': nothing is before or after a comma"),
         ("name\tpeaks\tsignal_minus\nA\ta\tm\n", r":2: target 'A' has signal_minus but no signal; give both"),
         ("name\tpeaks\tcontrol\nA\ta\tc\n", r":2: target 'A' has control but no signal"),
         ("name\tpeaks\tsignal\nA\ta\tx,x\n", r":2: target 'A' names a file twice in signal"),
@@ -94,7 +94,7 @@ def test_names_are_checked_wherever_they_come_from():
         (["A", "a"], "target 'a': differs from 'A' only in upper and lower case"),
         (["A", "A"], "target 'A': is named twice"),
         (["x y"], "target 'x y': files are named after it"),
-        (["negative"], "stands for the regions without a peak"),
+        (["negative"], "the name of the regions without a peak"),
     ):
         with pytest.raises(SeqliftError, match=message):
             check_names(iter(names))

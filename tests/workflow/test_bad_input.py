@@ -68,7 +68,7 @@ def test_a_key_that_stands_there_twice(checkout):
         file.write("name: another\n")
     run = checkout.snakemake("-n")
     assert run.status != 0 and "Traceback" not in run.screen
-    assert "the key 'name' stands in line 1, too" in run.screen and "my config.yaml, line " in run.screen
+    assert "the key 'name' is in line 1, too" in run.screen and "my config.yaml, line " in run.screen
 
 
 def genome_and_peaks(checkout, peaks: str) -> dict:

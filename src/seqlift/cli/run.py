@@ -74,7 +74,7 @@ def snakemake_flags(arguments: argparse.Namespace) -> list[str]:
 
 
 def profile_folder(name: str, profiles: Path) -> Path:
-    """The folder of a profile: a path, or the name of one of the workflow's profiles. Snakemake ignores a missing one."""
+    """The folder of a profile, by its path or by the name of one of the workflow's. Snakemake ignores a missing one."""
     for folder in (Path(name), profiles / name):
         if folder.is_dir():
             return folder

@@ -41,7 +41,8 @@ def run(arguments: argparse.Namespace) -> None:
         scans = ", ".join(f"{name} {_share(scan['precision'])}" for name, scan in numbers["scans"].items())
         print(
             f"{key}: {numbers['calls']} hits, precision {_share(numbers['precision'])}, recall "
-            f"{_share(numbers['recall'])} of {numbers['sites']} planted sites (precision of scans with the same number of calls: "
+            f"{_share(numbers['recall'])} of {numbers['sites']} planted sites (precision of scans with "
+            f"the same number of calls: "
             f"{scans})"
         )
     print(f"written: {arguments.output}")

@@ -128,7 +128,7 @@ def _strands(targets: Sequence[Target], kind: str) -> int:
 def check_bigwigs(paths: Sequence[str | os.PathLike], genome_sizes: Mapping[str, int]) -> None:
     """Raise SeqliftError unless each file is a bigWig of this genome that holds data.
 
-    A file may lack chromosomes, because writers often leave out those without data, and may have others than the FASTA file.
+    A file may lack chromosomes, because writers often leave out those without data, and may have others than the FASTA.
 
     Parameters
     ----------
