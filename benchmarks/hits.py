@@ -23,7 +23,7 @@ from printing import machine, table, versions
 
 from seqlift.data.simulate import Simulation, read_simulation
 from seqlift.motifs.folder import MotifFolder, StoredPattern, read_motifs
-from seqlift.motifs.hits.fit import OVERLAP, fit_hits, stand_apart
+from seqlift.motifs.hits.fit import OVERLAP, fit_hits, not_overlapping
 from seqlift.scores.file import open_scores
 from seqlift.truth.hits import judge, meant_motifs, on_genome, scan, sites_within
 from seqlift.truth.sites import motifs_of
@@ -99,7 +99,7 @@ def without_overlaps(calls: pd.DataFrame) -> pd.DataFrame:
     """Of calls that overlap by more than half the better one."""
     calls = calls.sort_values(["row", "rank"], kind="stable", ignore_index=True)
     start, end = calls["start"].to_numpy(int), calls["end"].to_numpy(int)
-    return calls[stand_apart(calls["row"].to_numpy(int), start, end - start, OVERLAP)]
+    return calls[not_overlapping(calls["row"].to_numpy(int), start, end - start, OVERLAP)]
 
 
 def compare(simulation: Simulation, motifs: MotifFolder, path: Path, regions: int | None) -> tuple[list, list]:

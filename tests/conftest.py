@@ -55,7 +55,7 @@ EXTENDED = {
     "test_browse_igv.py",
     "test_ddp.py",
     "test_fresh_clone.py",
-    "test_interchange_programs.py",
+    "test_convert_programs.py",
     "test_notebooks.py",
     "test_packaging.py",
     "test_report_browser.py",

@@ -9,14 +9,12 @@ import seqlift
 
 CALLS = [name for name in seqlift.__all__ if name.islower() and callable(getattr(seqlift, name))]
 
-WITHOUT = {"find_motifs", "write_track"}  # take files of a run
-
 
 @pytest.mark.parametrize("name", CALLS)
 def test_the_example_of_a_public_call_runs(name):
     function = getattr(seqlift, name)
     module = sys.modules[function.__module__]
     (example,) = doctest.DocTestFinder(recurse=False).find(function, name, module=module)
-    assert example.examples or name in WITHOUT, "no example"
+    assert example.examples, "no example"
     report = []
     assert doctest.DocTestRunner().run(example, out=report.append).failed == 0, "".join(report)

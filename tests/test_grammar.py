@@ -150,13 +150,13 @@ def test_without_grammar_p_values_are_not_too_small(homotypic):
     for key, values in p.items():
         assert len(values) > 100, key
         for level in (0.01, 0.05, 0.2):
-            # As many as chance gives, and 3 standard deviations more.
+            # The number expected by chance plus 3 standard deviations.
             most = level * len(values) + 3 * np.sqrt(level * (1 - level) * len(values))
             assert np.sum(np.array(values) <= level) <= most, (key, level)
 
 
 def planted(rng, n_regions=400, share=0.4, distance=23, orientation=1):
-    """Two motifs anywhere, of which `share` of the pairs stand as they were told."""
+    """Two motifs anywhere, of which the fraction `share` has the given distance and orientation."""
     rows_a, rows_b = [], []
     for region in range(n_regions):
         start, forward = int(rng.integers(60, 130)), bool(rng.integers(2))
@@ -325,7 +325,10 @@ def test_no_hits_give_an_empty_table(run):
 @pytest.mark.parametrize(
     ("spoil", "words"),
     [
-        (lambda run: write_hits(run["folder"], [("pos_0", "elsewhere", 1, 13, "+", 1, 0)], 9), ["'elsewhere'", "anew"]),
+        (
+            lambda run: write_hits(run["folder"], [("pos_0", "elsewhere", 1, 13, "+", 1, 0)], 9),
+            ["'elsewhere'", "seqlift hits"],
+        ),
         (lambda run: (run["compendium"] / "members.tsv").unlink(), ["members.tsv: no such file", "seqlift compendium"]),
         (lambda run: run["scores"].unlink(), ["scores.h5"]),
     ],
@@ -356,9 +359,9 @@ def test_what_would_count_twice_is_refused(run):
     copy, scores = run["folder"].parent / "copy", run["scores"].parent / "copy.h5"
     shutil.copytree(run["folder"], copy)
     shutil.copy(run["scores"], scores)
-    with pytest.raises(SeqliftError, match=r"both hold the motifs of 'factor' by deeplift; name one"):
+    with pytest.raises(SeqliftError, match=r"'factor' by deeplift"):
         find_grammar(run["compendium"], [run["folder"], copy], [run["scores"]], run["output"])
-    with pytest.raises(SeqliftError, match=r"scores.h5 and .*copy.h5 both hold the scores of 'factor' by deeplift;"):
+    with pytest.raises(SeqliftError, match=r"scores.h5 and .*copy.h5 .*'factor' by deeplift"):
         find_grammar(run["compendium"], [run["folder"]], [run["scores"], scores], run["output"])
     with h5py.File(scores, "r+") as file:
         file["coords/name"][1] = file["coords/name"][0]

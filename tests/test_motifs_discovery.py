@@ -1,4 +1,4 @@
-"""Planted motifs come back as patterns, named, turned and placed right; where there is nothing, the files say so."""
+"""Planted motifs come back as patterns, named, oriented and placed right; where there is nothing, the files say why."""
 
 import gzip
 import json
@@ -149,7 +149,7 @@ def test_a_second_run_with_other_blocks_gives_the_same_files(run, tmp_path, monk
         (tmp_path / "again").mkdir(exist_ok=True)
         (tmp_path / "again" / name).write_text("older")
     discover(scores, tmp_path / "again", database=known_motifs())
-    (tmp_path / "again/my_notes.txt").unlink()  # the user's stay; hits of older patterns are gone
+    (tmp_path / "again/my_notes.txt").unlink()  # other files stay; hits of older patterns are deleted
     first, second = (
         {path.name: path.read_bytes() for path in place.iterdir()} for place in (folder / "out", tmp_path / "again")
     )
@@ -183,7 +183,7 @@ def test_negative_patterns_and_the_middle_of_longer_regions(tmp_path):
         file.attrs["fold"] = 2
     summary = discover(path, tmp_path / "out", database=known_motifs(), window=120)
     assert json.loads((tmp_path / "out/motifs.json").read_text())["fold"] == 2
-    # What lowers the output stands in a MEME file of its own.
+    # Patterns that lower the output are in a MEME file of their own.
     assert list(read_meme(tmp_path / "out/patterns_negative.meme")) == list(read_table(tmp_path / "out")["pattern"])
     assert "MOTIF" not in (tmp_path / "out/patterns.meme").read_text()
     table = read_table(tmp_path / "out")
@@ -221,8 +221,8 @@ def test_where_nothing_is_found_the_message_says_why(tmp_path):
     assert "all scores are zero" in nothing(tmp_path, sequences, np.zeros((40, 4, 100)))
     message = nothing(tmp_path, sequences, rng.normal(size=(40, 4, 100)))
     assert "too few regions" in message and f"more than {ModiscoSettings().min_metacluster_size} of a sign" in message
-    assert "stand out" in nothing(tmp_path, sequences, np.full((40, 4, 100), 0.5))
-    assert "stand out" in nothing(tmp_path, sequences, np.abs(rng.normal(size=(40, 4, 100))))
+    assert "0 positive and 0 negative" in nothing(tmp_path, sequences, np.full((40, 4, 100), 0.5))
+    assert "0 positive and 0 negative" in nothing(tmp_path, sequences, np.abs(rng.normal(size=(40, 4, 100))))
     assert "all scores are zero" in nothing(tmp_path, one_hot(np.full((5, 100), 4)), np.zeros((5, 4, 100)))
 
 

@@ -229,29 +229,29 @@ def test_logos_show_the_pattern_as_the_meme_file_has_it(drawn):
 
 
 def test_known_motifs_lie_where_they_fit(drawn):
-    """Under each base of the pattern's core stands the same base of the known motif."""
+    """Each base of the pattern's core is aligned with the same base of the known motif."""
     known, manifest = known_motifs(), json.loads((drawn / "logos/logos.json").read_text())
     names = {entry["match"]["match_id"] for entry in manifest["patterns"]}
     assert names == {"K1", "K2"}
     for entry, pattern in zip(manifest["patterns"], read_motifs(drawn).patterns, strict=True):
         index = known.ids.index(entry["match"]["match_id"])
         shown, motif, offset = pattern.shown("pfm"), known.matrices[index], entry["match"]["offset"]
-        turned, at = lay_known(shown, motif)
-        assert at == offset and (turned == motif).all()
+        oriented, at = lay_known(shown, motif)
+        assert at == offset and (oriented == motif).all()
         columns = [i for i in range(motif.shape[1]) if 0 <= i + offset < shown.shape[1] and motif[:, i].max() > 0.5]
         assert len(columns) >= 8
         assert all(motif[:, i].argmax() == shown[:, i + offset].argmax() for i in columns)
 
 
-def test_the_known_motif_of_an_unturned_pattern_is_turned():
+def test_the_known_motif_may_be_reverse_complemented():
     known = known_motifs()
     pattern = np.hstack([np.full((4, 3), 0.25), frequencies(FIRST)])
     for shown, offset, expected in (
         (pattern, 1, known.matrices[0]),
         (reverse_complement(pattern), 0, reverse_complement(known.matrices[0])),
     ):
-        turned, at = lay_known(shown, known.matrices[0])
-        assert at == offset and (turned == expected).all()
+        oriented, at = lay_known(shown, known.matrices[0])
+        assert at == offset and (oriented == expected).all()
 
 
 def test_a_dollar_sign_in_a_name_is_no_formula():
@@ -274,7 +274,7 @@ def test_other_colours_draw_again_and_clear_what_is_old(drawn, tmp_path):
     shutil.copytree(drawn, tmp_path / "out")
     logos = tmp_path / "out/logos"
     (logos / "pos_77.cwm.reverse.svg").write_text("of an earlier run")
-    (logos / "my_notes.txt").write_text("the user's")
+    (logos / "my_notes.txt").write_text("notes")
     command = ["logos", "--motifs", str(tmp_path / "out"), "--output-dir", str(logos), "--database"]
     meme = tmp_path / "known.meme"
     lines = ["MEME version 4", ""]

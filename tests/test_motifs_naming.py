@@ -240,7 +240,7 @@ def test_other_files_that_are_no_motif_database_are_refused(tmp_path):
     with pytest.raises(SeqliftError, match=r"bytes.meme: cannot be read"):
         load_database(tmp_path / "bytes.meme")
     (tmp_path / "empty.meme").write_text("MEME version 4\n")
-    with pytest.raises(SeqliftError, match=r"empty.meme: holds no MOTIF"):
+    with pytest.raises(SeqliftError, match=r"empty.meme: .*MOTIF"):
         load_database(tmp_path / "empty.meme")
     (tmp_path / "cut.meme").write_text("MEME version 4\nMOTIF a b\n")
     with pytest.raises(SeqliftError, match=r"cut.meme:2: motif 'a' has no 'letter-probability matrix'"):
@@ -261,7 +261,7 @@ print("\\n# Tomtom (Motif Comparison Tool): Version 5.5.7")
 
 @pytest.mark.extended
 def test_the_benchmark_prints_its_tables(fungi, tmp_path):
-    """On 30 motifs; MEME's tomtom is stood in for by a script that prints its format and likes one query in four."""
+    """On 30 motifs; a script that matches one query in four and prints MEME's format replaces tomtom."""
     lines = ["MEME version 4", ""]
     for i in range(0, 300, 10):
         matrix = fungi.matrices[i]

@@ -1,4 +1,4 @@
-"""Seqlets are TF-MoDISco's own where it can hold all, chosen by rank from all regions where there are more."""
+"""Seqlets are TF-MoDISco's own where it can keep all, chosen by rank from all regions where there are more."""
 
 import numpy as np
 import pytest
@@ -65,8 +65,8 @@ def test_half_are_the_strongest_of_all_regions_and_half_spread_over_the_rest(dat
         np.testing.assert_allclose(kept[15:], rest[(np.arange(15) * len(rest)) // 15])
         assert len(rest) > 15
     assert places(few).items() <= everything.items() and len(places(few)) == 60
-    assert few.positive + few.negative == len(everything)  # what stood out is told, whatever was kept
-    # Of the 300 regions only those are held in which a seqlet lies
+    assert few.positive + few.negative == len(everything)  # all seqlets found are counted, also those not kept
+    # Of the 300 regions only those with a seqlet are kept
     assert set(few.rows) == {row for row, _ in places(few)} and len(few.rows) <= 60
     np.testing.assert_array_equal(few.sequences, sequences[few.rows])
     np.testing.assert_array_equal(few.hypothetical, hypothetical[few.rows])

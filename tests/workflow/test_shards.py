@@ -5,7 +5,7 @@ import pytest
 
 from fixtures.user import SMALL, changed
 from seqlift.scores.file import open_scores
-from test_gather import contents
+from test_scores_gather import contents
 
 SCORES = "results/small/200bp/scores/TAL1.deeplift.h5"
 

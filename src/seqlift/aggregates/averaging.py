@@ -1,10 +1,10 @@
-"""Scores around sites, averaged.
+"""Average the scores around sites.
 
-A site stands for one base. Of a narrowPeak line that is its summit, of another line the middle of the interval: for a
-line of w bp the base w // 2 from its first, counted along its strand, so that motif hits on both strands lie base on
+A site is one base: the summit of a narrowPeak line, or the middle of another interval. For a line of w bp the base w
+// 2 from its first, counted along its strand, so that motif hits on both strands lie base on
 base. Sites on the - strand are read as their reverse complement; those without strand as on the + strand.
 
-A site takes its scores from the region that holds it; of several from the one whose centre is nearest, as tracks do
+A site takes its scores from the region that contains it; of several from the one whose centre is nearest, as tracks do
 (`seqlift.tracks`), since there the model saw the most sequence on both sides. Positions beyond the end of the region,
 and N, have no score: each position has its own number of sites.
 """
@@ -22,14 +22,14 @@ from seqlift.errors import SeqliftError
 from seqlift.scores.file import Scores, open_scores
 
 FORMAT = "seqlift aggregate 1"
-HEAT_ROWS = 300  # of the heat map: more could not be told apart
+HEAT_ROWS = 300  # of the heat map: more could not be distinguished
 _ROWS = 1024  # regions in memory at a time
 _SITES = 4096  # windows in memory at a time
 
 
 @dataclass(frozen=True)
 class Summary:
-    """What was averaged; written as `<prefix>.json`.
+    """Summary of an average; written as `<prefix>.json`.
 
     Attributes
     ----------

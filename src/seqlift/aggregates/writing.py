@@ -54,7 +54,7 @@ def aggregate_figure(result: Aggregate, palette: dict[str, str] = COLOURS) -> Fi
     figure = Figure(figsize=(_WIDTH, 5.6), layout="constrained")
     FigureCanvasAgg(figure)
     heat, profile, logo = figure.subplots(3, 1, gridspec_kw={"height_ratios": [2.2, 1.3, 1.0]})
-    strands = f", {summary.minus:,} turned to the + strand" if summary.minus else ""
+    strands = f", {summary.minus:,} reverse-complemented" if summary.minus else ""
     figure.suptitle(
         f"{summary.target}, {summary.method}: {summary.used:,} of {summary.total:,} sites of {summary.sites}{strands}",
         fontsize=9,

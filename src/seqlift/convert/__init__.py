@@ -1,8 +1,8 @@
-"""Base scores of other programs into our score file, and ours into theirs.
+"""Convert base-resolution scores between seqlift and other programs.
 
 Scores are made once and used for years, in programs that each have a format. Here they change format and nothing else:
 sequences and scores bit by bit as they were (as float32), and each row with its coordinates, which most formats leave
-to a BED file beside them. What a format cannot hold is said, not invented.
+to a BED file beside them. What a format cannot store is reported, not invented.
 
 ==============  ==============================================================  =================================
 format          scores                                                          coordinates
@@ -100,7 +100,7 @@ def convert(
     method: str | None = None,
     genome: Genome | None = None,
 ) -> Conversion:
-    """Scores of one format written in another.
+    """Convert scores from one format to another.
 
     Parameters
     ----------
@@ -113,7 +113,7 @@ def convert(
     target, method : str
         What is explained and how, for a score file; names of letters, digits and . _ + -
     genome : Genome, optional
-        Sequences are held against it. bedGraph needs it for what it does not hold, BPReveal for chromosome sizes.
+        Sequences are compared with it. bedGraph needs it for sequences, BPReveal for chromosome sizes.
 
     Raises
     ------

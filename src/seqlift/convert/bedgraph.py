@@ -1,7 +1,7 @@
 """Contributions as bedGraph: text that every genome browser and every tool reads.
 
 Going out, the lines are those of the bigWig track (`seqlift.tracks`): where windows overlap, a base has the value that
-the track's policy gives it, and N has none. Numbers are written with as many digits as make the same float32 again.
+the track's policy gives it, and N has none. Numbers have enough digits to give the same float32 again.
 
 Coming in, a bedGraph says what each base contributes and nothing about the bases that are not there: their hypothetical
 contributions are unknown, and no file can make them up. The rows then hold 0 for them and say so

@@ -1,7 +1,7 @@
 """Scores as HDF5 files of chrombpnet and BPReveal.
 
 chrombpnet (`<prefix>.counts_scores.h5`): `raw/seq`, `shap/seq`, `projected_shap/seq`, each (N, 4, L); the coordinates
-stand in a narrowPeak file (`<prefix>.interpreted_regions.bed`). Our own score file is laid out alike.
+are in a narrowPeak file (`<prefix>.interpreted_regions.bed`). Our own score file is laid out alike.
 
 BPReveal (interpretFlat): `input_seqs` and `hyp_scores`, each (N, L, 4), with `coords_chrom` (a number in `chrom_names`;
 before version 4 and in BPNet the name itself), `coords_start`, `coords_end`, `chrom_names`, `chrom_sizes` (bp). Scores
@@ -88,7 +88,7 @@ def _check_projected(path: Path, first: int, product: np.ndarray, projected: np.
 
 
 def read_bpreveal(path: Path) -> Blocks:
-    """Blocks of a file of BPReveal, its axes turned to (n, 4, L)."""
+    """Blocks of a file of BPReveal, with axes (n, 4, L)."""
     with opened(path, ("input_seqs", "hyp_scores"), "bpreveal") as file:
         for first in range(0, len(file["input_seqs"]), BLOCK):
             rows = slice(first, first + BLOCK)

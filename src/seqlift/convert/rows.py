@@ -1,6 +1,7 @@
-"""What every format of base scores holds: windows of one length, their bases, and what each base would contribute.
+"""Rows common to all formats of base scores: windows of one length, their bases and hypothetical contributions.
 
-Formats differ in the order of their axes, in how they store a row and in where its coordinates stand, often not in the
+Formats differ in the order of their axes, in how they store a row and in where they keep its coordinates, often not in
+the
 file of the scores at all. Read through here they are the same thing: rows in the order of the file, a block at a time,
 each with its place in the genome, so that a row never drifts from its coordinates.
 """

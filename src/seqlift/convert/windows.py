@@ -1,4 +1,4 @@
-"""Coordinates beside scores: which line of a BED file is which row, and where its window lies.
+"""Coordinates of scores: which line of a BED file belongs to which row, and where its window lies.
 
 Most programs keep the windows of their scores in a BED or narrowPeak file with one line a row. What a line means
 differs: chrombpnet centres the window on the summit (column 10), bpnet-lite on the middle of the interval, whatever

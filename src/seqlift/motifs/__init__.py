@@ -1,1 +1,1 @@
-"""Which short patterns does the model use, what are they called and where are they used?"""
+"""Motifs: short patterns that the model uses, their names, logos and places in the genome."""

@@ -1,4 +1,4 @@
-"""Lay one matrix on another: patterns on patterns, and known motifs under the patterns that are named after them."""
+"""Align matrices: patterns with patterns, and known motifs with the patterns named after them."""
 
 from collections.abc import Sequence
 
@@ -6,7 +6,7 @@ import numpy as np
 
 
 def align(one: np.ndarray, others: Sequence[np.ndarray]) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """Lay matrices on one matrix so that their cosine is the largest.
+    """Align matrices with one matrix, each at its largest cosine over offsets and strands.
 
     Parameters
     ----------
@@ -16,11 +16,11 @@ def align(one: np.ndarray, others: Sequence[np.ndarray]) -> tuple[np.ndarray, np
     Returns
     -------
     cosine : numpy.ndarray, shape (n,)
-        Over all positions on which either stands; 0 if a matrix is all zeros.
+        Over all positions covered by either matrix; 0 if a matrix is all zeros.
     offset : numpy.ndarray, shape (n,), int
-        Position of `one` on which the first column of the other lies, once turned; may be negative.
+        Position of `one` at the first column of the other (after reverse-complementing); may be negative.
     reverse : numpy.ndarray, shape (n,), bool
-        The other is turned to its reverse complement.
+        The reverse complement of the other is aligned.
     """
     longest = max(other.shape[1] for other in others)
     size = one.shape[1] + longest  # no wrap-around
@@ -40,7 +40,7 @@ def align(one: np.ndarray, others: Sequence[np.ndarray]) -> tuple[np.ndarray, np
 
 
 def lay_known(frequencies: np.ndarray, known: np.ndarray) -> tuple[np.ndarray, int]:
-    """A known motif turned and moved onto a pattern: the cosine of their frequencies, each less 1/4, is the largest.
+    """Align a known motif with a pattern by the cosine of their frequencies minus 1/4.
 
     Parameters
     ----------

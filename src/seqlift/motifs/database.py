@@ -1,8 +1,8 @@
-"""Known motifs to compare with: JASPAR as shipped by pyjaspar, or a MEME file of the user's.
+"""Known motifs to compare with: JASPAR as shipped by pyjaspar, or any MEME file.
 
-`jaspar:<group>` stands for the CORE collection of the newest JASPAR release that pyjaspar holds: the motifs of one
+`jaspar:<group>` means the CORE collection of the newest JASPAR release in pyjaspar: the motifs of one
 taxonomic group in all their versions. Recent versions were cut to the core, older ones keep the flanks, and some are
-better (GATA1's MA0035.5 holds 9.8 bits, MA0035.3 12.5): a pattern is compared with whatever is known of a factor. All
+better (GATA1's MA0035.5 has 9.8 bits, MA0035.3 12.5): a pattern is compared with whatever is known of a factor. All
 versions go by the name of the newest. Any other text is the path of a MEME motif file (version 4 and later, DNA).
 """
 
@@ -80,7 +80,7 @@ def load_database(name: str | os.PathLike | Database) -> Database:
 def _load_jaspar(group: str) -> Database:
     import pyjaspar
 
-    # pyjaspar's own fetch_motifs asks four questions a motif, and takes five seconds where this takes a tenth of one.
+    # pyjaspar's own fetch_motifs makes four queries a motif and takes five seconds; this takes 0.1 s.
     jaspar = pyjaspar.jaspardb()
     with contextlib.closing(jaspar.conn) as connection:
         groups = [name for (name,) in connection.execute(_JASPAR_GROUPS)]
@@ -144,7 +144,7 @@ def read_meme(path: str | os.PathLike) -> dict[str, tuple[str, np.ndarray]]:
             if not words:
                 raise SeqliftError(f"{path}:{i + 1}: a MOTIF line needs an identifier")
             if words[0] in motifs:
-                raise SeqliftError(f"{path}:{i + 1}: motif {words[0]!r} is there twice; give each its own identifier")
+                raise SeqliftError(f"{path}:{i + 1}: motif {words[0]!r} occurs twice; give each its own identifier")
             waiting = i + 1, words
         elif line.startswith("letter-probability matrix"):
             if waiting is None:

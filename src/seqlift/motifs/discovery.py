@@ -1,8 +1,8 @@
-"""From a score file to named patterns: the whole stage.
+"""Motif discovery: from a score file to named patterns.
 
-Seqlets in the middle of the regions (`seqlets`) go to TF-MoDISco (`modisco`); its patterns are cut to
-their informative part, compared with known motifs and named where the likeness means something (`naming`), turned the
-way their motif reads, and written (`output`). Their logos are a stage of their own (`drawing`).
+TF-MoDISco (`modisco`) clusters seqlets from the middle of the regions (`seqlets`). Its patterns are trimmed to their
+informative part, compared with known motifs and named where the similarity is significant (`naming`), oriented like
+their motif, and written (`output`). `drawing` draws their logos.
 """
 
 import json
@@ -31,7 +31,7 @@ _ROWS = 2048  # rows of a score file in memory at once
 
 @dataclass(frozen=True)
 class MotifSummary:
-    """What was searched and found; written as motifs.json.
+    """Summary of what was searched and found; written as motifs.json.
 
     Attributes
     ----------
@@ -40,13 +40,13 @@ class MotifSummary:
         Of the model explained, where it is that of one fold alone.
     regions : int
     seqlets : dict
-        `positive`, `negative`: seqlets in the patterns; `found_positive`, `found_negative`: stretches that stood out.
+        `positive`, `negative`: seqlets in the patterns; `found_positive`, `found_negative`: all seqlets found.
     patterns, named : int
         How many there are, and how many got a name.
     message : str
         Why nothing was found and what to try; "" if something was.
     background : dict of str to float
-        Shares of A C G T in the parts that were searched, both strands taken together.
+        Frequencies of A C G T in the parts searched, both strands together.
     settings : dict
         Of this stage and of TF-MoDISco. `window` is the number of bp searched, `offset` how far from the start of
         each region they begin: modisco.h5 counts from there.
@@ -87,10 +87,10 @@ def discover(
     database : str, path-like or Database
         `jaspar:<group>`, the path of a MEME file, or one already loaded.
     max_seqlets : int
-        Most positive, and most negative, seqlets clustered: half of them the strongest of all regions, half spread
-        evenly over the rest of the ranking.
+        Largest number of positive, and of negative, seqlets to cluster: half are the strongest of all regions, half
+        come at even steps from the rest of the ranking.
     window : int, bp
-        So many bp in the middle of each region are searched; all of a region that is not longer.
+        Width of the middle of each region that is searched; shorter regions are searched in full.
     threshold : float
         Largest q that gives a pattern a name.
     seed : int
@@ -168,13 +168,13 @@ class _Middle:
     def __init__(self, scores: Scores, window: int, settings: ModiscoSettings):
         n, _, length = scores.sequences.shape
         if n == 0:
-            raise SeqliftError(f"{scores.path}: holds no regions, so there are no motifs to find")
+            raise SeqliftError(f"{scores.path}: contains no regions, so there are no motifs to find")
         self.width = min(window, length)
         self.offset = (length - self.width) // 2
         self._scores = scores
         if self.width < settings.shortest:
             raise SeqliftError(
-                f"TF-MoDISco's windows need {settings.shortest} bp, but only {length} bp of each region are there; "
+                f"TF-MoDISco needs {settings.shortest} bp, but each region has only {length} bp; "
                 "make longer regions (`lengths`), or narrower patterns (`motifs: tfmodisco`)"
             )
 
@@ -186,13 +186,13 @@ class _Middle:
 
 
 def _background(composition: np.ndarray) -> list[float]:
-    """Shares of A C G T on both strands, from counts on one; 1/4 each where there are only N."""
+    """Frequencies of A C G T on both strands, from counts on one; 1/4 each where there are only N."""
     both = composition + composition[::-1]
     return (both / both.sum()).round(6).tolist() if both.any() else [0.25] * 4
 
 
 def _why_nothing(n: int, seqlets: Seqlets, settings: ModiscoSettings) -> str:
-    """What the person who finds no logos needs to know."""
+    """Why there are no patterns, and what to try."""
     least = settings.min_metacluster_size
     if seqlets.silent:
         return (
@@ -202,13 +202,13 @@ def _why_nothing(n: int, seqlets: Seqlets, settings: ModiscoSettings) -> str:
     counts = f"{seqlets.positive} positive and {seqlets.negative} negative"
     if max(seqlets.positive, seqlets.negative) <= least:
         return (
-            f"No patterns: in {n} regions {counts} stretches stand out from the background of the scores, and "
+            f"No patterns: in {n} regions {counts} seqlets differ from the background of the scores, and "
             f"TF-MoDISco clusters only more than {least} of a sign. Either there are too few regions (raise "
             "`attribution: max_regions`, or use more peaks), or the model has learnt no motif (look at its AUROC on "
             "held-out regions), or the motifs lie outside the middle of the regions (raise `motifs: window`)."
         )
     return (
-        f"No patterns: in {n} regions {counts} stretches stand out, but they are too unlike each other to form a "
+        f"No patterns: in {n} regions {counts} seqlets were found, but they are too different to form a "
         f"cluster of {settings.final_min_cluster_size}. The scores may be noisy (look at the AUROC; use more "
         "references), the regions too few (raise `attribution: max_regions`), or each motif too rare among the seqlets "
         "used (raise `motifs: max_seqlets`)."
@@ -228,7 +228,7 @@ def _write(
 
     folder.mkdir(parents=True, exist_ok=True)
     for name in ("motifs.json", "hits.json", "hits.bed.gz", "logos/logos.json"):
-        (folder / name).unlink(missing_ok=True)  # of older patterns, also what later stages made of them
+        (folder / name).unlink(missing_ok=True)  # of an earlier run, with the results of later stages
     with replacing(folder / "modisco.h5") as temporary:
         save_hdf5(temporary, *found.results, summary.settings["window"])
     background = np.array(list(summary.background.values()))

@@ -11,8 +11,8 @@ overview.svg, .png           all on one sheet
 logos.json                   what was drawn, from what, in which colours and to which scale
 ===========================  =======================================================================================
 
-Motifs are the patterns of one output and method, cut and turned as in patterns.meme, or those of a compendium
-(`compendium_drawing`). All logos of a kind share one y axis: a low logo is a weak motif.
+Motifs are the patterns of one output and method, trimmed and oriented as in patterns.meme, or those of a compendium
+(`compendium.drawing`). All logos of a kind share one y axis: a low logo is a weak motif.
 """
 
 import json
@@ -57,14 +57,14 @@ _LABEL, _HEAD, _ROW = 2.0, 0.7, 1.65  # inches of that sheet
 
 @dataclass(frozen=True)
 class Shown:
-    """Motifs to draw, and what is said of them.
+    """Motifs to draw, with their names and statistics.
 
     Attributes
     ----------
     title : str
         Of the sheet of all motifs.
     message : str
-        What the sheet says if there are no motifs.
+        Text of the sheet if there are no motifs.
     target, method : str
         Empty for motifs of several.
     lines : list of dict
@@ -72,7 +72,7 @@ class Shown:
     matrices : list of dict
         Of each motif its `cwm`, `hcwm` and `pfm`, shape (4, w), as shown.
     table : pathlib.Path
-        Where the names stand, for messages.
+        File with the names, for messages.
     database : str
         By which the motifs were named.
     """
@@ -119,7 +119,7 @@ def draw_logos(
     ----------
     motifs : path-like
     output_dir : path-like
-        Logos of an earlier run in it are taken away; other files stay.
+        Logos of an earlier run in it are deleted; other files stay.
     database : str, path-like or Database
         The known motifs by which the patterns were named.
     colours : str
@@ -127,7 +127,7 @@ def draw_logos(
 
     Returns
     -------
-    dict, what stands in logos.json
+    dict, the content of logos.json
 
     Raises
     ------
@@ -193,15 +193,57 @@ def find_motifs(
     colours: str = "classic",
     **settings: Any,
 ) -> "MotifSummary":
-    """From a score file to logos: `discovery.discover` with its settings, then `draw_logos` into `<folder>/logos`.
+    """Find motifs in a score file, name them after known motifs and draw their logos.
+
+    Parameters
+    ----------
+    score_path : path-like
+        A score file, as `seqlift.save_scores` or `seqlift attribute` writes it.
+    folder : path-like
+        Where to write patterns.tsv, patterns.meme, modisco.h5, seqlets.bed.gz and motifs.json, and the logos in a
+        folder `logos`. Motifs of an earlier run are replaced.
+    database : str or path-like
+        Known motifs: `jaspar:<group>` (JASPAR CORE, for example `jaspar:fungi`) or the path of a MEME file.
+    colours : "classic" or "colour-blind"
+        Colours of the letters.
+    **settings
+        `max_seqlets`, `window` (bp), `threshold`, `seed` and `tfmodisco`: see `seqlift.motifs.discovery.discover`.
 
     Returns
     -------
-    discovery.MotifSummary
+    seqlift.motifs.discovery.MotifSummary
+        The numbers of seqlets, patterns and named patterns. If there are no patterns, `message` says why.
+
+    Raises
+    ------
+    SeqliftError
+        If a file is missing or wrong, a setting is out of range, scores are not finite or not hypothetical, or regions
+        are too short.
+
+    Examples
+    --------
+    A model that looks for GATAAG in the middle of a sequence, and a little at every other base:
+
+    >>> import pathlib, numpy as np, seqlift, tempfile, torch
+    >>> folder, rng = pathlib.Path(tempfile.mkdtemp()), np.random.default_rng(0)
+    >>> codes = rng.integers(0, 4, (400, 80))
+    >>> codes[:, 37:43] = [2, 0, 3, 0, 0, 2]
+    >>> sequences = torch.eye(4)[codes].mT  # (400, 4, 80)
+    >>> weights = torch.from_numpy(rng.normal(0, 0.02, (4, 80))).float()
+    >>> weights[:, 37:43] = sequences[0, :, 37:43]
+    >>> result = seqlift.mutagenesis(lambda x: (x * weights).sum((1, 2))[:, None], sequences)
+    >>> places = [("chr1", 100 * i, 100 * i + 80) for i in range(400)]
+    >>> path = seqlift.save_scores(folder / "gata.h5", result, sequences, places, target="gata")
+    >>> rows = ["0 0 1 0", "1 0 0 0", "0 0 0 1", "1 0 0 0", "1 0 0 0", "0 0 1 0"]
+    >>> meme = "\\n".join(["MEME version 4", "MOTIF M1 GATA", "letter-probability matrix: w= 6", *rows])
+    >>> written = (folder / "known.meme").write_text(meme)
+    >>> found = seqlift.find_motifs(path, folder / "motifs", database=folder / "known.meme", window=80)
+    >>> found.patterns, found.named
+    (1, 1)
     """
     from seqlift.motifs.discovery import discover
 
-    choose_palette(colours)  # wrong colours are told before the long work
+    choose_palette(colours)  # reports wrong colours before the long work
     known = load_database(database)
     summary = discover(score_path, folder, database=known, **settings)
     draw_logos(folder, Path(folder) / "logos", database=known, colours=colours)
@@ -209,7 +251,7 @@ def find_motifs(
 
 
 def _known_motifs(shown: Shown, database: Database) -> list[KnownMotif | None]:
-    """Of each motif the known one it is named after, turned and aligned; None for one without a name."""
+    """The known motif that each motif is named after, aligned with it; None without a name."""
     index = {identifier: i for i, identifier in enumerate(database.ids)}
     found: list[KnownMotif | None] = []
     for line, matrices in zip(shown.lines, shown.matrices, strict=True):
@@ -218,7 +260,7 @@ def _known_motifs(shown: Shown, database: Database) -> list[KnownMotif | None]:
             found.append(None)
         elif match_id not in index:
             raise SeqliftError(
-                f"{shown.table}: {line['motif']} is named after {match_id!r}, which {database.name} does not hold; the "
+                f"{shown.table}: {line['motif']} is named after {match_id!r}, which {database.name} lacks; the "
                 f"patterns were named by {shown.database}: give that --database"
             )
         else:

@@ -1,8 +1,8 @@
-"""Read what motif discovery left in a folder: the patterns, their table and the summary.
+"""Read a folder of motif discovery: the patterns, their table and the summary.
 
-Hits, the compendium, the grammar, logos and the report all begin here, so that how TF-MoDISco's file, the table and the
-settings belong together stands in one place. So does what the motifs are of, and whose hits count where both folds and
-their mean were explained. `modisco.h5` counts the positions of seqlets from the start of the part
+Hits, the compendium, the grammar, logos and the report read motifs with this module. It also defines the source of
+motifs (output, method, fold), and which hits count where both the folds and their mean were explained. `modisco.h5`
+counts the positions of seqlets from the start of the part
 of each region that was searched; here they are counted from the start of the region, as in the score file.
 """
 
@@ -27,7 +27,7 @@ _GROUPS = {"pos": "pos_patterns", "neg": "neg_patterns"}
 
 
 class Source(NamedTuple):
-    """What scores, and the motifs found in them, are of.
+    """Origin of scores and of the motifs found in them.
 
     Attributes
     ----------
@@ -50,7 +50,7 @@ class Source(NamedTuple):
 
 
 def source_of(attributes: Mapping) -> Source:
-    """By the attributes of a score file, or what stands in motifs.json."""
+    """The source given by the attributes of a score file, or by motifs.json."""
     fold = attributes.get("fold")
     return Source(str(attributes["target"]), str(attributes["method"]), None if fold is None else int(fold))
 
@@ -73,7 +73,7 @@ class StoredPattern:
     name : str
         `pos_0` is the positive pattern of most seqlets, `neg_0` the negative one.
     frequencies : numpy.ndarray, shape (4, W)
-        PFM: share of each base; each column sums to 1.
+        PFM: frequency of each base; each column sums to 1.
     contributions, hypothetical : numpy.ndarray, shape (4, W)
         CWM and hCWM: mean contribution, and mean hypothetical contribution, of each base.
     start, end : int
@@ -110,7 +110,7 @@ class StoredPattern:
         return self.starts + np.where(self.reverse, self.contributions.shape[1] - self.end, self.start)
 
     def shown(self, kind: str) -> np.ndarray:
-        """The `pfm`, `cwm` or `hcwm`, shape (4, end - start): cut and turned as logos and MEME file show it."""
+        """The `pfm`, `cwm` or `hcwm`, shape (4, end - start): trimmed and oriented as in logos and MEME file."""
         part = getattr(self, _KINDS[kind])[:, self.start : self.end]
         return part[::-1, ::-1] if self.flipped else part
 
@@ -137,7 +137,7 @@ class MotifFolder:
 
     @property
     def source(self) -> Source:
-        """What they are of."""
+        """Output, method and fold of the motifs."""
         return source_of(self.summary)
 
 
@@ -163,7 +163,7 @@ def read_motifs(folder: str | os.PathLike) -> MotifFolder:
     except (OSError, KeyError, ValueError, TypeError) as error:
         raise _broken(path, f"cannot be read as the patterns of patterns.tsv ({error})") from None
     if found != len(patterns):
-        raise _broken(path, f"holds {found} patterns, but patterns.tsv {len(patterns)}")
+        raise _broken(path, f"contains {found} patterns, but patterns.tsv {len(patterns)}")
     return MotifFolder(folder, summary, table, patterns)
 
 
@@ -179,7 +179,7 @@ def read_different(folders: Iterable[str | os.PathLike]) -> list[MotifFolder]:
     for first, second in itertools.pairwise(read):
         if first.source == second.source:
             raise SeqliftError(
-                f"{first.folder} and {second.folder} both hold the motifs of {first.source}; name one of them, so that "
+                f"{first.folder} and {second.folder} both have the motifs of {first.source}; name one of them, so that "
                 "nothing counts twice"
             )
     return read

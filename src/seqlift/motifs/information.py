@@ -1,6 +1,6 @@
-"""What a pattern says, in numbers: the information of its bases, and the part of it that is worth drawing and naming.
+"""Information content of a pattern, and its informative part, which is drawn and named.
 
-Apart from the logos, so that stages that draw nothing need no matplotlib.
+It imports no matplotlib, so that stages that draw nothing start fast.
 """
 
 import numpy as np
@@ -20,7 +20,7 @@ def information_content(frequencies: np.ndarray) -> np.ndarray:
     -------
     numpy.ndarray, shape (4, L)
         frequency × (2 − entropy of the column); the columns sum to at most 2 bits. Without the small-sample
-        correction, since patterns stand on at least 20 seqlets.
+        correction, since patterns have at least 20 seqlets.
     """
     frequencies = np.asarray(frequencies, dtype=float)
     logarithm = np.log2(frequencies, out=np.zeros_like(frequencies), where=frequencies > 0)
@@ -28,10 +28,10 @@ def information_content(frequencies: np.ndarray) -> np.ndarray:
     return frequencies * np.maximum(column, 0)
 
 
-def informative_range(weights: np.ndarray, share: float = 0.3, flank: int = FLANK) -> tuple[int, int]:
+def informative_range(weights: np.ndarray, fraction: float = 0.3, flank: int = FLANK) -> tuple[int, int]:
     """The part of a pattern worth drawing and naming.
 
-    From the first to the last position whose total |weight| over the four bases reaches `share` of the largest such
+    From the first to the last position whose total |weight| over the four bases reaches `fraction` of the largest such
     total (TF-MoDISco's rule, with its default of 0.3), and `flank` positions on either side: weak preferences beside
     the core tell factors of one family apart.
 
@@ -39,7 +39,7 @@ def informative_range(weights: np.ndarray, share: float = 0.3, flank: int = FLAN
     ----------
     weights : numpy.ndarray, shape (4, L)
         A CWM (or information content).
-    share : float
+    fraction : float
         Between 0 and 1.
     flank : int, bp
 
@@ -50,5 +50,5 @@ def informative_range(weights: np.ndarray, share: float = 0.3, flank: int = FLAN
     total = np.abs(weights).sum(axis=0)
     if not total.any():
         return 0, len(total)
-    kept = np.flatnonzero(total >= share * total.max())
+    kept = np.flatnonzero(total >= fraction * total.max())
     return max(0, int(kept[0]) - flank), min(len(total), int(kept[-1]) + 1 + flank)

@@ -1,4 +1,4 @@
-"""Sequence logos: how much each base at each position counts.
+"""Sequence logos: the importance of each base at each position.
 
 Two heights are in use. A CWM (contribution weight matrix) logo draws the mean contribution of each base, so a letter's
 height is what the model adds to its output when it meets that base there; letters below the line lower the output. A
@@ -41,7 +41,7 @@ PALETTES = {"classic": COLOURS, "colour-blind": COLOUR_BLIND}
 FORMATS = ("svg", "png", "pdf")  # of logos that are written for publication
 KINDS = {"cwm": "contribution", "hcwm": "hypothetical", "pfm": "bits"}  # and what their heights mean
 FONT = "DejaVu Sans"  # comes with matplotlib: the same letters on every machine
-INVISIBLE = 0.004  # letters lower than this share of the tallest column are thinner than a pixel: they only swell files
+INVISIBLE = 0.004  # letters lower than this fraction of the tallest column are thinner than a pixel and are left out
 _DECIMALS = re.compile(r"-?\d+\.\d{3,}")
 plain_text = matplotlib.rc_context({"text.parse_math": False})  # around what writes names: a `$` in one is a `$`
 
@@ -242,8 +242,8 @@ def save_logos(
     files = []
     for kind, matrix in matrices.items():
         heights = letter_heights(kind, matrix)
-        for suffix, turned in (("", heights), (".reverse", heights[::-1, ::-1])):
-            figure = pattern_figure(turned, ylabel=KINDS[kind], limits=limits[kind], palette=palette)
+        for suffix, oriented in (("", heights), (".reverse", heights[::-1, ::-1])):
+            figure = pattern_figure(oriented, ylabel=KINDS[kind], limits=limits[kind], palette=palette)
             save_figure(figure, Path(folder) / f"{name}.{kind}{suffix}", formats=FORMATS)
             files += [f"{name}.{kind}{suffix}.{form}" for form in FORMATS]
     return files

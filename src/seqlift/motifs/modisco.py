@@ -1,13 +1,12 @@
-"""Cluster what the model uses into patterns, by TF-MoDISco (Shrikumar et al., arXiv 1811.00416; modisco-lite).
+"""Cluster seqlets into patterns with TF-MoDISco (Shrikumar et al., arXiv 1811.00416; modisco-lite).
 
-Seqlets are short stretches whose contributions stand out from the rest of the regions. TF-MoDISco compares them by
+Seqlets are short stretches with larger contributions than the rest of the regions. TF-MoDISco compares them by
 their hypothetical contributions and clusters those that look alike; a pattern is the mean of a cluster. Positive
 patterns raise the model's output, negative ones lower it.
 
 Its command takes seqlets in file order where there are more than it may use, and reports nothing when it finds nothing.
-Here it is given seqlets that were chosen by their strength (`seqlets`) and only the regions that hold them, so that its
-memory and time depend on the number of seqlets and not on that of the regions; numbers of rows in the results are
-those of the score file again.
+Here it gets seqlets chosen by their strength (`seqlets`) and only their regions, so its memory and time depend on the
+number of seqlets, not of regions. Row numbers in the results are those of the score file.
 """
 
 import contextlib

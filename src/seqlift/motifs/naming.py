@@ -1,12 +1,12 @@
-"""Name patterns by known motifs, and only where the likeness means something.
+"""Name patterns after known motifs, and only where the similarity is significant.
 
 TOMTOM (Gupta et al., Genome Biology 8:R24, 2007; memelite) gives the p-value of a pattern's likeness to each known
-motif. That p-value assumes columns that come independently from the database's own, and the best of a thousand motifs
-is taken; for wide patterns of little information it is wrong by orders of magnitude (of random matrices from a flat
+motif. That p-value assumes independent columns from the database, and the best of a thousand motifs is taken; for wide
+patterns of little information it is wrong by orders of magnitude (of random matrices from a flat
 Dirichlet, 8 to 50 bp wide, 92 % reach E < 0.05 against JASPAR's vertebrates). So the best p-value over the whole
-database is held against a null of its own: the same pattern with its columns shuffled, compared with the same database
-in the same way. Width, information and base composition stay; only the order of the columns, which is what makes it a
-motif, goes.
+database is compared with its own null: the same pattern with its columns shuffled, compared with the same database
+in the same way. Width, information and base composition stay the same; only the order of the columns, which makes
+it a motif, changes.
 
 -log10 of the best p-value is a maximum over many alignments, so its null follows a Gumbel distribution. One is fitted
 to the shuffles of each pattern by maximum likelihood, and its upper tail is the calibrated p: the chance that a pattern
@@ -26,11 +26,11 @@ import numpy as np
 from seqlift.motifs.database import Database
 
 SHUFFLES = 500  # of each pattern that may get a name; p then varies by a factor of 1.5 with the seed
-# The others stop here: a p above HOPELESS after so many shuffles does not come near a threshold after all (Besag &
+# The others stop here: a p above HOPELESS after FIRST_SHUFFLES stays far from a threshold (Besag &
 # Clifford 1991 end a Monte Carlo test in the same way), and TOMTOM's time grows with the square of the width.
 FIRST_SHUFFLES, HOPELESS = 100, 0.2
 # Seqlets are chosen by their scores, so their consensus is purer than that of the sites known motifs are made of, and
-# TOMTOM would take the difference for a difference in sequence. This share of flat background is mixed in first; of
+# TOMTOM would take the difference for a difference in sequence. This fraction of flat background is mixed in first; of
 # patterns made of the strongest sites it takes the median p from 1.3e-5 to 7.7e-6, and the null goes through the same.
 FLAT_SHARE = 0.1
 _SMALLEST = 1e-300  # TOMTOM's p may underflow to 0
@@ -68,7 +68,7 @@ class Match:
 
     @property
     def columns(self) -> dict[str, str]:
-        """As tables hold it: `name` and `match_id`, empty where it gives no name, `p`, `q`, and `closest`, always."""
+        """Columns of a table: `name` and `match_id` (empty without a name), `p`, `q` and `closest`."""
         return {
             "name": self.match_name if self.named else "",
             "match_id": self.match_id if self.named else "",
@@ -171,7 +171,7 @@ def calibrated_p(
 
 
 def _compare(patterns: Sequence[np.ndarray], database: Database) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """TOMTOM's p-values and scores, and whether it turned the pattern, each of shape (n, motifs)."""
+    """TOMTOM's p-values and scores, and whether it matched the reverse complement, each of shape (n, motifs)."""
     p_values, scores, _offsets, _overlaps, strands = tomtom(patterns, database.matrices)
     return p_values, scores, strands == 1
 
@@ -186,7 +186,7 @@ def tomtom(
     queries, targets : sequence of numpy.ndarray, each of shape (4, w)
         Base frequencies.
     nearest : int, optional
-        Only so many targets of the smallest p-values.
+        Return only this number of targets, those of the smallest p-values.
 
     Returns
     -------
@@ -196,8 +196,8 @@ def tomtom(
     import memelite
 
     with warnings.catch_warnings():
-        # It warns of p-values that depend on few targets, as those of a user's own database may be. Those of names are
-        # calibrated against the same targets, and beside those of the compendium stands a cosine.
+        # It warns of p-values that depend on few targets, as in a small database. Those of names are calibrated
+        # on the same targets, and the compendium also requires a cosine.
         warnings.filterwarnings("ignore", message="tomtom was given", category=UserWarning)
         return memelite.tomtom(
             [np.ascontiguousarray(query, float) for query in queries],

@@ -7,9 +7,9 @@ modisco.h5          TF-MoDISco's own file, readable by `modisco report`, Fi-NeMo
 patterns.tsv        one row a pattern, see `PATTERN_COLUMNS`
 patterns.meme       minimal MEME 4: the PFMs of the positive patterns, trimmed and oriented, in the order of the table,
                     nsites = seqlets, background = base composition of the regions searched
-patterns_negative.meme  the same of the negative patterns: a sequence that lowers the output is no motif of the target
+patterns_negative.meme  the negative patterns in the same format: sequences that lower the output
 seqlets.bed.gz      one line a seqlet: the bases that lie under the trimmed pattern, see `write_seqlets`
-motifs.json         what was searched and how, and why nothing was found if so
+motifs.json         what was searched and how; if nothing was found, why
 ==================  ================================================================================================
 """
 
@@ -50,19 +50,19 @@ PATTERN_COLUMNS = [
     "closest",
 ]
 
-# Cavener (1987): one letter if it holds more than half and more than twice the second; two if they hold over 75 %.
+# Cavener (1987): one letter if its frequency is above 1/2 and twice the second; two if their sum is above 75 %.
 _TWO = {"AC": "M", "AG": "R", "AT": "W", "CG": "S", "CT": "Y", "GT": "K"}
 
 
 class NamedPattern(NamedTuple):
-    """A pattern turned the way its known motif reads, and that motif."""
+    """A pattern, oriented like its known motif, and that motif."""
 
     pattern: StoredPattern
     match: Match
 
 
 def orient(pattern: StoredPattern, match: Match) -> NamedPattern:
-    """Turn the pattern as the motif it is named after reads."""
+    """Orient the pattern like the motif it is named after."""
     return NamedPattern(replace(pattern, flipped=match.named and match.reverse), match)
 
 
@@ -117,15 +117,15 @@ def write_meme(
     ----------
     entries : sequence of (identifier, match, base frequencies of shape (4, w), number of sites)
     background : numpy.ndarray, shape (4,)
-        Shares of A C G T, both strands taken together.
+        Frequencies of A C G T, both strands together.
     path : path-like
     """
     lines = ["MEME version 4", "", "ALPHABET= ACGT", "", "strands: + -", "", "Background letter frequencies"]
-    lines += [" ".join(f"{base} {share:.5f}" for base, share in zip("ACGT", background, strict=True)), ""]
+    lines += [" ".join(f"{base} {frequency:.5f}" for base, frequency in zip("ACGT", background, strict=True)), ""]
     for identifier, match, frequencies, sites in entries:
         lines.append(f"MOTIF {identifier} {'_'.join(match.columns['name'].split())}".rstrip())
         lines.append(f"letter-probability matrix: alength= 4 w= {frequencies.shape[1]} nsites= {sites} E= 0")
-        lines += [" ".join(f"{share:.6f}" for share in column) for column in frequencies.T]
+        lines += [" ".join(f"{frequency:.6f}" for frequency in column) for column in frequencies.T]
         lines.append("")
     with replacing(path) as temporary:
         temporary.write_text("\n".join(lines) + "\n", encoding="utf-8")
@@ -151,7 +151,7 @@ def write_seqlets(
     coords : pandas.DataFrame
         Of the score file.
     searched : numpy.ndarray, shape (K,), int
-        Rows of `coords` that hold seqlets, rising.
+        Rows of `coords` with seqlets, ascending.
     contributions : numpy.ndarray, shape (K, W)
         Contribution of the base that is there, in the part of these regions that was searched.
     offset : int, bp
@@ -163,7 +163,7 @@ def write_seqlets(
     for pattern, _ in patterns:
         region = coords.iloc[pattern.rows]
         start, width = region["start"].to_numpy() + pattern.shown_starts, pattern.shown_width
-        held, begin = np.searchsorted(searched, pattern.rows), pattern.shown_starts - offset
+        row, begin = np.searchsorted(searched, pattern.rows), pattern.shown_starts - offset
         tables.append(
             pd.DataFrame(
                 {
@@ -173,7 +173,7 @@ def write_seqlets(
                     "pattern": pattern.name,
                     "score": 0,
                     "strand": np.where(pattern.reverse ^ pattern.flipped, "-", "+"),
-                    "contribution": totals[held, begin + width] - totals[held, begin],
+                    "contribution": totals[row, begin + width] - totals[row, begin],
                     "region": region["name"].to_numpy(),
                 }
             )

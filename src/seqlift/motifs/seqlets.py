@@ -1,13 +1,14 @@
-"""Seqlets: the short stretches whose contributions stand out, chosen by their rank over all regions.
+"""Seqlets: short stretches with large contributions, chosen by their rank over all regions.
 
 TF-MoDISco (Shrikumar et al., arXiv 1811.00416) slides a window over the contributions, learns from the sums what
 background looks like (a Laplace distribution around their mode), and keeps the windows beyond it at a false discovery
-rate. Its implementation holds all regions in memory and, where there are more seqlets than it may cluster, takes the
+rate. Its implementation keeps all regions in memory and, where there are more seqlets than it may cluster, takes the
 first of the file. Here the rule is the same and the regions go by in blocks, three times: to learn the thresholds, from
 all windows or a random million of them; to find what passes them; and to fetch the regions of the seqlets that are
 kept, at most two for each of `max_seqlets`, however many regions there are.
 
-Where there are too many, the strongest alone would not do: they are all of one motif, if it is long and stands in many
+Where there are too many, the strongest alone would not do: they all belong to one motif if it is long and occurs in
+many
 regions, and every other one would be lost. So half of those kept are the strongest, where a rare motif of great effect
 is found, and half are taken at even steps from the ranking of the rest, where each motif is as frequent as among all.
 """
@@ -21,18 +22,18 @@ from seqlift.errors import SeqliftError
 from seqlift.motifs.settings import ModiscoSettings
 
 Blocks = Iterable[tuple[np.ndarray, np.ndarray]]
-WINDOWS = 1_000_000  # from so many, at most, thresholds are learnt: TF-MoDISco's own number
+WINDOWS = 1_000_000  # at most this number is used to learn the thresholds, as in TF-MoDISco
 _WEAK = 0.8  # TF-MoDISco's `weak_threshold_for_counting_sign`
 
 
 @dataclass(frozen=True)
 class Seqlets:
-    """The chosen seqlets, and the regions that hold them; W bp are searched in each region.
+    """The chosen seqlets, and their regions; W bp are searched in each region.
 
     Attributes
     ----------
     rows : numpy.ndarray, shape (K,), int
-        Rows of the score file that hold a chosen seqlet, rising.
+        Rows of the score file with a chosen seqlet, ascending.
     sequences : numpy.ndarray, shape (K, 4, W), int8, one-hot
     hypothetical : numpy.ndarray, shape (K, 4, W), float32
     regions : numpy.ndarray, shape (S,), int
@@ -42,7 +43,7 @@ class Seqlets:
     sums : numpy.ndarray, shape (S,)
         Contribution summed over the core; the sign says to which patterns it goes.
     positive, negative : int
-        Stretches that stood out, before `max_seqlets` cut them.
+        Seqlets found, before the cut to `max_seqlets`.
     composition : numpy.ndarray, shape (4,), int
         Bases A C G T in the parts of all regions that were searched.
     silent : bool
@@ -78,7 +79,7 @@ def choose_seqlets(
     max_seqlets: int,
     seed: int,
 ) -> Seqlets:
-    """The seqlets of all regions, at most `max_seqlets` positive and as many negative ones.
+    """The seqlets of all regions, at most `max_seqlets` of each sign.
 
     Parameters
     ----------
@@ -108,13 +109,13 @@ def choose_seqlets(
         found = np.hstack(several)
     signs = found[:, found[2] > 0], found[:, found[2] < 0]
     row, start, size = np.hstack([_choose(one, max_seqlets) for one in signs])
-    held = np.unique(row.astype(int))
-    sequences, hypothetical = _fetch(blocks, held)
+    kept = np.unique(row.astype(int))
+    sequences, hypothetical = _fetch(blocks, kept)
     return Seqlets(
-        rows=held,
+        rows=kept,
         sequences=sequences.astype(np.int8),
         hypothetical=hypothetical.astype(np.float32),
-        regions=np.searchsorted(held, row.astype(int)),
+        regions=np.searchsorted(kept, row.astype(int)),
         starts=start.astype(int),
         sums=size,
         positive=signs[0].shape[1],
@@ -161,7 +162,7 @@ def _window_sums(contributions: np.ndarray, core: int) -> np.ndarray:
 def _thresholds(sums: np.ndarray, settings: ModiscoSettings) -> tuple[float, float, float] | None:
     """Least sum of a positive seqlet, largest of a negative one, and the least |sum| that gives a seqlet its sign.
 
-    By TF-MoDISco's own functions. None where the windows do not have both signs: signal cannot be told from background.
+    By TF-MoDISco's own functions. None where the windows do not have both signs, so that there is no background.
     """
     from modiscolite.extract_seqlets import _isotonic_thresholds, _laplacian_null, _refine_thresholds
 
@@ -205,7 +206,7 @@ def _extract(
 def _choose(found: np.ndarray, most: int) -> np.ndarray:
     """Of seqlets (row, start, sum) of one sign, shape (3, n), at most `most`, strongest first.
 
-    Half are the strongest, half stand at even steps down the ranking of the rest.
+    Half are the strongest, half come at even steps from the ranking of the rest.
     """
     row, start, size = found
     ranked = found[:, np.lexsort((start, row, -np.abs(size)))]

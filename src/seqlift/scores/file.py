@@ -1,4 +1,4 @@
-"""The score file: what every base contributes, where it lies, and how far it can be trusted.
+"""The score file: contribution, coordinates and diagnostics of every base.
 
 One HDF5 file holds the scores of one output by one method, one row a region. TF-MoDISco and Fi-NeMo read its `raw`,
 `shap` and `projected_shap` groups as they are. Rows carry their coordinates, so they cannot drift from them.
@@ -25,8 +25,8 @@ path/alpha_half, path/alpha_90        (N,) float32        α at which half and 9
 path/steps                            (N, R) int32        points that each average took; 0 beyond the references used
 ====================================  ==================  ==========================================================
 
-Mutagenesis has no references: of `diagnostics` its files hold `prediction` alone. `model_spread` is there where it was
-asked for: over the folds and replicates whose mean is explained, each explained by itself.
+Mutagenesis has no references: of `diagnostics` its files hold `prediction` alone. `model_spread` is there on
+request: over the folds and replicates whose mean is explained, each explained by itself.
 
 Attributes of the file: `format`, `method`, `target` (the output: a target, `<target>.counts` or `<target>.profile`),
 `quantity` (class, counts, profile), `models` (networks in the mean), `fold` (where the model of one fold is explained),

@@ -1,7 +1,7 @@
 """From the score files of shards to the one of all regions.
 
 `seqlift attribute --shard 2of16` explains a part of the regions. Each shard says which part of how many regions it
-holds, so that none can be missing, come twice or stand in the wrong place.
+holds, so that none can be missing, duplicated or misplaced.
 """
 
 import os

@@ -1,4 +1,4 @@
-"""How tracks look in a genome browser: their names, colours and common scales, in IGV and in igv.js alike.
+"""Appearance of tracks in a genome browser: their names, colours and common scales, in IGV and in igv.js alike.
 
 Colours are those of Okabe and Ito, which colour-blind people can tell apart. All tracks of one output that are in the
 units of its contributions share a scale, so that the methods can be compared and a standard error is seen for what it
@@ -77,7 +77,7 @@ def appearances(paths: Sequence[str | os.PathLike]) -> list[Appearance]:
 
 
 def target_of(output: str) -> str:
-    """The target of an output: the outputs of a profile model stand together, after the prediction."""
+    """The target of an output: the outputs of a profile model are listed together, after the prediction."""
     return output.removesuffix(".counts").removesuffix(".profile")
 
 

@@ -1,9 +1,10 @@
-"""One number for each base, from windows that may overlap.
+"""Combine overlapping regions into one value for each base.
 
 Where regions overlap a base has several scores, since each was made in another context. `nearest-summit` takes the
 score of the region whose centre (start + length // 2, where the summit lies) is nearest, because there the model saw
 the most sequence on both sides; a base half way between two centres takes the region with the lower start, and of
-regions with the same start the one whose name sorts first. `mean` takes the mean over the regions that hold the base.
+regions with the same start the one whose name sorts first. `mean` takes the mean over the regions that contain the
+base.
 Neither depends on the order of the rows, nor on how many of them are in memory at a time.
 """
 

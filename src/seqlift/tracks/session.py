@@ -18,7 +18,7 @@ from seqlift.tracks.appearance import BLACK, PURPLE, Appearance, appearances, fi
 from seqlift.tracks.two_bit import write_two_bit
 
 _HEIGHT = 80  # pixels
-_NO_XML = re.compile("[\x00-\x08\x0b\x0c\x0e-\x1f\ud800-\udfff\ufffe\uffff]")  # cannot stand in XML 1.0, even escaped
+_NO_XML = re.compile("[\x00-\x08\x0b\x0c\x0e-\x1f\ud800-\udfff\ufffe\uffff]")  # not allowed in XML 1.0, even escaped
 
 
 def write_session(
@@ -54,7 +54,7 @@ def write_session(
     Raises
     ------
     SeqliftError
-        If a file is missing, or its path cannot stand in XML.
+        If a file is missing, or its path has characters that XML does not allow.
     """
     path, shown = Path(path), appearances(tracks)
     features = [(file, _peak_name(Path(file)), BLACK) for file in peaks]

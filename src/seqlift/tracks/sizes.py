@@ -1,4 +1,4 @@
-"""How long the chromosomes are that a track lies on."""
+"""Chromosome sizes for the header of a track."""
 
 import json
 import os

@@ -1,4 +1,4 @@
-"""What a track shows of a score file: a number for each base of each region, held on the disk while it is laid.
+"""The values of a track: one number for each base of each region of a score file, kept on disk while it is written.
 
 `contribution`: of the base that is there. `standard-error`: of that contribution, over references. `difference`: of the
 contributions of two methods for the same output and regions. A score file is compressed in blocks of its own rows,
@@ -86,7 +86,7 @@ def scratch(shape: tuple[int, int], folder: str | os.PathLike) -> Iterator[np.me
 
 
 class Rows:
-    """Some rows of an array, read when they are asked for."""
+    """Some rows of an array, read when they are indexed."""
 
     def __init__(self, values: RowsByIndex, rows: np.ndarray):
         self._values, self._rows = values, rows
@@ -104,7 +104,7 @@ def open_source(
     minus: str | os.PathLike | None = None,
     value: str = "contribution",
 ) -> Iterator[Source]:
-    """What a track of a score file, or of the difference of two, holds.
+    """The values of a track of one score file, or of the difference of two.
 
     Parameters
     ----------

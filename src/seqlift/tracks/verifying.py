@@ -1,4 +1,4 @@
-"""Hold a track against the scores that it was made from, base by base."""
+"""Compare a track with the scores it was made from, base by base."""
 
 import json
 import os
@@ -18,7 +18,7 @@ FORMAT = "seqlift track 2"  # of the JSON beside a track
 def verify_track(
     score_path: str | os.PathLike, bigwig_path: str | os.PathLike, *, minus: str | os.PathLike | None = None
 ) -> int:
-    """Read a track back and hold every base against the score file; what it should hold says `<bigwig_path>.json`.
+    """Read a track back and compare every base with the score file; `<bigwig_path>.json` says what it should contain.
 
     Parameters
     ----------
@@ -68,7 +68,7 @@ def verify_track(
 
 
 def compare(source: Source, path: Path, sizes: dict[str, int], overlap: str) -> int:
-    """Hold a track against the numbers that were laid on it; see `verify_track`."""
+    """Compare a track with the values of its source; see `verify_track`."""
     total = 0
     with _opened(path) as track:
         if dict(track.chroms()) != dict(sizes):

@@ -1,4 +1,4 @@
-"""Write a track as bigWig, with a JSON beside it that says what it holds.
+"""Write a track as bigWig, with a JSON file beside it that describes it.
 
 bigWig is an unforgiving format: NaN crashes the writer, entries past a chromosome's end are written in silence. So
 everything is checked before a byte is written, and what was written is read back and compared base by base before it
@@ -23,7 +23,7 @@ from seqlift.tracks.verifying import FORMAT, compare
 
 @dataclass(frozen=True)
 class TrackSummary:
-    """What a track holds; written beside it as `<track>.json`.
+    """What a track contains; written beside it as `<track>.json`.
 
     Attributes
     ----------
@@ -65,7 +65,7 @@ class TrackSummary:
     strand: str = "."
 
     def sentence(self, path: str | os.PathLike) -> str:
-        """What to tell the user."""
+        """A summary in one sentence for the user."""
         return (
             f"{path}: {self.bases:,} bp of {self.regions:,} regions on {len(self.chromosomes)} chromosomes; "
             f"{self.bases_in_several_regions:,} bp lay in several regions ({self.overlap})"
@@ -81,29 +81,48 @@ def write_track(
     minus: str | os.PathLike | None = None,
     value: str = "contribution",
 ) -> TrackSummary:
-    """Write what a score file says of each base as bigWig, read it back, and write `<bigwig_path>.json` beside it.
+    """Write the scores of a score file as a bigWig track, read it back, and write `<bigwig_path>.json` beside it.
+
+    Bases outside the scored regions have no value.
 
     Parameters
     ----------
-    score_path, bigwig_path : path-like
-    chromosome_sizes : dict of str to int, bp, or path of a regions.json or FASTA that says them
-        All chromosomes of the genome. The header lists them sorted by name, as UCSC's own writer does: its readers
-        search the names.
+    score_path : path-like
+        A score file, as `seqlift.save_scores` or `seqlift attribute` writes it.
+    bigwig_path : path-like
+        The track to write.
+    chromosome_sizes : dict of str to int, bp, or path-like
+        Lengths of all chromosomes of the genome, or a regions.json or FASTA file to read them from. The header lists
+        them sorted by name, because UCSC's readers search the names.
     overlap : "nearest-summit" or "mean"
-        The mean of standard errors is at least the standard error of the mean.
+        Value of a base in several regions: that of the region with the nearest centre, or the mean. The mean of
+        standard errors is at least the standard error of the mean.
     minus : path-like, optional
-        A second score file of the same regions: the track is of the contributions of the first less those of this.
+        A second score file of the same regions: the track shows the contributions of the first minus those of this.
     value : "contribution" or "standard-error"
+        The contribution of the base that is there, or its standard error over references.
 
     Returns
     -------
     TrackSummary
+        What the track contains: bases, regions, chromosomes, smallest and largest value.
 
     Raises
     ------
     SeqliftError
         If a region lies off its chromosome, the chromosome is unknown, a score is not finite, there is nothing to
         write, the two files are not of the same output and regions, or the file read back differs from the scores.
+
+    Examples
+    --------
+    >>> import pathlib, seqlift, tempfile, torch
+    >>> folder = pathlib.Path(tempfile.mkdtemp())
+    >>> sequences = torch.eye(4)[torch.tensor([[0, 1, 2, 3, 0, 1, 2, 3, 0, 1]])].mT  # ACGTACGTAC
+    >>> result = seqlift.mutagenesis(lambda x: x[:, 0].sum(1, keepdim=True), sequences)
+    >>> path = seqlift.save_scores(folder / "a.h5", result, sequences, [("chr1", 100, 110)], target="number_of_A")
+    >>> track = seqlift.write_track(path, folder / "a.bw", chromosome_sizes={"chr1": 1000})
+    >>> track.bases, track.minimum, track.maximum
+    (10, -0.25, 0.75)
     """
     sizes = chromosome_sizes if isinstance(chromosome_sizes, dict) else read_sizes(chromosome_sizes)
     with open_source(score_path, Path(bigwig_path).parent, minus=minus, value=value) as source:
@@ -113,7 +132,7 @@ def write_track(
 def write_source(
     source: Source, bigwig_path: str | os.PathLike, *, chromosome_sizes: dict[str, int], overlap: str
 ) -> TrackSummary:
-    """Write numbers of regions as bigWig; see `write_track`."""
+    """Write the values of regions as bigWig; parameters, result and errors are those of `write_track`."""
     if overlap not in POLICIES:
         raise SeqliftError(f"overlap policy {overlap!r} does not exist; choose one of {', '.join(POLICIES)}")
     bigwig_path = Path(bigwig_path)

@@ -23,7 +23,7 @@ from seqlift.data.simulate import Motif, Simulation
 from seqlift.motifs.database import Database
 from seqlift.motifs.folder import MotifFolder
 from seqlift.motifs.hits.call import read_hits
-from seqlift.motifs.hits.fit import OVERLAP, stand_apart
+from seqlift.motifs.hits.fit import OVERLAP, not_overlapping
 from seqlift.motifs.naming import name_patterns
 from seqlift.scores.file import Scores
 from seqlift.truth.likelihood import site_ratio
@@ -152,7 +152,7 @@ def _best_first(tables: list[pd.DataFrame], keys: list[str]) -> pd.DataFrame:
     """Calls of all tables that overlap no better one by too much, the best first."""
     table = pd.concat(tables, ignore_index=True).sort_values(["row", *keys], kind="stable", ignore_index=True)
     start = table["start"].to_numpy(int)
-    kept = stand_apart(table["row"].to_numpy(int), start, table["end"].to_numpy(int) - start, OVERLAP)
+    kept = not_overlapping(table["row"].to_numpy(int), start, table["end"].to_numpy(int) - start, OVERLAP)
     return table[kept].sort_values(keys, kind="stable", ignore_index=True)
 
 

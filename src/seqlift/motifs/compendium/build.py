@@ -147,7 +147,7 @@ def _write(
         "patterns": sum(len(one.patterns) for one in read),
         "named": sum(one.match.named for one in motifs),
         "message": "" if motifs else "No motifs: no output and method has a pattern; their motifs.json say why.",
-        # Rows A C G T; trimmed and turned as in the logos and MEME files.
+        # Rows A C G T; trimmed and oriented as in the logos and MEME files.
         "motifs": {
             one.name: {
                 kind: [[float(f"{value:.6g}") for value in row] for row in matrix]

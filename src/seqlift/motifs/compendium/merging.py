@@ -1,22 +1,23 @@
-"""Which patterns are one motif, and the consensus of those that are.
+"""Merge similar patterns into motifs, and compute the consensus of each.
 
-Every target, method and fold finds the motifs anew, and TF-MoDISco may split one of them into several patterns. Two
-patterns are taken for the same motif if both of these hold:
+Discovery runs separately for each target, method and fold, and TF-MoDISco may split one motif into several patterns.
+Two patterns are the same motif if both conditions are true:
 
 - TOMTOM (Gupta et al., Genome Biology 8:R24, 2007; memelite) finds their PFMs alike beyond chance. Its p-value depends
   on which of the two is the query; the larger one counts, times the number of other patterns of that sign. The
   patterns and the database of known motifs together are its targets, so the background is broad also where a run has
   few patterns.
-- The cosine of their CWMs, best over all offsets and both strands, reaches a stated value. Positions where only one of
-  the two stands count against it. This is about how much alike they are, not how surely: wide patterns that share half
+- The cosine of their CWMs, best over all offsets and both strands, reaches the threshold. Positions covered by
+  only one of the two lower it. It measures how similar they are, not how significant this is: wide patterns that share
+  half
   of their bases, such as a motif and a pair of motifs, are alike beyond chance and yet not the same.
 
 Patterns that raise the output and patterns that lower it are never merged. Clusters are those of complete linkage: all
 members of a motif are alike in pairs, so that no chain of small differences joins motifs that differ. Patterns are
 put in an order of their own first, so the result does not depend on the order of the folders.
 
-The consensus of a motif is the mean of its members' matrices over all seqlets, each member turned and moved onto the
-one of most seqlets. What less than half of the seqlets cover is left out.
+The consensus of a motif is the mean of its members' matrices over all seqlets, each member aligned with the one
+of most seqlets. Positions covered by less than half of the seqlets are left out.
 """
 
 from collections.abc import Sequence
@@ -30,7 +31,7 @@ from seqlift.motifs.folder import Source, StoredPattern
 from seqlift.motifs.information import informative_range
 from seqlift.motifs.naming import Match, name_patterns, tomtom
 
-_LEAST_COVERED = 0.5  # share of the seqlets that stand on a column of the consensus
+_LEAST_COVERED = 0.5  # fraction of the seqlets that must cover a column of the consensus
 _UNLIKE = 3.0  # a distance beyond every cosine's, which is at most 2
 _KINDS = ("frequencies", "contributions", "hypothetical")
 
@@ -91,7 +92,7 @@ class Member:
     ----------
     found : Found
     reverse : bool
-        The pattern's logo reads along the consensus when it is turned round.
+        The pattern's logo is the reverse complement of the consensus.
     offset : int
         Position of the consensus (0-based; may be negative) on which the first base of the trimmed pattern lies, once
         turned.
@@ -117,7 +118,7 @@ class Motif:
         `positive` or `negative`.
     match : Match
     frequencies, contributions, hypothetical : numpy.ndarray, shape (4, w)
-        Consensus PFM, CWM and hCWM, trimmed, turned the way the known motif reads.
+        Consensus PFM, CWM and hCWM, trimmed and oriented like the known motif.
     members : tuple of Member
         By falling number of seqlets.
     """
@@ -180,7 +181,8 @@ def merge(
     drafts = [_consensus(group) for group in groups]
     matches = name_patterns([draft.frequencies for draft in drafts], database, threshold=naming_threshold, seed=seed)
     drafts = [
-        draft.turned() if match.named and match.reverse else draft for draft, match in zip(drafts, matches, strict=True)
+        draft.reverse_complement() if match.named and match.reverse else draft
+        for draft, match in zip(drafts, matches, strict=True)
     ]
     p_values = _p_of_members(groups, drafts, database)
     return [
@@ -224,7 +226,7 @@ def _p_values(queries: Sequence[np.ndarray], targets: Sequence[np.ndarray], data
 
 @dataclass(frozen=True)
 class _Draft:
-    """A consensus, and how its members lie on it: turned or not, from which position on, and how wide."""
+    """A consensus, and how its members align with it: strand, first position and width."""
 
     frequencies: np.ndarray
     contributions: np.ndarray
@@ -233,8 +235,8 @@ class _Draft:
     offsets: list[int]
     widths: list[int]
 
-    def turned(self) -> "_Draft":
-        """The reverse complement."""
+    def reverse_complement(self) -> "_Draft":
+        """The consensus and its members on the other strand."""
         width = self.frequencies.shape[1]
         matrices = {kind: getattr(self, kind)[::-1, ::-1] for kind in _KINDS}
         offsets = [width - offset - own for offset, own in zip(self.offsets, self.widths, strict=True)]

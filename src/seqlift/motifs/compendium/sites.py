@@ -40,9 +40,9 @@ class Placement:
     ----------
     motif : int
     reverse : bool
-        The pattern's logo reads along the consensus when it is turned round.
+        The pattern's logo is the reverse complement of the consensus.
     offset : int
-        Position of the consensus on which the first base of the (turned) trimmed pattern lies.
+        Position of the consensus at the first base of the trimmed pattern, oriented like the consensus.
     width : int
         Of the consensus, bp.
     """
@@ -111,13 +111,13 @@ def motif_sites(hits: pd.DataFrame, placements: Mapping[str, Placement], source:
     if unknown:
         raise SeqliftError(
             f"{source}: has hits of the pattern {unknown[0]!r}, which is not among those of the folder; find motifs, "
-            "hits and compendium anew, in this order"
+            "hits and compendium again, in this order"
         )
     placed = [placements[name] for name in names]
-    motif, offset, width, turned = (
+    motif, offset, width, reverse = (
         np.array([getattr(one, key) for one in placed], int)[codes] for key in ("motif", "offset", "width", "reverse")
     )
-    forward = (hits["strand"].to_numpy() == "+") ^ turned.astype(bool)
+    forward = (hits["strand"].to_numpy() == "+") ^ reverse.astype(bool)
     start = np.where(forward, hits["start"].to_numpy() - offset, hits["end"].to_numpy() + offset - width)
     end = start + width
     shift = (start + end - hits["start"].to_numpy() - hits["end"].to_numpy()) / 2

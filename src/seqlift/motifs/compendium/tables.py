@@ -37,8 +37,8 @@ MOTIF_COLUMNS = [
     "regions",
 ]
 
-# Columns of members.tsv. `strand`: '-' if the pattern's logo must be turned round to read as the consensus. `offset`:
-# position of the consensus, 0-based, on which the first base of the (turned) logo lies; negative where the logo begins
+# Columns of members.tsv. `strand`: '-' if the pattern's logo is the reverse complement of the consensus. `offset`:
+# position of the consensus, 0-based, at the first base of the logo, oriented like it; negative where the logo begins
 # before the consensus. `p`: TOMTOM's between pattern and consensus; empty for a motif of one pattern. `hits` and
 # `regions` are the pattern's own.
 MEMBER_COLUMNS = [
@@ -72,7 +72,7 @@ USAGE_COLUMNS = [
 ]
 
 # Columns of positions.tsv: sites whose middle lies at least bin_start and less than bin_end bp right of the region's
-# centre. Every motif has the same bins, so that the empty ones stand there, too.
+# centre. Every motif has the same bins; empty ones are included.
 POSITION_COLUMNS = ["motif", "output", "method", "bin_start", "bin_end", "hits"]
 
 

@@ -1,6 +1,7 @@
 """Copies of one sequence are one observation.
 
-Genomes hold repeats: transposons, telomeres, tRNA and rRNA genes. Two motifs in a repeat stand at one distance in all
+Genomes contain repeats: transposons, telomeres, tRNA and rRNA genes. Two motifs in a repeat have the same distance in
+all
 its copies, however little they have to do with each other. So before regions with two motifs at one distance and in one
 orientation are counted as evidence, those that are alike *around* the sites are taken for copies: the bases between the
 sites and `_MARGIN` bp beyond them, the sites themselves left out, are compared position by position.
@@ -11,7 +12,7 @@ from collections.abc import Sequence
 import numpy as np
 
 _MARGIN = 20  # bp on either side of the pair
-_IDENTITY = 0.6  # share of equal bases; unrelated sequence has 0.25 to 0.35
+_IDENTITY = 0.6  # fraction of equal bases; unrelated sequence has 0.25 to 0.35
 _LEAST = 20  # bp that two must have in common for the comparison to say anything
 _NONE = 4  # code of N, and of what lies outside the region
 
@@ -53,7 +54,7 @@ def count_different(windows: np.ndarray, either_strand: bool = False) -> int:
     Parameters
     ----------
     windows : numpy.ndarray, shape (n, W), uint8
-        The first of a family stands for it.
+        The first of a family represents it.
     either_strand : bool
         Two may be copies on opposite strands.
     """

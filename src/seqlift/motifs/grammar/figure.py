@@ -1,4 +1,4 @@
-"""The picture of the grammar: enrichment of pairs of motifs, and the distances of those that stand out."""
+"""The picture of the grammar: enrichment of pairs of motifs, and the distances of the significant ones."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass

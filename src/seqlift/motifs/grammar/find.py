@@ -1,4 +1,4 @@
-"""The grammar of motifs: which ones stand together in a region more often than chance, in which order, how far apart.
+"""The grammar of motifs: which motifs occur together more often than by chance, in which order and at which distance.
 
 The sites come from the hits of each output and method, through the compendium, so that a motif is the same one
 everywhere. `grammar_pairs` says what is counted and against which null, `grammar_figure` draws it. What it shows is how
@@ -32,7 +32,7 @@ _ROWS = 4096  # regions of a score file read at once
 
 # Columns of grammar.tsv. Of `regions` that were searched, `regions_a` and `regions_b` have a site of each motif and
 # `together` both, apart from each other; `expected` by chance, `enrichment` their quotient. Orientation and spacing
-# (bp, from the middle of motif_a to that of motif_b in the direction of motif_a) are those that stand out most, empty
+# (bp, from the middle of motif_a to that of motif_b in the direction of motif_a) are the most significant ones, empty
 # below 20 pairs; `spacing_count` regions (copies of one sequence counted once) have motif_b at exactly that distance
 # and in `spacing_orientation`, `spacing_expected` by chance. Each p is corrected for the orientations and distances
 # tried within the row, each q for all rows (Benjamini & Hochberg 1995). motif_a and motif_b may be the same: two sites
@@ -136,7 +136,7 @@ def _read_searched(paths: Iterable[str | os.PathLike]) -> dict[Source, _Searched
         with open_scores(path) as scores:
             source, coords = source_of(scores.attributes), scores.coords
         if source in found:
-            raise SeqliftError(f"{found[source].path} and {path} both hold the scores of {source}; name one of them")
+            raise SeqliftError(f"{found[source].path} and {path} both contain the scores of {source}; name one of them")
         start = pd.Series(coords["start"].to_numpy(), index=coords["name"].astype(str))
         if not start.index.is_unique:
             name = start.index[start.index.duplicated()][0]
@@ -177,7 +177,7 @@ def _sites(
             name = sites["region"].cat.categories[number < 0][0]
             raise SeqliftError(
                 f"{path}: has hits in the region {name!r}, which is not among those of the score file; "
-                "make the hits anew with `seqlift hits`"
+                "make the hits again with `seqlift hits`"
             )
         row = number[sites["region"].cat.codes]
         sites["start"] -= start.to_numpy()[row]

@@ -4,20 +4,20 @@
 with both would be hypergeometric with mean A·B/N; p is its upper tail (Fisher's exact test, one-sided). For two sites
 of one motif, S sites are thrown into N regions at random: a region then has two or more with probability
 1 − (1 − 1/N)^S − S/N·(1 − 1/N)^(S−1), and p is the upper tail of that binomial. Two sites whose cores (without the
-flanks of 2 bp that logos keep) share a base are two readings of one place and never a pair.
+flanks of 2 bp that logos keep) share a base are alternative matches at one place and never a pair.
 
 **Orientation and spacing.** Each region gives one pair, the two sites of the largest summed |contribution| that are
 apart, so that pairs are independent of each other. The pair is seen from the first motif, which reads to the right: the
 second lies `spacing` bp on (middle to middle; negative: before it), on the same strand (`> >`), facing it (`> <`) or
-turned away (`< >`).
+facing away (`< >`).
 
 The null leaves to each motif where in the region its sites lie and on which strand, and takes away that they know of
 each other: the position of one in any region is paired with that of the other in any region, all combinations at
 once, as a cross-correlation of the two histograms; averaged over 21 bp, and without the places where the two would
-overlap. Against it stand binomial tails: for each of the three orientations (p times 3), and, within each orientation,
+overlap. p-values are binomial tails: for each of the three orientations (p times 3), and, within each orientation,
 for each bp (p times the number of cells tried), as SpaMo (Whitington et al., Nucleic Acids Research 39:e98, 2011) does
-with a uniform null. Regions that are copies of one sequence, as in repeats, count once where a distance stands out
-(`grammar_copies`).
+with a uniform null. Regions that are copies of one sequence, as in repeats, count once where a distance is significant
+(`grammar.copies`).
 """
 
 import heapq
@@ -94,7 +94,9 @@ class Spacing:
 
 @dataclass(frozen=True)
 class Arrangement:
-    """What stands out in a `Spacing`: the leading orientation, and the leading distance with its orientation."""
+    """The most significant results of a `Spacing`: the leading orientation, and the leading distance with its
+    orientation.
+    """
 
     orientation: str
     orientation_p: float
@@ -108,7 +110,7 @@ class Arrangement:
 def examine(
     a: MotifSites, b: MotifSites, codes: np.ndarray, max_spacing: int
 ) -> tuple[Together, tuple[Arrangement, Spacing] | None]:
-    """All that is asked of two motifs, or twice the same one (`a is b`).
+    """Co-occurrence and spacing of two motifs, or of one with itself (`a is b`).
 
     Parameters
     ----------
@@ -170,8 +172,8 @@ def count_together(a: MotifSites, b: MotifSites, of_a: np.ndarray, n_regions: in
     if a is b:
         sites = len(a.region)
         miss = 1 - 1 / n_regions
-        share = 1 - miss**sites - sites / n_regions * miss ** (sites - 1)
-        expected, p = n_regions * share, stats.binom.sf(together - 1, n_regions, share)
+        chance = 1 - miss**sites - sites / n_regions * miss ** (sites - 1)
+        expected, p = n_regions * chance, stats.binom.sf(together - 1, n_regions, chance)
     else:
         expected = regions_a * regions_b / n_regions
         p = stats.hypergeom.sf(together - 1, n_regions, regions_a, regions_b)
@@ -219,7 +221,7 @@ def spacing_of_pairs(a: MotifSites, b: MotifSites, of_a: np.ndarray, of_b: np.nd
 
 
 def _seen_from_first(a: MotifSites, b: MotifSites, of_a: np.ndarray, of_b: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """Orientation (index of `ORIENTATIONS`) and doubled distance of pairs, the first site turned to the + strand."""
+    """Orientation (index of `ORIENTATIONS`) and doubled distance of pairs, with the first site on the + strand."""
     doubled = np.where(a.forward[of_a], 1, -1) * _doubled_distance(a, b, of_a, of_b)
     same = a.forward[of_a] == b.forward[of_b]
     if a is b:
@@ -263,7 +265,7 @@ def _places(sites: MotifSites, chosen: np.ndarray, first: int, length: int) -> n
 
 
 def _independent(a: np.ndarray, b: np.ndarray, wider: int, reach: int) -> np.ndarray:
-    """Doubled distances of sites that know nothing of each other, (2, D): same strand, opposite strands.
+    """Doubled distances of independent sites, (2, D): same strand, opposite strands.
 
     Parameters
     ----------
@@ -301,11 +303,11 @@ def arrangement(
     max_spacing : int, bp
         Larger distances are not tried one by one; the orientation is that of all pairs.
     count_different : callable
-        Of `different_sequences`; it is asked about the distances that stand out.
+        From `different_sequences`; called for the significant distances.
 
     Returns
     -------
-    what stands out, and the spacing with the copies that were found counted once; None where there are fewer than
+    the leading results, and the spacing with the copies that were found counted once; None where there are fewer than
     `LEAST_PAIRS` pairs or no room for a null
     """
     if spacing.observed.sum() < LEAST_PAIRS or not spacing.null.any():
@@ -315,7 +317,7 @@ def arrangement(
     tried = (np.abs(spacing.distance) <= max_spacing) & (spacing.null > 0)
     within = np.divide(spacing.null, shares[:, None], out=np.zeros_like(spacing.null), where=shares[:, None] > 0)
     tails = np.where(tried, stats.binom.sf(observed - 1, counts[:, None], within), 1.0)
-    # Copies make a count smaller and its p larger. So the smallest p is asked first, until one stays the smallest.
+    # Copies make a count smaller and its p larger. So the smallest p is corrected first, until one stays the smallest.
     waiting = [(p, int(cell), False) for cell, p in enumerate(tails.ravel())]
     heapq.heapify(waiting)
     while not waiting[0][2]:
@@ -327,7 +329,7 @@ def arrangement(
         heapq.heappush(waiting, (float(p), cell, True))
     p, cell, _ = waiting[0]
     row, column = divmod(cell, observed.shape[1])
-    left = observed.sum(axis=1)  # after the copies that stood out
+    left = observed.sum(axis=1)  # after removal of the copies
     orientation = stats.binom.sf(left - 1, left.sum(), shares)
     leading = int(np.argmin(orientation))
     found = Arrangement(

@@ -1,9 +1,9 @@
 """Hits: the places in the genome where the model uses each pattern, over all regions of a score file.
 
 The patterns of motif discovery come from a sample of seqlets in the middle of the regions. Here their CWMs are laid on
-the contributions of all regions, over their whole length (`hit_fit` says how), so that it can be counted which regions
-use a pattern, where, and how much of the model's output the patterns explain. Unlike a scan for the PFM, a hit needs
-contributions: a match that the model pays no heed to is none.
+the contributions of all regions, over their whole length (`hits.fit` says how), so that it can be counted which regions
+use a pattern, where, and how much of the model's output the patterns explain. Unlike in a scan for the PFM, a
+sequence match without contribution is not a hit.
 
 `hits.bed.gz` has one line a hit, sorted by chrom, start, end and pattern, and a first line with the names of the
 columns `COLUMNS`:
@@ -18,14 +18,14 @@ coefficient   strength of the fitted pattern over that of its CWM; the penalty t
               mean seqlet
 similarity    cosine between the contributions and the CWM
 contribution  summed over the bases of the hit
-share         of the region's total |contribution|, what lies under the hit
-coverage      of the region's total |contribution|, what lies under any of its hits
+share         fraction of the region's total |contribution| under the hit
+coverage      fraction of the region's total |contribution| under any of its hits
 region        name of the region in which it was called
 distance      from the middle of the region (the summit) to that of the hit; bp, positive to the right on the + strand
 ============  ========================================================================================================
 
-Where regions overlap, a hit (pattern, place and strand) that was called in several of them is written once, with the
-region whose middle is nearest, of two equally near the earlier one in the score file. `share` and `coverage` are those
+Where regions overlap, a hit (pattern, place and strand) called in several of them is written once, with the region
+whose middle is nearest; if two are equally near, the earlier one in the score file. `share` and `coverage` are those
 within that region, over all hits called in it.
 """
 
@@ -73,7 +73,7 @@ _ROUNDING = 0.01
 
 @dataclass(frozen=True)
 class HitSummary:
-    """What was called; written as hits.json.
+    """Summary of the hits called; written as hits.json.
 
     Attributes
     ----------
@@ -81,17 +81,17 @@ class HitSummary:
     fold : int or None
         The one model explained, of a run with folds.
     settings : dict
-        `min_similarity`, and `overlap`: of two hits in a region that share more of the shorter one, the weaker is
-        dropped.
+        `min_similarity`, and `overlap`: if two hits in a region share more of the shorter one, the weaker is dropped.
     regions, regions_with_hits, hits : int
         Regions searched; of these, those named by a line of hits.bed.gz; its lines.
     seqlets : int
         In all patterns.
     seqlet_recall, seqlet_recall_any : float or None
-        Share of the seqlets with a hit of their own pattern, on either strand, or of any, that shares at least half of
+        Fraction of the seqlets with a hit of their own pattern, on either strand, or of any, that shares at least half
+        of
         the shorter of both. None without seqlets.
     explained : float or None
-        Share of the total |contribution| of all regions that lies under hits; None where all is zero.
+        Fraction of the total |contribution| of all regions under hits; None where all is zero.
     patterns : list of dict
         `pattern`, `name`, `hits`, `regions` (with such a hit), `seqlets`, `seqlet_recall`, `seqlet_recall_any`.
     message : str
@@ -126,7 +126,7 @@ def call_hits(
     Parameters
     ----------
     score_path, motif_dir, output_dir : path-like
-        The score file, what `seqlift motifs` made of it, and where to write (usually the same folder).
+        The score file, the folder that `seqlift motifs` wrote for it, and where to write (usually the same folder).
     min_similarity : float
         Least cosine between the contributions and the CWM, and the penalty λ of the fit.
 
@@ -155,14 +155,13 @@ def call_hits(
 
 
 def read_hits(path: str | os.PathLike, *, places_only: bool = False) -> pd.DataFrame:
-    """Read hits.bed.gz; the first column is called `chrom`, texts are texts, empty where there is nothing.
+    """Read hits.bed.gz; the first column is called `chrom`, and missing text is an empty string.
 
     Parameters
     ----------
     path : path-like
     places_only : bool
-        Only `PLACES`, what says where motifs lie and how much they contribute; texts are categories, which hold each
-        of many equal ones once.
+        Read only the columns `PLACES`, with text as categories to save memory.
 
     Raises
     ------
@@ -202,7 +201,7 @@ def read_hits(path: str | os.PathLike, *, places_only: bool = False) -> pd.DataF
 
 
 def _check_same(scores: Scores, motifs: MotifFolder) -> None:
-    """The patterns are of this score file, as far as its attributes and sizes tell."""
+    """Check by attributes and sizes that the patterns come from this score file."""
     regions, _, length = scores.contributions.shape
     for key in ("target", "method"):
         if str(scores.attributes[key]) != motifs.summary[key]:
@@ -225,7 +224,7 @@ def _check_same(scores: Scores, motifs: MotifFolder) -> None:
 
 
 def _search(scores: Scores, motifs: MotifFolder, min_similarity: float) -> tuple[pd.DataFrame, float | None]:
-    """All hits before those called twice are dropped, and the share of all |contribution| under them.
+    """All hits (those in overlapping regions repeated), and the fraction of all |contribution| under them.
 
     Columns: row, at (bp from the region's start), width, pattern (index), reverse, coefficient, similarity,
     contribution, share, coverage.
@@ -289,7 +288,7 @@ def _add_seqlets(pattern: StoredPattern, mean: np.ndarray, block: np.ndarray, fi
 
 
 def _check_means(scores: Scores, motifs: MotifFolder, means: list[np.ndarray]) -> None:
-    """Rows of the score file that are no longer those that the patterns were made of would give wrong hits unseen."""
+    """Check that the rows of the score file are still those that the patterns were made from."""
     for pattern, mean in zip(motifs.patterns, means, strict=True):
         off = np.abs(mean - pattern.contributions).max()
         if off > _ROUNDING * np.abs(pattern.contributions).max():
@@ -368,7 +367,7 @@ def _as_bed(table: pd.DataFrame, motifs: MotifFolder, coords: pd.DataFrame) -> p
 def _summarise(
     bed: pd.DataFrame, motifs: MotifFolder, recall: list, explained: float | None, regions: int, least: float
 ) -> HitSummary:
-    def share(values: list[np.ndarray]) -> float | None:
+    def fraction(values: list[np.ndarray]) -> float | None:
         joined = np.concatenate([np.zeros(0, bool), *values])
         return float(joined.mean()) if len(joined) else None
 
@@ -376,7 +375,9 @@ def _summarise(
     if not motifs.patterns:
         message = "No hits: motif discovery found no patterns. " + str(motifs.summary.get("message", ""))
     elif bed.empty:
-        message = f"No hits: no place is as like a pattern as {least}; try a lower `hits: min_similarity`."
+        message = (
+            f"No hits: no place has a similarity of {least} or more to a pattern; try a lower `hits: min_similarity`."
+        )
     groups = dict(iter(bed.groupby("pattern")))
     return HitSummary(
         format=FORMAT,
@@ -388,8 +389,8 @@ def _summarise(
         regions_with_hits=int(bed["region"].nunique()),
         hits=len(bed),
         seqlets=sum(len(one.rows) for one in motifs.patterns),
-        seqlet_recall=share([own for own, _ in recall]),
-        seqlet_recall_any=share([any_hit for _, any_hit in recall]),
+        seqlet_recall=fraction([own for own, _ in recall]),
+        seqlet_recall_any=fraction([any_hit for _, any_hit in recall]),
         explained=explained,
         patterns=[
             {
@@ -398,8 +399,8 @@ def _summarise(
                 "hits": len(groups.get(one.name, ())),
                 "regions": int(groups[one.name]["region"].nunique()) if one.name in groups else 0,
                 "seqlets": len(one.rows),
-                "seqlet_recall": share([own]),
-                "seqlet_recall_any": share([any_hit]),
+                "seqlet_recall": fraction([own]),
+                "seqlet_recall_any": fraction([any_hit]),
             }
             for one, name, (own, any_hit) in zip(motifs.patterns, motifs.table["name"], recall, strict=True)
         ],

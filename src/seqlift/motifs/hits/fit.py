@@ -13,7 +13,7 @@ cosine of λ with the pattern. Of hits that overlap by more than half the strong
 Why it is not the package finemo that solves it: its accelerated gradient descent stops at a duality gap at which alike
 patterns still share a site, and the more alike they are the longer it takes. Coordinate descent over the few places
 that can be above zero reaches the optimum in about a millisecond a region; `benchmarks/hits.py` measures both. The
-tests hold this against finemo's own solver run to a small gap. Each region is solved by itself, in double precision and
+tests compare it with finemo's own solver run to a small gap. Each region is solved by itself, in double precision and
 in one fixed order: its hits do not depend on what else is in the file. Patterns may reach to the very ends of a region;
 finemo needs room for the parts that were cut off them.
 """
@@ -24,8 +24,8 @@ import numpy as np
 
 from seqlift.core.compiled import compiled
 
-OVERLAP = 0.5  # of two hits that share more than this part of the shorter one, the weaker is dropped
-# A strength is settled when a step would change the correlation with what is left by less than this share of λ.
+OVERLAP = 0.5  # if two hits share more than this fraction of the shorter one, the weaker is dropped
+# A strength is settled when a step would change the correlation with what is left by less than this fraction of λ.
 _TOLERANCE = 1e-5
 # Passes over the places in use. Copies of one pattern converge slowly, and what is left to gain is then far too little
 # to change which places are used.
@@ -86,7 +86,7 @@ def fit_hits(contributions: np.ndarray, codes: np.ndarray, patterns: list[np.nda
     strengths, similarities = found[:, 3], found[:, 4]
     # Strongest first; where two are equal, as both strands of a palindrome are, the earlier pattern and the plus strand
     order = np.lexsort((starts, oriented, -strengths, rows))
-    kept = order[stand_apart(rows[order], starts[order], widths[oriented[order]], OVERLAP)]
+    kept = order[not_overlapping(rows[order], starts[order], widths[oriented[order]], OVERLAP)]
     kept = kept[np.lexsort((oriented[kept], starts[kept], rows[kept]))]
     oriented = oriented[kept]
     return Hits(rows[kept], oriented // 2, oriented % 2 == 1, starts[kept], strengths[kept], similarities[kept])
@@ -109,7 +109,7 @@ def _fit(
 ) -> np.ndarray:
     """All places used whose cosine is at least `penalty`, (K, 5): row, pattern, start, strength, cosine.
 
-    `weights` (M, 4, W) holds both strands of each pattern.
+    `weights` (M, 4, W): both strands of each pattern.
     """
     n_rows, length = contributions.shape
     n_patterns = len(weights)
@@ -177,7 +177,7 @@ def _fit(
 
 
 @compiled
-def stand_apart(rows: np.ndarray, starts: np.ndarray, widths: np.ndarray, share: float) -> np.ndarray:
+def not_overlapping(rows: np.ndarray, starts: np.ndarray, widths: np.ndarray, share: float) -> np.ndarray:
     """Whether each hit, grouped by row, shares with none kept before it more than `share` of the shorter one."""
     kept = np.zeros(len(rows), np.bool_)
     first = 0
