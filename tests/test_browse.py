@@ -97,8 +97,8 @@ def test_parts_of_a_track_are_those_of_the_file(address, results):
     data = (results / "tracks" / "T.deeplift.bw").read_bytes()
     size = len(data)
 
-    def part(asked):
-        status, headers, body = ask(address, "tracks/0.bw", Range=asked)
+    def part(span):
+        status, headers, body = ask(address, "tracks/0.bw", Range=span)
         return status, headers.get("Content-Range"), body
 
     assert part("bytes=0-63") == (206, f"bytes 0-63/{size}", data[:64])
@@ -132,12 +132,12 @@ def test_the_page_escapes_names_and_lets_only_its_own_scripts_run(address):
     assert headers["X-Content-Type-Options"] == "nosniff"
     for line in body.decode().splitlines():
         assert "<script" not in line or 'src="' in line  # none inline
-    told = json.loads(ask(address, "config.json")[2])
-    urls = [track["url"] for track in told["tracks"]]
+    config = json.loads(ask(address, "config.json")[2])
+    urls = [track["url"] for track in config["tracks"]]
     assert urls == ["tracks/0.bw", "tracks/1.bw", "hits/0.bed", "peaks/0"]  # of one target together, none of its names
-    assert [track.get("graphType") for track in told["tracks"]] == ["dynseq", "dynseq", None, None]
-    assert told["locus"] == "chr1:431-630" and told["loadDefaultGenomes"] is False
-    assert "http" not in json.dumps(told)
+    assert [track.get("graphType") for track in config["tracks"]] == ["dynseq", "dynseq", None, None]
+    assert config["locus"] == "chr1:431-630" and config["loadDefaultGenomes"] is False
+    assert "http" not in json.dumps(config)
 
 
 def test_names_lead_to_places(address):

@@ -28,7 +28,7 @@ def test_scores_from_elsewhere_get_a_report(tmp_path, which):
     page = run / "report.html"
     assert main(["report", "--run-dir", str(run), "--config", str(config), "--output", str(page)]) == 0
     text = page.read_text()
-    assert text.count("these scores are from elsewhere, so whether they add up is not known") == len(carried)
-    assert ("The scores are from elsewhere" in text) == (which == "all")
+    assert text.count("these scores come from another program, so completeness could not be checked") == len(carried)
+    assert ("The scores come from another program" in text) == (which == "all")
     assert "largest contributions (predictions are unknown)" in text
     assert not re.search(r">\s*nan\b|\bNaN\b", re.sub(r"(?s)<script.*?</script>", "", text))

@@ -214,7 +214,7 @@ def test_a_model_that_learned_nothing_is_called_so(tmp_path, head):
     # At the top, and where the target's numbers, patterns and examples are
     assert page_.text.index("The model learned nothing about GATA1 and TAL1") < page_.text.index("Leading pattern")
     for target in ("GATA1", "TAL1"):
-        assert page_.text.count(f"The model learned nothing about {target}Do not read") == 3
+        assert page_.text.count(f"The model learned nothing about {target}Do not interpret") == 3
     alerts = [attributes for _, attributes in page_.elements if attributes.get("role") == "alert"]
     assert len(alerts) == 1 + 2 * 3 and all("loud" in attributes["class"] for attributes in alerts)
     lines = _summary(run)
@@ -288,7 +288,7 @@ def test_folds(tmp_path):
         assert f"{found['against']['background']['auprc']:.3f}" in page_.text
     links = {unquote(link["href"]) for link in page_.all("a")}
     assert {f"model/fold{i}/model.ckpt" for i in range(3)} <= links and "model/model.ckpt" not in links
-    assert "From model to model" in page_.text and "31\u2009%" in page_.text
+    assert "Variation between models" in page_.text and "31\u2009%" in page_.text
     assert "3 times: each time without one of 3 folds" in page_.text and "fold 2" in page_.text
     (run / "model" / "fold1" / "history.tsv").unlink()
     with pytest.raises(SeqliftError, match=r"fold1/history\.tsv: no such file"):
@@ -304,7 +304,7 @@ def test_what_the_regions_say_of_themselves(tmp_path):
     for target, found in metrics["targets"].items():
         assert found["masked"] > 0 and f"regions have no label of {target}" in page_.text
     assert "left out, label masked" in page_.text and "AUPRC, genome" in page_.text
-    assert "weighted to stand for all its windows" in page_.text
+    assert "weighted to represent all its windows" in page_.text
     assert "nothing is said of the true imbalance" not in page_.text
 
 

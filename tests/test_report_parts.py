@@ -24,7 +24,7 @@ from seqlift.errors import SeqliftError
 from seqlift.motifs.alignment import lay_known
 from seqlift.motifs.folder import StoredPattern
 from seqlift.report import page, write_report
-from seqlift.report.figures.explanations import DOTS, against_mutagenesis
+from seqlift.report.figures.explanations import DOTS, mutagenesis_agreement
 from seqlift.report.figures.letters import logo_image, outlines
 from seqlift.report.motifs import pages as motif_pages
 from seqlift.report.motifs import tables as pattern_tables
@@ -100,7 +100,7 @@ def test_windows_of_background_are_not_called_regions(tmp_path):
     real = int((test["kind"] != "background").sum())
     assert 0 < real < len(test)
     text = write_report(run, config, run / "report.html").read_text(encoding="utf-8")
-    assert f"It is judged on {real} regions and {len(test) - real} random windows that it never saw" in text
+    assert f"It is evaluated on {real} regions and {len(test) - real} random windows held out from training" in text
 
 
 def test_motifs_are_those_of_the_compendium(found):
@@ -368,7 +368,7 @@ def test_bad_genes_are_named(tmp_path, name, text, expected):
 
 
 def test_patterns_of_single_folds_are_members_and_no_more(tmp_path):
-    """A fold's model explained by itself: its patterns stand on the motif's page; hits and regions are the mean's."""
+    """A fold's model explained by itself: its patterns are on the motif's page; hits and regions are the mean's."""
     run, config = build_run(tmp_path, folds=3)
     add_findings(run, OUTPUTS, METHODS)
     whole = entries_of(load_run(run))
@@ -403,13 +403,13 @@ def test_examples_of_a_motif_are_of_different_regions_and_places():
     assert [hit.region for hit in pages[0]["examples"]] == [0, 2, 3, 4, 5, 6]
 
 
-def test_seqlets_are_turned_to_the_strand_of_the_motif(tmp_path):
-    """A word stands on either strand, at the start of a region, too: all windows must read it in one column."""
+def test_seqlets_are_oriented_by_the_strand_of_the_motif(tmp_path):
+    """A word is on either strand, at the start of a region, too: all windows must read it in one column."""
     word, length = np.array([0, 2, 0, 3, 1]), 40  # AGATC
     codes = np.random.default_rng(2).integers(0, 4, (6, length))
     starts, reverse = np.array([10, 20, 0, 30, 35, 7]), np.array([0, 1, 0, 1, 0, 1], bool)
-    for row, (start, turned) in enumerate(zip(starts, reverse, strict=True)):
-        codes[row, start : start + 5] = 3 - word[::-1] if turned else word
+    for row, (start, reversed_) in enumerate(zip(starts, reverse, strict=True)):
+        codes[row, start : start + 5] = 3 - word[::-1] if reversed_ else word
     contributions = np.zeros((6, length), np.float32)
     path = write_scores(tmp_path / "t.deeplift.h5", [f"r{i}" for i in range(6)], contributions)
     with h5py.File(path, "r+") as file:
@@ -430,13 +430,13 @@ def test_seqlets_are_turned_to_the_strand_of_the_motif(tmp_path):
         assert (windows.bases == 4).any()  # beyond the region
 
 
-def test_known_motif_is_moved_and_turned_onto_the_pattern():
+def test_known_motif_is_moved_and_reverse_complemented_onto_the_pattern():
     rng = np.random.default_rng(3)
     pattern = rng.dirichlet(np.full(4, 0.2), 12).T
     for known, offset in ((pattern[:, 3:9], 3), (pattern[::-1, ::-1][:, 2:8], 4), (pattern, 0)):
-        turned, found = lay_known(pattern, known)
+        oriented, found = lay_known(pattern, known)
         assert found == offset
-        np.testing.assert_allclose(turned, pattern[:, offset : offset + known.shape[1]])
+        np.testing.assert_allclose(oriented, pattern[:, offset : offset + known.shape[1]])
 
 
 def test_a_link_to_a_hit_stays_on_the_chromosome():
@@ -447,7 +447,7 @@ def test_a_link_to_a_hit_stays_on_the_chromosome():
 def test_dots_of_many_regions_are_a_choice():
     def dots(n):
         values = np.random.default_rng(0).uniform(0.2, 0.9, n)
-        return unquote(against_mutagenesis({"deeplift": values}, "Pearson").source).count("<use ")
+        return unquote(mutagenesis_agreement({"deeplift": values}, "Pearson").source).count("<use ")
 
     assert dots(50) - dots(40) == 10 and dots(3 * DOTS) == dots(2 * DOTS) < dots(50) + DOTS
 

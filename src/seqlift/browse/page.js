@@ -38,11 +38,11 @@
   });
 
   const names = document.getElementById("names");
-  let asked = 0;
+  let requests = 0;
   query.addEventListener("input", async () => {
-    const number = ++asked;
+    const number = ++requests;
     const found = query.value.trim().length > 1 ? await find(query.value) : [];
-    if (number !== asked) return; // a later letter was faster
+    if (number !== requests) return; // a later letter was faster
     names.replaceChildren(...found.map((place) => {
       const option = document.createElement("option");
       option.value = place.name;

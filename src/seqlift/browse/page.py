@@ -1,4 +1,4 @@
-"""The page that shows a run, and its settings for igv.js.
+"""The page that shows a run, and its configuration for igv.js.
 
 igv.js is a program of its own (MIT licence, https://github.com/igvteam/igv.js), which npm installs. Without it the page
 lists the tracks and says how to get it.
@@ -67,9 +67,9 @@ _MISSING = """<section id="missing"><h2>igv.js is not installed</h2>
 
 
 def configuration(shown: Shown) -> bytes:
-    """Options of `igv.createBrowser`: the genome, the tracks and their looks, and where names are looked up.
+    """The argument of `igv.createBrowser`: the genome, the tracks and their looks, and where names are looked up.
 
-    The tracks, hits and peaks of a target are shown together.
+    What belongs to one target is listed together: its tracks, hits and peaks.
     """
     found = [(target_of(each.output), _bigwig(number, each)) for number, each in enumerate(shown.tracks)]
     for number, (output, method, _) in enumerate(shown.hits):
@@ -84,7 +84,7 @@ def configuration(shown: Shown) -> bytes:
     locus = first_locus(shown.tracks[0].path)
     told = {
         "reference": {"id": shown.title, "fastaURL": "genome.fa", "indexURL": "genome.fa.fai"},
-        "loadDefaultGenomes": False,  # nothing is asked for from outside
+        "loadDefaultGenomes": False,  # nothing is loaded from outside
         "search": {"url": "search?q=$FEATURE$", "type": "json"},
         "tracks": tracks,
     }

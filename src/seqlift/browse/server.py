@@ -33,7 +33,7 @@ _CHUNK = 2**20  # bytes sent at a time
 _RANGE = re.compile(r"bytes=(\d{0,18})-(\d{0,18})")
 _LETTERS = np.frombuffer(b"ACGTN", np.uint8)
 _HEADERS = {
-    # Scripts of this server only: nothing in a name can run, nothing outside is asked
+    # Scripts of this server only: nothing in a name can run, nothing outside is requested
     "Content-Security-Policy": "default-src 'none'; script-src 'self'; style-src 'self' 'unsafe-inline'; "
     "img-src 'self' data: blob:; font-src data:; connect-src 'self'; base-uri 'none'; form-action 'self'; "
     "frame-ancestors 'none'",
@@ -233,9 +233,9 @@ def _parts(content: Content, start: int, end: int) -> Iterator[bytes]:
         yield content.read(first, min(first + _CHUNK, end))
 
 
-def _span(asked: str | None, size: int) -> tuple[int, int, bool] | None:
+def _span(header: str | None, size: int) -> tuple[int, int, bool] | None:
     """First byte, the one behind the last, and whether it is a part; None if there is no such part (RFC 9110, 14)."""
-    found = _RANGE.fullmatch(asked.strip()) if asked else None
+    found = _RANGE.fullmatch(header.strip()) if header else None
     if found is None or found.groups() == ("", ""):  # none, several, or of another unit: all of it
         return 0, size, False
     first, last = found.groups()

@@ -37,7 +37,7 @@ def print_summary(run_dir: str | os.PathLike, console: Console | None = None) ->
         console.width = MIN_WIDTH
     console.print(Text.assemble((run.name, "bold"), f", windows of {run.length} bp"))
     for target in run.unlearned():
-        line = f"WARNING: the model learned nothing about {target}; do not read anything into its scores"
+        line = f"WARNING: the model learned nothing about {target}; do not interpret its scores"
         console.print(Text(line, style="bold red"))
     console.print()
     title = "Held-out regions (positive + negative)" if run.head == "classes" else "Log counts of held-out regions"
@@ -53,7 +53,7 @@ def print_summary(run_dir: str | os.PathLike, console: Console | None = None) ->
         sections.append((title, _hits(run)))
     if run.faithfulness is not None:
         sections.append(
-            ("Bases, of largest contributions first, after which half of the output is gone", _half(run.faithfulness))
+            ("% of bases replaced to halve the output, largest contributions first", _half(run.faithfulness))
         )
     for title, table in sections:  # not as the tables' own titles, which wrap where a table is narrow
         console.print(Text(title, style="bold"))
@@ -199,7 +199,7 @@ def _print_files(run: Run, console: Console) -> None:
         *([("motifs", run.compendium.folder, "")] if run.compendium is not None else []),
         *((f"logos, {target}", _logos(run, target), "no pattern was found") for target in run.outputs),
     ]
-    console.print(Text("Look at", style="bold"))
+    console.print(Text("Files", style="bold"))
     for what, path, otherwise in places:
         # The path is alone on its line, unbroken, so that it can be copied at any width.
         console.print(Text(f"  {what}"))

@@ -1,4 +1,4 @@
-"""Figures of training, regions and explanations; those of performance are in `performance_figures`."""
+"""Figures of training, regions and explanations; those of performance are in `performance.py`."""
 
 from collections.abc import Sequence
 
@@ -163,33 +163,34 @@ def core(importance: np.ndarray, width: int) -> tuple[int, int]:
 
 
 def path_prediction(curve: PathCurve, rows: list[int]) -> Image:
-    """The output along the path from reference to sequence: examples, the mean, and where most regions lie."""
-    with drawing(PAIR, 2.2) as (figure, image):
-        ax = figure.add_subplot()
-        _band(ax, curve.alphas, curve.prediction)
-        for row in rows:
-            ax.plot(curve.alphas, curve.prediction[row], color=SOFT, linewidth=0.8, alpha=0.8)
-        ax.plot(curve.alphas, curve.prediction.mean(axis=0), color=METHOD_COLOURS["interior_gradients"], linewidth=2.2)
-        axes(ax, "α, from reference to sequence", "output f")
-        ax.set_xlim(0, 1)
-        ends = curve.prediction.mean(axis=0)
-        return image(f"The mean output rises from {ends[0]:.2f} at the reference to {ends[-1]:.2f} at the sequence.")
+    """The output along the path from reference to sequence."""
+    ends = curve.prediction.mean(axis=0)
+    alt = f"The mean output rises from {ends[0]:.2f} at the reference to {ends[-1]:.2f} at the sequence."
+    return _path(curve.alphas, curve.prediction, rows, "output f", alt)
 
 
 def path_gradient(curve: PathCurve, rows: list[int]) -> Image:
     """The size of the gradients along the path."""
+    mean = curve.gradient_size.mean(axis=0)
+    peak = curve.nodes[int(np.argmax(mean))]
+    alt = f"The mean size of the gradients is largest at α = {peak:.2f} and {mean[-1]:.3g} at the sequence."
+    return _path(curve.nodes, curve.gradient_size, rows, "size of gradients", alt, lowest=0)
+
+
+def _path(x: np.ndarray, y: np.ndarray, rows: list[int], ylabel: str, alt: str, lowest: float | None = None) -> Image:
+    """Values along the path: those of examples (`rows`), the mean, and the middle 80 % of all regions."""
+    colour = METHOD_COLOURS["interior_gradients"]
     with drawing(PAIR, 2.2) as (figure, image):
         ax = figure.add_subplot()
-        _band(ax, curve.nodes, curve.gradient_size)
+        low, high = np.quantile(y, [0.1, 0.9], axis=0)
+        ax.fill_between(x, low, high, color=colour, alpha=0.16, linewidth=0)
         for row in rows:
-            ax.plot(curve.nodes, curve.gradient_size[row], color=SOFT, linewidth=0.8, alpha=0.8)
-        mean = curve.gradient_size.mean(axis=0)
-        ax.plot(curve.nodes, mean, color=METHOD_COLOURS["interior_gradients"], linewidth=2.2)
-        axes(ax, "α, from reference to sequence", "size of gradients")
+            ax.plot(x, y[row], color=SOFT, linewidth=0.8, alpha=0.8)
+        ax.plot(x, y.mean(axis=0), color=colour, linewidth=2.2)
+        axes(ax, "α, from reference to sequence", ylabel)
         ax.set_xlim(0, 1)
-        ax.set_ylim(0)
-        peak = curve.nodes[int(np.argmax(mean))]
-        return image(f"The mean size of the gradients is largest at α = {peak:.2f} and {mean[-1]:.3g} at the sequence.")
+        ax.set_ylim(lowest)
+        return image(alt)
 
 
 def completeness(found: Completeness, method: str) -> Image:
@@ -253,7 +254,7 @@ def agreement_density(found: Agreement, first: str, second: str) -> Image:
         )
 
 
-def against_mutagenesis(values: dict[str, np.ndarray], kind: str) -> Image:
+def mutagenesis_agreement(values: dict[str, np.ndarray], kind: str) -> Image:
     """Correlation with mutagenesis within each region, a row of dots for each method, its median as a line.
 
     Of more than `DOTS` regions a random choice has a dot.
@@ -323,11 +324,6 @@ def _legend(name: str) -> str:
 def _power(exponent: float) -> str:
     digits = str.maketrans("-0123456789", "⁻⁰¹²³⁴⁵⁶⁷⁸⁹")
     return "10" + f"{exponent:.0f}".translate(digits)
-
-
-def _band(ax: Axes, x: np.ndarray, y: np.ndarray) -> None:
-    low, high = np.quantile(y, [0.1, 0.9], axis=0)
-    ax.fill_between(x, low, high, color=METHOD_COLOURS["interior_gradients"], alpha=0.16, linewidth=0)
 
 
 def _draw_overview(ax: Axes, example: Example, values: np.ndarray, method: str, window: tuple[int, int]) -> None:

@@ -1,7 +1,7 @@
 """Small sequence logos for the page: the letters of the published logos, each outline written once and then placed.
 
 A logo as matplotlib writes it repeats the outline of every letter, 30 to 50 kB a logo. A page with the logos of twenty
-targets holds hundreds, so here the four outlines are once in a drawing and each letter is a reference with a place
+targets holds hundreds, so here the four outlines are in a drawing once and each letter is a reference with a place
 and a size: 3 to 4 kB. The region view draws with the same outlines.
 """
 

@@ -125,7 +125,7 @@ def reliability(target: str, found: dict) -> Image:
 
 
 def forest(rows: list[Row], column: str, *, lowest_is_best: bool = False) -> Image:
-    """One number of the model and of each baseline, with its interval, one below the other."""
+    """One number of the model and of each baseline or replicate, with its interval, one below the other."""
     shown = [row for row in rows if row.values[column].value is not None]
     with drawing(PAIR, 0.62 + 0.42 * len(shown)) as (figure, image):
         ax = figure.add_subplot()
@@ -175,7 +175,7 @@ def scatter(target: str, observed: np.ndarray, predicted: np.ndarray, peak: np.n
     observed, predicted : numpy.ndarray, shape (N,)
     peak : numpy.ndarray, shape (N,), bool
     dots : int
-        A random sample is drawn if there are more regions.
+        Of more regions a random choice of this size is drawn.
     """
     with drawing(PAIR, 2.4) as (figure, image):
         ax = figure.add_subplot()

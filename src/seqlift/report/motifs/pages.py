@@ -165,7 +165,7 @@ def _member(run: Run, member: Member, folder: Path, logo: Image | None) -> dict:
 
 
 def _aligned(member: Member, entry: Entry, palette: dict[str, str], room: Room) -> Image | None:
-    """The CWM of a member on the columns of the motif, so that all members are aligned."""
+    """The CWM of a member on the columns of the motif, so that all members line up below each other."""
     if room.full:
         return None
     matrix, width = member.shown("cwm"), entry.shown("cwm").shape[1]

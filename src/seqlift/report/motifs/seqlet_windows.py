@@ -17,7 +17,7 @@ FLANK = 8  # bp on either side of the part of the pattern that is shown
 
 @dataclass(frozen=True)
 class Windows:
-    """Seqlets with their surroundings, oriented like the motif.
+    """Seqlets with their surroundings, oriented by the strand of the motif.
 
     Attributes
     ----------

@@ -18,7 +18,7 @@ from seqlift.scores.file import Scores, choose_examples, open_scores
 
 STRONGEST = 0.05  # of a region's bases
 BLOCK = 512  # rows read at a time, so that memory does not grow with the number of regions
-COMPARED = 20  # blocks of a score file used to compare methods and models
+COMPARED = 20  # blocks of a score file from which the agreement of methods, and of models, is computed
 
 
 @dataclass(frozen=True)
@@ -48,7 +48,7 @@ class Completeness:
     broken : int
         How many exceed it.
     n_references : numpy.ndarray, shape (N,)
-        Number of references of each sequence.
+        References that each sequence was compared with.
     """
 
     relative: np.ndarray
@@ -258,7 +258,7 @@ def read_examples(paths: dict[str, Path], table: pd.DataFrame, count: int) -> tu
 
 
 def completeness(path: Path) -> Completeness | None:
-    """Relative completeness error of every sequence and reference of a score file, checked again.
+    """Relative completeness error of every sequence and reference of a score file, computed again.
 
     None for scores from elsewhere (`seqlift convert`, `seqlift.save_scores`), which were held to no limit.
 
@@ -309,7 +309,7 @@ def path_curve(path: Path) -> PathCurve | None:
 def agreement(first: Path, second: Path, bins: int = 81) -> Agreement | None:
     """Compare the contributions of two score files on the regions both have; None when they share none.
 
-    At most `COMPARED` blocks of regions are used, at even steps through the file.
+    Of more than `COMPARED` blocks of regions only that number is taken, at even steps through the file.
     """
     with open_scores(first) as a, open_scores(second) as b:
         shared = _shared_rows(a, b)
@@ -332,7 +332,7 @@ def agreement(first: Path, second: Path, bins: int = 81) -> Agreement | None:
 
 
 def model_spread(path: Path) -> Spread | None:
-    """How far the models of a run (folds, seeds, replicates) agree about each base; None where that was not asked for.
+    """How far the models of a run (folds, seeds, replicates) agree about each base; None where that was not computed.
 
     From the same regions as `agreement`.
     """

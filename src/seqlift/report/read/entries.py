@@ -25,7 +25,7 @@ class Member:
     reverse : bool
         The pattern, as it is shown, reads on the other strand than the motif.
     offset : int
-        Position of the motif on which the first base of the pattern lies, as shown, in the orientation of the motif's
+        Position of the motif on which the first base of the pattern lies, as it is shown and oriented like the motif's
         strand; negative where it begins before the motif.
     """
 
@@ -38,7 +38,7 @@ class Member:
     offset: int = 0
 
     def shown(self, kind: str) -> np.ndarray:
-        """The member's matrix, shape (4, w), oriented like the motif."""
+        """The member's matrix, shape (4, w), oriented by the strand of the motif."""
         matrix = self.pattern.shown(kind)
         return matrix[::-1, ::-1] if self.reverse else matrix
 

@@ -70,7 +70,7 @@ def read_hit_summary(folder: Path) -> dict | None:
 
 
 def read_faithfulness(run_dir: Path) -> pd.DataFrame | None:
-    """faithfulness.tsv; None where it was not asked for."""
+    """faithfulness.tsv; None where it was not run."""
     path = run_dir / "faithfulness" / "faithfulness.tsv"
     return _read(path, FAITHFULNESS_COLUMNS, "faithfulness") if path.is_file() else None
 

@@ -1,4 +1,4 @@
-"""Genes near the regions, from an annotation file: to search, and to draw next to the contributions."""
+"""Genes near the regions, from an annotation file: to search by, and to draw beside the contributions."""
 
 import os
 import re

@@ -27,7 +27,7 @@ from seqlift.report.read.findings import (
 )
 
 METHODS = ("deeplift", "interior_gradients")
-MUTAGENESIS = "mutagenesis"  # the reference method for those of the run, on some regions
+MUTAGENESIS = "mutagenesis"  # not a method of the run, but their reference, on some regions
 METHOD_NAMES = {"deeplift": "DeepLIFT", "interior_gradients": "Interior gradients", MUTAGENESIS: "Mutagenesis"}
 WEAK = {"auroc": 0.6, "pearson": 0.2}  # below this a model's explanations explain little
 
@@ -68,7 +68,7 @@ class Run:
     faithfulness : pandas.DataFrame or None
         faithfulness.tsv
     sites : list of Sites
-        Mean contributions around sites.
+        Mean contributions around the sites of a BED file.
     truth : dict or None
         truth.json; only simulated data have one.
     """

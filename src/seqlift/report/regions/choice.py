@@ -1,4 +1,4 @@
-"""Which regions the page contains: those that fit into a given size, so that the page of any run can be shared.
+"""Which regions the page holds: limited by a stated size, so that a page of any run can be passed around.
 
 The examples come first. Then every output in turn gives the region with its highest prediction that is not yet there,
 until the next one would exceed the size; the first one is there whatever its size. A region is shown with all outputs

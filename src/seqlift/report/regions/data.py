@@ -5,7 +5,7 @@ that it counts in, which is the largest |contribution| / 127. So it is off by at
 letter of the region, less than the thickness of its outline. Standard errors are kept in steps of their own, from 0 to
 255.
 
-A block is deflated (zlib) and written as base64: a length (4 bytes, little-endian), JSON of that length, and then for
+A block is deflated (zlib) and written as base64: a length (4 bytes, little-endian), the JSON of that length, then for
 each of its `tracks` `length` bytes of contributions (signed) and, where it has them, `length` bytes of standard errors,
 and at last those of the predicted signal (`predicted_signal.py`).
 """

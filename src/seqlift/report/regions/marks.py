@@ -86,7 +86,7 @@ def hits_on(regions: pd.DataFrame, files: list[HitFile]) -> pd.DataFrame:
         return pd.DataFrame(columns=columns)
     order = ["region", "start", "end", "output", "method", "pattern", "strand"]
     found = pd.concat(parts).sort_values(order, kind="stable")
-    return found.drop_duplicates(order, ignore_index=True)  # a seqlet of overlapping regions is there twice
+    return found.drop_duplicates(order, ignore_index=True)  # a seqlet of overlapping regions is listed twice
 
 
 def _read_blocks(file: HitFile) -> Iterator[pd.DataFrame]:

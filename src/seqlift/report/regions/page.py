@@ -108,7 +108,7 @@ def region_page(
 
 
 def script_json(value: object) -> str:
-    """JSON that is safe inside a `<script>` element: no name in it can end the element."""
+    """JSON that may be written inside a `<script>` element: no name in it can end the element."""
     text = json.dumps(value, separators=(",", ":"), allow_nan=False)
     return text.replace("&", "\\u0026").replace("<", "\\u003c").replace(">", "\\u003e")
 

@@ -14,7 +14,7 @@ from seqlift.errors import SeqliftError
 from seqlift.report.read.run import Run
 from seqlift.report.regions.data import Region, short
 
-LEVELS = 254  # steps of a value in a byte; 0 means none
+LEVELS = 254  # steps of a value in a byte; 0 means no value
 
 
 def predicted_tracks(run: Run) -> dict[int, dict[str, Path]]:

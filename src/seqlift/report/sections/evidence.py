@@ -9,7 +9,7 @@ from seqlift.report.read.files import relative_link
 from seqlift.report.read.run import METHOD_NAMES, Run
 
 CERTAIN = 0.05  # q of a pair that is listed
-PAIRS = 100  # largest number of pairs of motifs listed
+PAIRS = 100  # of motifs, at most this number is listed
 SITE_FIGURES = 1_000_000  # characters of the page that figures around sites take; the others are linked
 FAITHFULNESS_COMPARED = (  # columns that only some runs have, and what they are called
     ("mutagenesis", "mutagenesis_spearman"),
@@ -34,14 +34,14 @@ def hit_rows(run: Run, folder: Path) -> list[dict]:
 
 
 def grammar_section(run: Run, folder: Path) -> dict | None:
-    """Pairs of motifs that occur together, or at one spacing, more often than by chance; None without a grammar."""
+    """Pairs of motifs that co-occur, or at one spacing, more often than chance; None where it was not run."""
     if run.compendium is None or run.compendium.grammar is None:
         return None
     table = run.compendium.grammar
     certain = table[(table["q"] <= CERTAIN) | (table["spacing_q"] <= CERTAIN)]
     order = certain[["q", "spacing_q"]].min(axis=1).sort_values(kind="stable").index
     path = run.compendium.folder / "grammar.svg"
-    alt = "Heat map of the enrichment of pairs of motifs, and their spacings by orientation."
+    alt = "Heat map of how much more often than chance motifs co-occur, and their spacings by orientation."
     return {
         "rows": [_plain(row) for row in certain.loc[order].head(PAIRS).to_dict("records")],
         "pairs": len(table),
@@ -64,7 +64,7 @@ def site_figures(run: Run, folder: Path) -> list[dict]:
 
 
 def faithfulness_section(run: Run, folder: Path) -> dict | None:
-    """Rows of faithfulness.tsv and its figure; None where it was not asked for."""
+    """Rows of faithfulness.tsv and its figure; None where it was not run."""
     if run.faithfulness is None:
         return None
     path = run.directory / "faithfulness" / "faithfulness.svg"

@@ -117,7 +117,7 @@ def draw_examples(explanations: list[dict], planted: pd.DataFrame | None, palett
 
 
 def _mutagenesis(paths: dict[str, Path], mutagenesis: Path) -> dict | None:
-    """Agreement of each method with mutagenesis; None if they share no region."""
+    """Agreement of each method with mutagenesis; None where they share no region."""
     held = {method: analysis.mutagenesis_agreement(path, mutagenesis) for method, path in paths.items()}
     found = {method: values for method, values in held.items() if values is not None}
     if not found:
@@ -129,7 +129,7 @@ def _mutagenesis(paths: dict[str, Path], mutagenesis: Path) -> dict | None:
             for method, values in found.items()
         ],
         "images": [
-            figures.against_mutagenesis(
+            figures.mutagenesis_agreement(
                 {method: getattr(values, kind) for method, values in found.items()}, kind.capitalize()
             )
             for kind in kinds

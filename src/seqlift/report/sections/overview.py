@@ -45,7 +45,7 @@ def in_short(run: Run, entries: list[Entry], explanations: list[dict], evidence:
     which = f"{count(checked - broken)} of {count(checked)}" if broken else f"All {count(checked)}"
     text = f"{which} explanations add up to the change of the output."
     if not checked:
-        text = "The scores are from elsewhere, so whether they add up is not known."
+        text = "The scores come from another program, so completeness could not be checked."
     lines.append({"what": "Completeness", "text": text, "link": "completeness"})
     medians = [each["agreement"]["median"] for each in explanations if each["agreement"]]
     medians = [value for value in medians if value is not None]
@@ -62,10 +62,10 @@ def _faithful_line(rows: list[dict]) -> list[dict]:
     if not halves or not random:
         return []
     text = (
-        f"Replacing {_range_of(halves, _share)} of the bases, those of the largest contributions first, takes half of "
-        f"the output away; in random order it takes {_range_of(random, _share)}."
+        f"Replacing {_range_of(halves, _share)} of the bases, those of the largest contributions first, halves the "
+        f"output; in random order it takes {_range_of(random, _share)}."
     )
-    return [{"what": "Is it true?", "text": text, "link": "faithfulness"}]
+    return [{"what": "Faithfulness", "text": text, "link": "faithfulness"}]
 
 
 def _share(value: float) -> str:
@@ -76,9 +76,15 @@ def _motif_line(entries: list[Entry]) -> dict:
     named = list(dict.fromkeys(entry.name for entry in entries if entry.name))
     some = listed(named) if len(named) <= NAMES else f"{', '.join(named[:NAMES])} and {len(named) - NAMES} more"
     n = len(entries)
-    text = "No pattern was found." if not n else f"{n} motif{'' if n == 1 else 's'}"
+    text = "No pattern was found."
     if n:
-        text += f", among them those of {some}." if named else ", none of them like a known one."
+        motifs = f"{n} motif{'' if n == 1 else 's'}"
+        if not named:
+            text = f"{motifs} without a known match."
+        elif len(named) == n:
+            text = f"{motifs}: {some}."
+        else:
+            text = f"{motifs}, including {some}."
     return {"what": "Motifs", "text": text, "link": "motifs"}
 
 
@@ -137,7 +143,7 @@ def _baseline_name(row: Row) -> str:
     return row.name.split(", ", 1)[1].split(" (")[0] if row.kind == "motif" else row.name.split(", ")[0]
 
 
-def notices(run: Run, provenance: dict, judged: list[dict], explanations: list[dict]) -> list[dict]:
+def notices(run: Run, provenance: dict, performance: list[dict], explanations: list[dict]) -> list[dict]:
     """What a reader must know before believing any number below; `loud` ones void the rest."""
     notices = []
     unlearned = run.unlearned()
@@ -150,7 +156,7 @@ def notices(run: Run, provenance: dict, judged: list[dict], explanations: list[d
             {
                 "loud": True,
                 "title": f"The model learned nothing about {listed(unlearned)}",
-                "text": f"Its validation loss is no better than that of always saying the base rate{tried} (on "
+                "text": f"Its validation loss is no better than that of predicting the base rate{tried} (on "
                 f"held-out regions: {reached}). Contributions and patterns explain noise. Check that the peaks belong "
                 "to this genome assembly, use more or stronger peaks, train longer, with a smaller batch, a lower "
                 "learning rate or a smaller model.",
@@ -161,9 +167,9 @@ def notices(run: Run, provenance: dict, judged: list[dict], explanations: list[d
         notices.append(
             {
                 "loud": False,
-                "title": f"The model is too sure of itself: {', '.join(uncertain)}",
-                "text": "It tells regions apart, but its validation loss is no better than that of always saying the "
-                "base rate: its numbers are not to be taken as they are. More data, a smaller model or a lower "
+                "title": f"The model is overconfident: {', '.join(uncertain)}",
+                "text": "It tells regions apart, but its validation loss is no better than that of predicting the "
+                "base rate: its probabilities are overconfident. More data, a smaller model or a lower "
                 "learning rate may help.",
             }
         )
@@ -174,11 +180,11 @@ def notices(run: Run, provenance: dict, judged: list[dict], explanations: list[d
                 {
                     "loud": True,
                     "title": f"The model is weak on {target}",
-                    "text": f"{HEADLINE_NAMES[kind]} on held-out regions is {number(numbers[kind])}. What explains a "
-                    "weak model is not what explains the biology.",
+                    "text": f"{HEADLINE_NAMES[kind]} on held-out regions is {number(numbers[kind])}. Explanations of a "
+                    "weak model say little about the biology.",
                 }
             )
-    for section in judged:
+    for section in performance:
         if section["disagrees"]:
             notices.append(
                 {

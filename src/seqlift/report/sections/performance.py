@@ -54,10 +54,10 @@ def sections(run: Run) -> list[dict]:
         }
         if examples is not None:
             profile = run.metric(target)["profile"]
-            baselines = [row for row in profile_rows if row.target == target]
-            about["profile_table"] = _table(baselines)
+            profile_baselines = [row for row in profile_rows if row.target == target]
+            about["profile_table"] = _table(profile_baselines)
             about["profile_facts"] = profile
-            about["profile_figures"] = _profile_figures(target, test, baselines)
+            about["profile_figures"] = _profile_figures(target, test, profile_baselines)
             own_examples = examples[examples["target"] == target]
             about["examples"] = _examples(own_examples, test, target, Room(PROFILES // len(run.targets)))
             about["more_examples"] = own_examples["name"].nunique() - len(about["examples"])
@@ -77,7 +77,7 @@ def _table(rows: list[Row]) -> dict:
 
 
 def _facts(run: Run, target: str) -> list[tuple[str, int]]:
-    """Numbers of regions that the target is judged on, in words."""
+    """Numbers of regions that the target is evaluated on, in words."""
     found = run.metric(target)
     if run.head != "classes":
         peaks = found["groups"]["peaks"]["regions"]
@@ -86,12 +86,12 @@ def _facts(run: Run, target: str) -> list[tuple[str, int]]:
     against = found["against"]
     facts = [
         ("positives", found["positives"]),
-        ("drawn negatives", against["matched"]["negatives"]),
+        ("sampled negatives", against["matched"]["negatives"]),
         ("all others", against["all"]["negatives"]),
     ]
     if against["background"]:
         windows = against["background"]["windows"]
-        facts += [("windows of background", against["background"]["negatives"]), ("which represent", windows)]
+        facts += [("background windows", against["background"]["negatives"]), ("which represent", windows)]
     return facts + [("left out, label masked", found["masked"])] * bool(found["masked"])
 
 
@@ -151,22 +151,22 @@ def _short(kind: str, numbers: dict) -> str:
     return name.split(", ")[0] if kind == "kmers" else name.split(", ", 1)[1].split(" (")[0]
 
 
-def _profile_figures(target: str, test: pd.DataFrame, baselines: list[Row]) -> list:
+def _profile_figures(target: str, test: pd.DataFrame, profile_baselines: list[Row]) -> list:
     peaks = test[(test[f"target:{target}"] == 1) & test[f"jsd:{target}"].notna()]
     columns = {"model": "jsd", "replicates": "jsd_replicates", "mean": "jsd_mean", "shuffled": "jsd_shuffled"}
-    distances = {row.kind: peaks[f"{columns[row.kind]}:{target}"].dropna().to_numpy(float) for row in baselines}
+    distances = {row.kind: peaks[f"{columns[row.kind]}:{target}"].dropna().to_numpy(float) for row in profile_baselines}
     distances = {kind: values for kind, values in distances.items() if len(values)}
     if "model" not in distances:
         return []
-    names = {row.kind: figures.short_name(row) for row in baselines}
+    names = {row.kind: figures.short_name(row) for row in profile_baselines}
     return [
         ("Distances of held-out peaks", figures.distances(target, distances, names)),
-        ("Medians, with intervals", figures.forest(baselines, "peaks", lowest_is_best=True)),
+        ("Medians, with intervals", figures.forest(profile_baselines, "peaks", lowest_is_best=True)),
     ]
 
 
 def _examples(bases: pd.DataFrame, test: pd.DataFrame, target: str, room: Room) -> list[dict]:
-    """Profiles of some regions, with their distance and place, within their limit."""
+    """Profiles of some regions, with their distance and place, limited by the size of the page."""
     distance = test.set_index("name")[f"jsd:{target}"]
     found = []
     for name, part in bases.groupby("name", sort=False):

@@ -1,5 +1,5 @@
 // The regions of the page: an index to search by, and one packed block for each, unpacked when it is opened.
-// region_data.py writes the blocks and says how.
+// regions/data.py writes the blocks and says how.
 "use strict";
 
 const INDEX = JSON.parse(document.getElementById("region-index").textContent);

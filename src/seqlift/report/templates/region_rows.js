@@ -46,7 +46,7 @@ function rulerRow(picture, top) {
   return top + 22;
 }
 
-// Boxes with names: [{start, end, name, strand, colour, title}], on lanes without overlaps.
+// Boxes with names: [{start, end, name, strand, colour, title}], on several lanes where they overlap.
 function boxRow(picture, top, heading, boxes) {
   const seen = boxes.filter((box) => box.end > picture.from && box.start < picture.to);
   if (!seen.length) return top;
@@ -60,7 +60,7 @@ function boxRow(picture, top, heading, boxes) {
     const text = (box.strand === "-" ? "◂ " : "") + box.name + (box.strand === "+" ? " ▸" : "");
     const width = box.name ? text.length * 6.1 : 0;
     const inside = width < Math.min(end, picture.width) - Math.max(x, picture.margin) - 4;
-    // A name that does not fit into its box is written behind it, or before it at the end of the picture
+    // A name that does not fit into its box is drawn behind it, or before it where the picture ends
     const before = !inside && Math.max(end, picture.margin) + 3 + width > picture.width;
     const [left, right] = inside ? [x, end] : before ? [x - width - 3, end] : [x, Math.max(end, picture.margin) + 3 + width];
     let lane = lanes.findIndex((taken) => taken <= left);
