@@ -109,7 +109,7 @@ def test_only_the_first_process_writes_and_logs(two):
 @pytest.mark.parametrize(
     ("change", "message"),
     [
-        ({"learning_rate": 1e30}, "loss became"),
+        ({"learning_rate": 1.0, "weight_decay": 1e30}, "loss became"),
         ({"batch_size": 25}, r"batch_size (=25) must be a multiple of the 2 devices"),
         ({"jitter": 11}, "do not fit"),
     ],

@@ -85,7 +85,7 @@ def test_a_true_explanation_and_wrong_ones(run):
     assert halves["deeplift"] > 0.8 and np.isnan(halves["interior_gradients"])
     assert found["models_pearson"].isna().all() and (found["models"] == 1).all()
     assert (found.loc[list(METHODS), "completeness_broken"] == 0).all() and found.loc["deeplift", "tolerance"] == 0.01
-    assert "shuffled: made elsewhere" in " ".join(about["outputs"]["one"]["notes"])
+    assert "shuffled: of another program" in " ".join(about["outputs"]["one"]["notes"])
     assert set(about["outputs"]["one"]["regions"]) == {f"r{i}" for i in range(0, N, 4)}
 
 

@@ -26,6 +26,7 @@ DEEPLIFT = {
     "references": "dinucleotide",
     "seed": 4,
     "n_references": 6,
+    "tolerance": 0.001,
     "max_relative_error": 0.1,
     "max_references": 200,
     "center_first_layer": False,

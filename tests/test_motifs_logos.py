@@ -301,7 +301,6 @@ def test_what_cannot_be_drawn_is_refused_and_the_old_logos_stay(drawn, tmp_path,
 
     refuse("patterns.tsv: pos_0 is named after 'K", "--database", "jaspar:fungi")
     refuse("patterns were named by known: give that --database", "--database", "jaspar:fungi")
-    refuse("`colours` (='loud') must be one of", "--colours", "loud")
     (tmp_path / "out/motifs.json").unlink()
     refuse("motifs.json: no such file")
 

@@ -305,11 +305,11 @@ def test_what_the_regions_say_of_themselves(tmp_path):
         assert found["masked"] > 0 and f"regions have no label of {target}" in page_.text
     assert "left out, label masked" in page_.text and "AUPRC, genome" in page_.text
     assert "weighted to represent all its windows" in page_.text
-    assert "nothing is said of the true imbalance" not in page_.text
+    assert "true class imbalance is unknown" not in page_.text
 
 
 def test_no_background_is_said(whole):
-    assert "nothing is said of the true imbalance" in Page(whole[2]).text
+    assert "true class imbalance is unknown" in Page(whole[2]).text
 
 
 def test_spread_over_models_counted_by_hand(tmp_path):
@@ -687,7 +687,7 @@ def test_page_shows_mutagenesis_beside_the_methods(whole):
             found = analysis.mutagenesis_agreement(*scores)
             assert 10 < len(found.pearson) <= 20
             medians += [np.median(found.pearson), np.median(found.spearman)]
-    assert "Against mutagenesis" in page_.text
+    assert "Agreement with in-silico mutagenesis" in page_.text
     assert all(f"{median:.3f}" in page_.text for median in medians)
     drawn = [image["alt"] for image in page_.all("img") if "as sequence logos" in image["alt"]]
     assert len(drawn) == 2 and all("Interior gradients above Mutagenesis" in alt for alt in drawn)

@@ -51,7 +51,7 @@ def test_a_list_of_one_is_the_number_and_the_order_means_nothing(tmp_path):
 @pytest.mark.parametrize(
     ("seed", "said"),
     [
-        ([1, 2, 1], r"training\.seed\[2\] \(=1\) stands there twice; delete one"),
+        ([1, 2, 1], r"training\.seed \(=\[1, 2, 1\]\) has a seed twice; delete one"),
         ([], r"training\.seed \(=\[\]\) must be a whole number from 0 to 4294967295, or a list of such numbers"),
         ([1, -1], r"training\.seed \(=\[1, -1\]\) must be a whole number"),
         (2**32, r"training\.seed \(=4294967296\) must be a whole number from 0 to 4294967295"),

@@ -61,7 +61,7 @@ def test_what_is_written_is_read_as_the_same(tmp_path):
         ("name\tpeaks\nA/B\ta.bed\n", r"targets\.tsv:2: target 'A/B': files are named after it"),
         ("name\tpeaks\n-A\ta.bed\n", r"targets\.tsv:2: target '-A': .* start with a letter or digit"),
         ("name\tpeaks\n\ta.bed\n", r"targets\.tsv:2: target '': files are named after it"),
-        ("name\tpeaks\nNegative\ta\n", r":2: target 'Negative': the name of the regions without a peak"),
+        ("name\tpeaks\nNegative\ta\n", r":2: target 'Negative': is the name of the regions without a peak"),
         ("name\tpeaks\nA\ta\nA\tb\n", r"targets\.tsv:3: target 'A': is named twice"),
         ("name\tpeaks\nA\ta\na\tb\n", r"targets\.tsv:3: target 'a': differs from 'A' only in upper and lower"),
         ("name\tpeaks\nA\t.\n", r"targets\.tsv:2: target 'A' has no peaks; name their file"),

@@ -383,7 +383,7 @@ def test_command_writes_everything(made, explained, tmp_path, capsys):
 
     assert run() == 0
     printed = capsys.readouterr().out
-    assert "best possible" in printed and "no name (p 1e-05)" in printed and "(precision of scans that call" in printed
+    assert "best possible" in printed and "no name (p 1e-05)" in printed and "(precision of scans with" in printed
     found = json.loads((folder / "truth.json").read_text())
     assert found["format"] == "seqlift truth 1"
     assert found["targets"]["GATA1"]["difference"] == pytest.approx(0, abs=1e-12)

@@ -198,7 +198,7 @@ def test_mistakes_in_downloads_are_said_with_the_others(checkout, config, server
         "regions.exclude_regions[0] (='lists/blacklist.bed') is missing: there is no file",
         "downloads.blacklist.bed is no file that the config names; did you mean lists/blacklist.bed?",
         "downloads.genome.fa.url (='http://***@127.0.0.1",
-        "genome.download is an unknown key; downloads stand at the top now",
+        "genome.download is an unknown key; downloads are listed at the top now",
     ):
         assert message in run.screen
     assert "secret" not in run.screen and server.requests == []

@@ -39,7 +39,7 @@ def test_folds_times_seeds_are_jobs(checkout):
         for seed in (1, 2):
             model = f"{RUN}/model/fold{fold}/seed{seed}"
             trained = [line for line in run.screen.splitlines() if "seqlift train" in line and f"{model} " in line]
-            assert len(trained) == 1 and f"--seed {seed} " in trained[0] and f"--fold {fold} " in trained[0]
+            assert len(trained) == 1 and f'"seed": {seed},' in trained[0] and f"--fold {fold} " in trained[0]
     explained = [line for line in run.screen.splitlines() if "seqlift attribute" in line]
     assert sorted(line.count("model.ckpt") for line in explained) == [2, 2, 2, 6]
 
