@@ -274,9 +274,9 @@ def test_settings_of_tf_modisco_are_checked_by_name_and_used(run, tmp_path, caps
     refuse("`flank_size` (=0) must be", "flank_size=0")
     refuse("`target_seqlet_fdr` (=1.0) must be", "target_seqlet_fdr=1")
     refuse("`min_metacluster_size` (=5) must be", "min_metacluster_size=5")
-    refuse("`min_passing_windows_frac` (=0.5) must not be larger", "min_passing_windows_frac=0.5")
+    refuse("min_passing_windows_frac (=0.5)", "min_passing_windows_frac=0.5")
     refuse("`window` (=200) must be at least 220", "trim_to_window_size=200", "initial_flank_to_add=0")
-    refuse("need 130 bp, but only 120 bp of each region", "sliding_window_size=100")
+    refuse("needs 130 bp, but each region has only 120 bp", "sliding_window_size=100")
     assert main([*command, "--tfmodisco", "trim_to_window_size=16", "initial_flank_to_add=1"]) == 0
     patterns = read_motifs(tmp_path / "out").patterns
     assert patterns and all(pattern.frequencies.shape == (4, 18) for pattern in patterns)
