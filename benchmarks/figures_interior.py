@@ -152,7 +152,7 @@ def draw(data: Data, errors: dict, auto: dict) -> tuple[Figure, InteriorGradient
     x, inside = example(data)
     middle = int(np.flatnonzero(inside)[[0, -1]].sum()) // 2
     window = middle - SHOWN // 2, middle + SHOWN // 2
-    settings = {"steps": 100, "keep_path": True, "output": "probability"}
+    settings = {"steps": 100, "options": seqlift.InteriorGradientsOptions(keep_path=True, output="probability")}
     found = explain(data, x, **settings)
     shuffles = seqlift.attribution.references.dinucleotide_shuffles(x, N_REFERENCES, 0)
     each = [explain(data, x, references=shuffles[:, k : k + 1], **settings) for k in range(N_REFERENCES)]
@@ -210,10 +210,20 @@ def main() -> None:
     with tempfile.TemporaryDirectory() as temporary, prepared(arguments.folder or Path(temporary)) as data:
         x = data.sequences(data.positives(TARGET, N_REGIONS))
         errors = {
-            quadrature: {steps: relative(explain(data, x, steps=steps, quadrature=quadrature)) for steps in STEPS}
+            quadrature: {
+                steps: relative(
+                    explain(data, x, steps=steps, options=seqlift.InteriorGradientsOptions(quadrature=quadrature))
+                )
+                for steps in STEPS
+            }
             for quadrature in ("gauss-legendre", "midpoint")
         }
-        auto = {tolerance: explain(data, x, steps="auto", tolerance=tolerance) for tolerance in TOLERANCES}
+        auto = {
+            tolerance: explain(
+                data, x, steps="auto", options=seqlift.InteriorGradientsOptions(step_tolerance=tolerance)
+            )
+            for tolerance in TOLERANCES
+        }
         default = relative(explain(data, x))
         cost = {t: float(np.mean([gradients(steps) for steps in r.steps.flatten().tolist()])) for t, r in auto.items()}
         auto_errors = {tolerance: (cost[tolerance], relative(found)) for tolerance, found in auto.items()}

@@ -181,7 +181,7 @@ def contributions(method: str, model: torch.nn.Module, sequences: Tensor, refere
     else:
         common = {"references": references, "n_references": n, "target": target}
         if method == "interior gradients":
-            common |= {"steps": PATH_STEPS, "quadrature": "midpoint"}
+            common |= {"steps": PATH_STEPS, "options": seqlift.InteriorGradientsOptions(quadrature="midpoint")}
             scores = seqlift.interior_gradients(model, sequences, **common).contributions
         else:
             scores = seqlift.deeplift(model, sequences, **common, rule=method).contributions

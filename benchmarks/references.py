@@ -147,7 +147,9 @@ class Accuracy:
 def accuracies(data: Data, n: int) -> list[Accuracy]:
     """Fixed numbers of dinucleotide shuffles and "auto", against `MANY` shuffles that none of them uses."""
     x, target = data.sequences(data.positives(TARGET, n)), data.targets.index(TARGET)
-    explain = functools.partial(seqlift.deeplift, data.model, x, target=target, max_references=400)
+    explain = functools.partial(
+        seqlift.deeplift, data.model, x, target=target, options=seqlift.DeepLiftOptions(max_references=400)
+    )
     truth = explain(n_references=MANY, seed=1).contributions.sum(1)  # (N, L)
     scale = truth.abs().amax(1, keepdim=True)
 
@@ -170,7 +172,10 @@ def accuracies(data: Data, n: int) -> list[Accuracy]:
         )
 
     found = [measure(f"{k}", n_references=k) for k in FIXED]
-    return found + [measure(f"auto, {share:g}", n_references="auto", max_relative_error=share) for share in SHARES]
+    return found + [
+        measure(f"auto, {share:g}", n_references="auto", options=seqlift.DeepLiftOptions(max_relative_error=share))
+        for share in SHARES
+    ]
 
 
 # --- which kind -------------------------------------------------------------------------------------------------------
@@ -243,7 +248,7 @@ def centring(data: Data, n: int) -> float:
     x, target = data.sequences(data.positives(TARGET, n)), data.targets.index(TARGET)
     explain = functools.partial(seqlift.deeplift, data.model, x, n_references=1, target=target)
     uniform = explain(reference_kind("uniform")).contributions
-    centred = explain(reference_kind("zeros"), center_first_layer=True).contributions
+    centred = explain(reference_kind("zeros"), options=seqlift.DeepLiftOptions(center_first_layer=True)).contributions
     return float((centred - uniform).abs().max() / uniform.abs().max())
 
 

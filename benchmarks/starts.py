@@ -24,7 +24,7 @@ import torch
 from printing import machine, table, versions
 
 ROOT = Path(__file__).resolve().parents[1]
-FIXED = {"MALLOC_MMAP_THRESHOLD_": str(2**30), "MALLOC_TRIM_THRESHOLD_": str(2**32), "SEQLIFT_WORKFLOW": "Snakefile"}
+FIXED = {"MALLOC_MMAP_THRESHOLD_": str(2**30), "MALLOC_TRIM_THRESHOLD_": str(2**32)}
 CHILD = """
 import builtins, json, resource, sys, time
 importing, plain, depth = time.process_time(), builtins.__import__, 0
@@ -60,6 +60,8 @@ def planned(checkout: Path, folder: Path) -> tuple[dict[str, list[str]], Counter
     count: Counter = Counter()
     for call in re.findall(r"\bseqlift (\w.*?)(?: 2?>|$)", done.stdout + done.stderr, re.MULTILINE):
         stage, *arguments = shlex.split(call)
+        if "--method" in arguments:
+            stage += f" {arguments[arguments.index('--method') + 1]}"
         first.setdefault(stage, arguments)
         count[stage] += 1
     return first, count
@@ -72,10 +74,11 @@ def environment(checkout: Path) -> dict[str, str]:
 def seconds(checkout: Path, results: Path, stage: str, arguments: list[str]) -> tuple[float, float]:
     """CPU seconds of the start and of the whole job, on a copy of the results that is thrown away."""
     with tempfile.TemporaryDirectory() as folder:
-        for part in ("results", "data", "configs"):
-            shutil.copytree(results / part, Path(folder) / part)
+        for part in ("results", "data", "configs", ".snakemake/auxiliary"):  # the last: lists of files in commands
+            if (results / part).exists():
+                shutil.copytree(results / part, Path(folder) / part)
         note = Path(folder) / "seconds.json"
-        command = [sys.executable, "-c", CHILD, str(note), stage, *arguments]
+        command = [sys.executable, "-c", CHILD, str(note), stage.split()[0], *arguments]
         subprocess.run(command, cwd=folder, env=environment(checkout), check=True, capture_output=True)
         return tuple(json.loads(note.read_text()))
 

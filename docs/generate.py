@@ -130,7 +130,7 @@ def config_page(schema: dict) -> str:
 
 def _keys_below(node: dict, path: str) -> Iterator[str]:
     """The keys of a section, single ones first, then the sections in it, then those of each kind of model."""
-    if "x-key" in node:  # a section whose keys are the user's: this word stands for them
+    if "x-key" in node:  # a section whose keys the user chooses: this word is shown for them
         yield from _keys_below(node["additionalProperties"], f"{path}.{node['x-key']}")
         return
     node = node.get("items", node)
@@ -179,7 +179,7 @@ def type_words(node: dict) -> str:
 
 
 def plain(text: str) -> str:
-    """Text as Markdown that shows it as it is; what stands between backticks stays code."""
+    """Text as Markdown that shows it as it is; text between backticks stays code."""
     pieces = re.split(r"(`[^`]*`)", " ".join(text.split()))
     return "".join(piece if piece.startswith("`") else _escaped(piece) for piece in pieces)
 

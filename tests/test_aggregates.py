@@ -101,7 +101,7 @@ def test_a_motif_scanned_on_both_strands_comes_out_once(tmp_path):
         sites = [("chr1", s, s + len(motif), "m", 0, t) for s, t in zip(starts, strands, strict=True)]
         result = aggregate(path, bed(tmp_path / "hits.bed", sites), flank=8)
         assert result.summary.minus == strands.count("-") > 10
-        first = -(len(motif) // 2)  # of the motif, from the base that stands for the site
+        first = -(len(motif) // 2)  # of the motif, from the base at the site
         core = result.table[result.table["position"].between(first, first + len(motif) - 1)]
         assert "".join("ACGT"[i] for i in core[list("ACGT")].to_numpy().argmax(axis=1)) == motif
         shares = frequencies(motif)

@@ -12,6 +12,7 @@ from seqlift import SeqliftError, deeplift
 from seqlift.attribution.attribute import choose_regions, choose_sample
 from seqlift.attribution.deeplift import DeepLift
 from seqlift.attribution.mutagenesis import mutagenesis
+from seqlift.attribution.options import DeepLiftOptions
 from seqlift.attribution.references import genomic_windows
 from seqlift.attribution.totals import broken_completeness
 from seqlift.cli import main
@@ -136,7 +137,8 @@ def test_references_that_are_added_until_the_scores_are_sure(run, monkeypatch):
     share = float(shares.quantile(0.5))  # between two regions, so that rounding decides nothing
     settings = {"n_references": "auto", "max_relative_error": share, "max_references": 40}  # half are sure after ten
     attribute(folder, table, **settings)
-    expected = deeplift(model, sequences, target=1, **settings)
+    options = DeepLiftOptions(max_relative_error=share, max_references=40)
+    expected = deeplift(model, sequences, n_references="auto", target=1, options=options)
     with open_scores(folder / "x.h5") as scores:
         used = scores.n_references[:]
         assert len(set(used)) > 1 and scores.delta.shape == (N // 2, used.max())

@@ -1,13 +1,18 @@
 """The check of the config: all mistakes at once, every default filled in, schema and template in step."""
 
+import argparse
 import copy
+import importlib
 import re
 from pathlib import Path
 
 import pytest
 import yaml
 
+from seqlift.aggregates.settings import AggregateSettings
+from seqlift.cli import STAGES
 from seqlift.config import custom_source, data_path, downloads, generate, model_outputs, resolve_config, target_list
+from seqlift.core.settings import add_flags
 from seqlift.errors import SeqliftError
 from seqlift.models.architecture import defaults, kinds
 
@@ -66,7 +71,7 @@ def schema_keys(node=SCHEMA, path="") -> list[tuple[str, object]]:
                 found += schema_keys(below, f"{path}.{key}")
     if isinstance(node.get("items"), dict):
         found += schema_keys(node["items"], path)
-    if "x-key" in node:  # a section whose keys are the user's: this word stands for them
+    if "x-key" in node:  # a section whose keys the user chooses
         found += schema_keys(node["additionalProperties"], f"{path}.{node['x-key']}")
     return found
 
@@ -101,9 +106,9 @@ def test_the_config_given_is_left_alone(config):
 
 def test_order_of_targets_lengths_and_methods_does_not_matter(config):
     config = put(put(config, "targets.1", {"name": "B", "peaks": "b.bed"}), "lengths", [400, 200])
-    turned = put(config, "targets", config["targets"][::-1])
-    turned = put(put(turned, "lengths", [200, 400]), "attribution.methods", ["interior_gradients", "deeplift"])
-    resolved = resolve_config(turned, SCHEMA)
+    reordered = put(config, "targets", config["targets"][::-1])
+    reordered = put(put(reordered, "lengths", [200, 400]), "attribution.methods", ["interior_gradients", "deeplift"])
+    resolved = resolve_config(reordered, SCHEMA)
     assert repr(resolved) == repr(resolve_config(config, SCHEMA))
     assert [target["name"] for target in resolved["targets"]] == ["a", "B"]
     assert resolved["lengths"] == [200, 400]
@@ -339,8 +344,8 @@ def test_any_file_that_the_config_names_can_be_downloaded(config, tmp_path):
     places = [*(f"{tmp_path}/data/{name}" for name in names), *here]
     assert downloads(resolved) == {place: {"url": URL, "rename_chromosomes": {}} for place in places}
     assert data_path(resolved, "./genes.gff3.gz") in places
-    turned = {**full, "downloads": dict(reversed(full["downloads"].items()))}
-    assert repr(resolve_config(turned, SCHEMA)) == repr(resolved)
+    reordered = {**full, "downloads": dict(reversed(full["downloads"].items()))}
+    assert repr(resolve_config(reordered, SCHEMA)) == repr(resolved)
     # A folder where the file would lie stays a mistake
     (tmp_path / "data" / "black.bed").mkdir(parents=True)
     assert list(mistakes(full)) == ["regions.exclude_regions[0]"]
@@ -574,7 +579,7 @@ def test_the_template_has_every_key_with_its_default():
     found: list[tuple[str, object]] = []
 
     def walk(node: yaml.Node, path: str) -> None:
-        if isinstance(node, yaml.MappingNode):  # composed, not loaded: `model` stands there once for each type
+        if isinstance(node, yaml.MappingNode):  # composed, not loaded: `model` is there once for each type
             for key, value in node.value:
                 here = f"{path}.{key.value}".lstrip(".")
                 if path == "downloads":  # whose keys are files, as FILE says in the schema
@@ -636,3 +641,17 @@ def test_the_examples_of_the_page_on_your_own_data(tmp_path):
             (folder / name).touch()
         heads.append(resolve_config(config, SCHEMA, directory=tmp_path)["model"]["head"])
     assert heads == ["profile", "profile", "classes", "classes"]
+
+
+@pytest.mark.parametrize("stage", STAGES)
+def test_no_flag_overrides_the_settings_of_a_config(stage):
+    """Rules give settings by --settings; a flag that declares one of them a second time would win with its default."""
+    parser = argparse.ArgumentParser()
+    importlib.import_module(f"seqlift.cli.{stage}").add_arguments(parser)
+
+
+def test_a_setting_declared_twice_with_a_default_is_an_error():
+    parser = argparse.ArgumentParser()
+    parser.add_argument("--flank", default=50)
+    with pytest.raises(ValueError, match="--flank"):
+        add_flags(parser, AggregateSettings)

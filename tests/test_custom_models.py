@@ -1,4 +1,4 @@
-"""Models of the user's own, by import path: used like any other, or refused with one clear error."""
+"""Custom models, by import path: used like any other, or refused with one clear error."""
 
 import logging
 import sys

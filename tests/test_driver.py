@@ -11,6 +11,7 @@ from fixtures.attribution_models import FIELDS, LENGTH, agree, one_hot
 from seqlift import SeqliftError, deeplift, interior_gradients
 from seqlift.attribution.batch_size import default_batch_size
 from seqlift.attribution.batches import centred
+from seqlift.attribution.options import DeepLiftOptions, InteriorGradientsOptions
 from seqlift.attribution.output_layer import ExplainedModel
 from seqlift.attribution.references import dinucleotide_shuffles, uniform, zeros
 from seqlift.attribution.totals import Block, Totals, summarise
@@ -59,7 +60,9 @@ def test_auto_stops_where_the_error_is_small_enough():
 
     That is n = 10 for s = 0.29 (9.4), 20 for 0.4 (17), 40 for 0.6 (37) and more than can be had for 3 (901).
     """
-    result = deeplift(FirstA(), four_spreads(), alternating, n_references="auto", max_references=55)
+    result = deeplift(
+        FirstA(), four_spreads(), alternating, n_references="auto", options=DeepLiftOptions(max_references=55)
+    )
     assert result.n_references.tolist() == [10, 20, 40, 55]
     assert result.delta.shape == result.reference_prediction.shape == (4, 55)
     for row, used in enumerate(result.n_references):
@@ -72,14 +75,22 @@ def test_auto_stops_where_the_error_is_small_enough():
 
 def test_a_smaller_share_takes_more_references():
     """s = 0.29 and a share of 0.05 need n = 1 + 5.8² = 34.6 references; nobody needs all of the 200."""
-    result = deeplift(FirstA(), four_spreads()[:1], alternating, n_references="auto", max_relative_error=0.05)
+    result = deeplift(
+        FirstA(), four_spreads()[:1], alternating, n_references="auto", options=DeepLiftOptions(max_relative_error=0.05)
+    )
     assert result.n_references.tolist() == [40] and result.delta.shape == (1, 40)
 
 
 @pytest.mark.parametrize("explain", [deeplift, interior_gradients])
 def test_auto_gives_what_the_same_number_of_fixed_references_gives(explain):
     model, x = small_net(nn.Softplus()), one_hot(12)
-    auto = explain(model, x, dinucleotide_shuffles, n_references="auto", max_relative_error=0.15, max_references=60)
+    auto = explain(
+        model,
+        x,
+        dinucleotide_shuffles,
+        n_references="auto",
+        options=InteriorGradientsOptions(max_relative_error=0.15, max_references=60),
+    )
     assert len(set(auto.n_references.tolist())) > 2, "the sequences should differ in what they need"
     for row, used in enumerate(auto.n_references.tolist()):
         fixed = explain(model, x[row : row + 1], dinucleotide_shuffles, n_references=used)
@@ -102,7 +113,7 @@ def test_a_callable_that_can_start_later_makes_only_the_new_references():
         return dinucleotide_shuffles(sequences, n_references, seed, start=start)
 
     model, x = small_net(), one_hot(2)
-    call = {"n_references": "auto", "max_relative_error": 1e-6, "max_references": 25}
+    call = {"n_references": "auto", "options": DeepLiftOptions(max_relative_error=1e-6, max_references=25)}
     first = deeplift(model, x, from_the_first, **call)
     assert calls == [(0, 10), (0, 20), (0, 25)]
     calls.clear()
@@ -129,11 +140,11 @@ def test_memory_does_not_grow_with_the_number_of_references():
         ({"references": one_hot(3), "n_references": "auto"}, "a callable or None"),
         ({"n_references": "all"}, r"`n_references` \(='all'\)"),
         ({"n_references": 2.5}, r"`n_references` \(=2.5\)"),
-        ({"n_references": "auto", "max_relative_error": 0.0}, "`max_relative_error`"),
-        ({"n_references": "auto", "max_references": 1}, "`max_references`"),
+        ({"n_references": "auto", "options": DeepLiftOptions(max_relative_error=0.0)}, "`max_relative_error`"),
+        ({"n_references": "auto", "options": DeepLiftOptions(max_references=1)}, "`max_references`"),
         ({"batch_size": 0}, "`batch_size`"),
         ({"sequences": torch.zeros(0, 4, LENGTH)}, "no sequence"),
-        ({"output": "odds"}, "`output`"),
+        ({"options": DeepLiftOptions(output="odds")}, "`output`"),
     ],
 )
 def test_wrong_arguments_are_named(call, words):
@@ -189,9 +200,9 @@ def test_a_large_offset_takes_no_digits_from_the_standard_error():
 
 WAYS = {
     "plain": {"n_references": 5},
-    "auto": {"n_references": "auto", "max_relative_error": 0.3, "max_references": 25},
-    "centred": {"references": zeros, "n_references": 3, "center_first_layer": True},
-    "probability": {"n_references": 5, "output": "probability"},
+    "auto": {"n_references": "auto", "options": DeepLiftOptions(max_relative_error=0.3, max_references=25)},
+    "centred": {"references": zeros, "n_references": 3, "options": DeepLiftOptions(center_first_layer=True)},
+    "probability": {"n_references": 5, "options": DeepLiftOptions(output="probability")},
 }
 
 
@@ -337,7 +348,7 @@ def test_what_has_no_rule_is_named_before_rows_that_mix():
 def test_centred_zeros_are_the_uniform_reference(explain):
     model, x = small_net(padding=2), one_hot(4)
     x[1, :, 5:9] = 0  # N
-    by_centring = explain(model, x, zeros, n_references=2, center_first_layer=True)
+    by_centring = explain(model, x, zeros, n_references=2, options=InteriorGradientsOptions(center_first_layer=True))
     agree(by_centring, explain(model, x, uniform, n_references=2), rtol=0, atol=0)
     assert by_centring.contributions[1, :, 5:9].abs().max() == 0
 
@@ -352,7 +363,7 @@ def test_centring_is_centring_the_weights(explain):
         centred_model[0].weight -= mean
         centred_model[0].bias += mean.sum((1, 2))
         torch.testing.assert_close(centred_model(x), model(x))
-    calls = explain(model, x, references, center_first_layer=True)
+    calls = explain(model, x, references, options=InteriorGradientsOptions(center_first_layer=True))
     agree(calls, explain(centred_model, x, references))
     uncentred = explain(model, x, references)
     assert (calls.contributions - uncentred.contributions).abs().max() > 0.01 * uncentred.contributions.abs().max()
@@ -409,7 +420,7 @@ def test_logits_and_probabilities(ending):
             calls = ExplainedModel(model, "probability")(x)
             torch.testing.assert_close(calls, probabilities(x))
             assert ((calls > 0) & (calls < 1)).all()
-        result = deeplift(model, x, references, target=target, output="probability")
+        result = deeplift(model, x, references, target=target, options=DeepLiftOptions(output="probability"))
         torch.testing.assert_close(result.prediction, probabilities(x).detach()[:, target])
         assert result.delta.abs().max() < 1e-12
 
@@ -431,9 +442,9 @@ def test_one_unit_solved_by_hand():
 
     call = {"sequences": x, "references": torch.zeros_like(x)}
     assert float(deeplift(model, **call).contributions[0, 0, 0]) == pytest.approx(4)
-    probability = deeplift(model, **call, output="probability")
+    probability = deeplift(model, **call, options=DeepLiftOptions(output="probability"))
     assert float(probability.contributions[0, 0, 0]) == pytest.approx(0.7615941559557649)
-    logit = deeplift(lambda s: 4 * s[:, 0, 0] - 2, **call, output="probability")
+    logit = deeplift(lambda s: 4 * s[:, 0, 0] - 2, **call, options=DeepLiftOptions(output="probability"))
     assert float(logit.contributions[0, 0, 0]) == pytest.approx(0.7615941559557649)
 
 

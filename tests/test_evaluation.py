@@ -26,7 +26,7 @@ TARGETS = fixture.TARGETS
 
 @pytest.fixture(autouse=True)
 def cache(tmp_path_factory, monkeypatch):
-    """Keep the index of the genome out of the user's own cache, and bootstraps short."""
+    """Keep the index of the genome out of the cache in the home folder, and bootstraps short."""
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path_factory.mktemp("cache")))
 
 

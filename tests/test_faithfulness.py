@@ -206,7 +206,7 @@ def test_counts_and_profile_of_a_profile_model(run):
         with open_scores(path) as scores:
             rows = np.isin(scores.coords["name"], [f"r{i}" for i in range(0, N, 4)])
             change = (scores.prediction[:][:, None] - scores.reference_prediction[:])[rows]
-        spread = float(change.std())  # of the references, which are drawn anew
+        spread = float(change.std())  # of the references, which are drawn again
         assert found.loc[(name, "deeplift"), "change"] == pytest.approx(change.mean(), abs=2 * spread)
 
 

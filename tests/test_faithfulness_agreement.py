@@ -1,4 +1,4 @@
-"""Who says the same as an explanation: correlations, explanations made anew, and sites that are known."""
+"""Agreement of explanations: correlations, repeated explanations, and known sites."""
 
 import numpy as np
 import pandas as pd

@@ -1,4 +1,4 @@
-"""FASTA files as people have them; every read held against a naive one."""
+"""FASTA files as people have them; every read compared with a naive one."""
 
 import gzip
 import multiprocessing

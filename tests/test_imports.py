@@ -9,7 +9,7 @@ import pytest
 
 SOURCE = Path(__file__).parents[1] / "src" / "seqlift"
 
-# A module may import what stands above it. Those in one line do not know each other.
+# A module may import those above it. Those in one line do not import each other.
 ORDER = [
     {"errors"},
     {"core"},

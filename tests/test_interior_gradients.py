@@ -16,6 +16,7 @@ from fixtures.attribution_models import CHANNELS, LENGTH, MODELS, N, R, Straight
 from seqlift import SeqliftError, interior_gradients
 from seqlift.attribution import path
 from seqlift.attribution.interior_gradients import FIRST_STEPS, quadrature_nodes
+from seqlift.attribution.options import InteriorGradientsOptions
 from seqlift.attribution.references import dinucleotide_shuffles, uniform, zeros
 
 FIELDS = ("hypothetical", "contributions", "delta", "path_prediction", "path_slope", "alpha_half", "alpha_90")
@@ -45,7 +46,7 @@ def test_a_rectifier_that_opens_on_the_way(threshold):
 def test_a_saturated_sigmoid():
     """f = σ(20 α - 6): at the sequence its gradient is all but gone, on the way it is not."""
     model = lambda a: torch.sigmoid(20 * a - 6)  # noqa: E731
-    result = along_one_base(model, steps=400, output="probability")
+    result = along_one_base(model, steps=400, options=InteriorGradientsOptions(output="probability"))
     start, end = (float(torch.sigmoid(torch.tensor(v).double())) for v in (-6, 14))
     assert float(result.contributions.sum()) == pytest.approx(end - start, rel=1e-9)
     assert float(result.path_slope[0, -1]) < 1e-3 and float(result.path_slope.max()) == pytest.approx(5, rel=1e-3)
@@ -57,7 +58,7 @@ def test_a_saturated_sigmoid():
 def test_quadrature_is_as_good_as_it_should_be():
     """f = α³: two Gauss-Legendre points give ∫ 3 α² exactly; K midpoints miss it by 1 / (4 K²)."""
     assert float(along_one_base(lambda a: a**3, steps=2).contributions.sum()) == pytest.approx(1, abs=1e-14)
-    midpoint = along_one_base(lambda a: a**3, steps=5, quadrature="midpoint")
+    midpoint = along_one_base(lambda a: a**3, steps=5, options=InteriorGradientsOptions(quadrature="midpoint"))
     assert float(midpoint.contributions.sum()) == pytest.approx(1 - 1 / 100, abs=1e-14)
     assert float(midpoint.delta) == pytest.approx(1 / 100, abs=1e-14)
 
@@ -83,7 +84,9 @@ def test_the_first_of_several_crossings_counts():
 @pytest.mark.parametrize("name", ["F.relu", "gelu", "BatchNorm", "2-D convolutions", "max pool, overlapping", "LSTM"])
 def test_captum_agrees(name, quadrature, method):
     model, (x, references) = build(name).eval(), pairs()
-    ours = interior_gradients(model, x, references, target=1, steps=11, quadrature=quadrature)
+    ours = interior_gradients(
+        model, x, references, target=1, steps=11, options=InteriorGradientsOptions(quadrature=quadrature)
+    )
     oracle = captum.attr.IntegratedGradients(model)
     theirs = [
         oracle.attribute(x, references[:, k], target=1, n_steps=11, method=method, return_convergence_delta=True)
@@ -135,7 +138,7 @@ def test_every_model_is_explained_as_point_by_point(name, layout):
         return
     average, f, slope = oracle
     hypothetical = (average - (average * references).sum(2, keepdim=True)).mean(1)
-    for arguments in ({}, {"batch_size": 17}, {"keep_path": True}):
+    for arguments in ({}, {"batch_size": 17}, {"options": InteriorGradientsOptions(keep_path=True)}):
         result = interior_gradients(model, x, references, target=1, steps=5, **arguments)
         scale = float(hypothetical.abs().max())
         torch.testing.assert_close(result.hypothetical, hypothetical, rtol=1e-9, atol=1e-9 * scale)
@@ -373,7 +376,13 @@ def test_the_callers_tensors_stay_as_they_are():
     x, references = pairs()
     copies = x.clone(), references.clone()
     for keep_path in (False, True):
-        interior_gradients(wrapped(MISLEADING["input changed in place"]), x, references, steps=4, keep_path=keep_path)
+        interior_gradients(
+            wrapped(MISLEADING["input changed in place"]),
+            x,
+            references,
+            steps=4,
+            options=InteriorGradientsOptions(keep_path=keep_path),
+        )
     assert torch.equal(x, copies[0]) and torch.equal(references, copies[1])
 
 
@@ -390,7 +399,9 @@ def test_low_precision_stays_near_the_exact_scores():
 
 def test_the_path_is_the_models_own():
     model, (x, references) = build("F.relu"), pairs()
-    result = interior_gradients(model, x, references, target=1, steps=7, keep_path=True)
+    result = interior_gradients(
+        model, x, references, target=1, steps=7, options=InteriorGradientsOptions(keep_path=True)
+    )
     for k, alpha in enumerate(result.alphas):
         points = (references + alpha * (x[:, None] - references)).flatten(0, 1).requires_grad_()
         f = model(points)[:, 1]
@@ -410,7 +421,10 @@ def test_the_path_is_the_models_own():
 
 def test_the_gradients_of_the_points_are_kept_only_on_request():
     model, (x, references) = build("F.relu"), pairs()
-    short, kept = (interior_gradients(model, x, references, steps=7, keep_path=keep) for keep in (False, True))
+    short, kept = (
+        interior_gradients(model, x, references, steps=7, options=InteriorGradientsOptions(keep_path=keep))
+        for keep in (False, True)
+    )
     assert short.path_gradient is None and short.path_gradient_size is None
     assert kept.path_gradient.shape == (N, 7, LENGTH) and kept.path_gradient_size.shape == (N, 7)
     agree(short, kept, FIELDS)
@@ -418,7 +432,12 @@ def test_the_gradients_of_the_points_are_kept_only_on_request():
 
 @pytest.mark.parametrize("batch_size", [1, 6, 1000])
 @pytest.mark.parametrize(
-    "arguments", [{"steps": 8}, {"steps": "auto", "max_steps": 64}, {"steps": 8, "keep_path": True}]
+    "arguments",
+    [
+        {"steps": 8},
+        {"steps": "auto", "options": InteriorGradientsOptions(max_steps=64)},
+        {"steps": 8, "options": InteriorGradientsOptions(keep_path=True)},
+    ],
 )
 def test_results_do_not_depend_on_the_batch(batch_size, arguments):
     model, x = build("max pool, overlapping"), one_hot(5)
@@ -438,7 +457,9 @@ def test_more_steps_come_nearer_to_completeness():
 
 def test_auto_takes_steps_until_the_scores_add_up():
     model, (x, references) = build("max pool, overlapping"), pairs()
-    result = interior_gradients(model, x, references, steps="auto", tolerance=0.02, max_steps=4096)
+    result = interior_gradients(
+        model, x, references, steps="auto", options=InteriorGradientsOptions(step_tolerance=0.02, max_steps=4096)
+    )
     change = (result.prediction[:, None] - result.reference_prediction).abs()
     assert (result.delta.abs() <= 0.02 * change + 1e-12).all()
     assert len(set(result.steps.flatten().tolist())) > 1, "all paths alike: nothing to adapt to"
@@ -459,7 +480,9 @@ def test_auto_stops_at_once_where_the_first_steps_do():
 
 def test_steps_that_run_out_show_in_the_delta():
     model, (x, references) = build("max pool, overlapping"), pairs()
-    result = interior_gradients(model, x, references, steps="auto", tolerance=1e-6, max_steps=40)
+    result = interior_gradients(
+        model, x, references, steps="auto", options=InteriorGradientsOptions(step_tolerance=1e-6, max_steps=40)
+    )
     fixed = interior_gradients(model, x, references, steps=40)
     assert (result.steps == 40).all()
     torch.testing.assert_close(result.delta, fixed.delta)
@@ -469,7 +492,9 @@ def test_steps_that_run_out_show_in_the_delta():
 def test_auto_ignores_rounding():
     """Equal predictions: nothing to add up to but rounding."""
     x = one_hot(dtype=torch.float32)
-    result = interior_gradients(build("gelu", torch.float32), x, x[:, None], steps="auto", tolerance=1e-9)
+    result = interior_gradients(
+        build("gelu", torch.float32), x, x[:, None], steps="auto", options=InteriorGradientsOptions(step_tolerance=1e-9)
+    )
     assert (result.steps == FIRST_STEPS).all()
 
 
@@ -480,17 +505,20 @@ def test_references_and_steps_as_needed_together():
         x,
         dinucleotide_shuffles,
         n_references="auto",
-        max_relative_error=0.25,
-        max_references=40,
         steps="auto",
-        tolerance=0.001,
+        options=InteriorGradientsOptions(max_relative_error=0.25, max_references=40, step_tolerance=0.001),
     )
     used = result.n_references
     assert result.steps.shape == result.delta.shape == (4, int(used.max()))
     for i in range(4):
         assert (result.steps[i, : used[i]] >= FIRST_STEPS).all() and (result.steps[i, used[i] :] == 0).all()
         fixed = interior_gradients(
-            model, x[i : i + 1], dinucleotide_shuffles, n_references=int(used[i]), steps="auto", tolerance=0.001
+            model,
+            x[i : i + 1],
+            dinucleotide_shuffles,
+            n_references=int(used[i]),
+            steps="auto",
+            options=InteriorGradientsOptions(step_tolerance=0.001),
         )
         torch.testing.assert_close(result.hypothetical[i], fixed.hypothetical[0], rtol=1e-9, atol=1e-12)
         torch.testing.assert_close(result.alpha_half[i], fixed.alpha_half[0], rtol=1e-9, atol=1e-12)
@@ -502,14 +530,20 @@ def test_references_and_steps_as_needed_together():
 def test_the_correction_has_no_effect_where_references_sum_to_what_the_sequence_does():
     model, (x, references) = build("gelu"), pairs()
     for kind in (references, None, uniform):
-        plain, corrected = (interior_gradients(model, x, kind, steps=5, gradient_correction=on) for on in (False, True))
+        plain, corrected = (
+            interior_gradients(model, x, kind, steps=5, options=InteriorGradientsOptions(gradient_correction=on))
+            for on in (False, True)
+        )
         agree(plain, corrected, (*FIELDS, "standard_error"), rtol=0, atol=1e-15)
 
 
 def test_the_correction_takes_the_mean_over_bases_off_paths_from_zero():
     model, x = build("gelu"), one_hot()
     x[0, :, 3:6] = 0  # N: there zeros are what the sequence holds
-    plain, corrected = (interior_gradients(model, x, zeros, steps=5, gradient_correction=on) for on in (False, True))
+    plain, corrected = (
+        interior_gradients(model, x, zeros, steps=5, options=InteriorGradientsOptions(gradient_correction=on))
+        for on in (False, True)
+    )
     off_plane = plain.hypothetical.mean(1, keepdim=True) * (x.sum(1, keepdim=True) > 0)
     assert off_plane.abs().max() > 1e-3
     torch.testing.assert_close(corrected.hypothetical, plain.hypothetical - off_plane)
@@ -523,13 +557,13 @@ def test_the_correction_takes_the_mean_over_bases_off_paths_from_zero():
 @pytest.mark.parametrize(
     ("arguments", "words"),
     [
-        ({"quadrature": "trapezoid"}, r"`quadrature` \(='trapezoid'\)"),
+        ({"options": InteriorGradientsOptions(quadrature="trapezoid")}, r"`quadrature` \(='trapezoid'\)"),
         ({"steps": 0}, r"`steps` \(=0\)"),
         ({"steps": 2.5}, r"`steps` \(=2.5\)"),
         ({"steps": "many"}, r"`steps` \(='many'\)"),
-        ({"steps": "auto", "tolerance": 0}, r"`tolerance` \(=0\)"),
-        ({"steps": "auto", "max_steps": 0}, r"`max_steps` \(=0\)"),
-        ({"output": "odds"}, r"`output` \(='odds'\)"),
+        ({"steps": "auto", "options": InteriorGradientsOptions(step_tolerance=0)}, r"`step_tolerance` \(=0\)"),
+        ({"steps": "auto", "options": InteriorGradientsOptions(max_steps=0)}, r"`max_steps` \(=0\)"),
+        ({"options": InteriorGradientsOptions(output="odds")}, r"`output` \(='odds'\)"),
     ],
 )
 def test_wrong_arguments_are_named(arguments, words):

@@ -1,4 +1,4 @@
-"""Metrics and their intervals, held against scikit-learn, SciPy and what can be counted by hand."""
+"""Metrics and their intervals, compared with scikit-learn, SciPy and counts by hand."""
 
 import numpy as np
 import pytest
@@ -80,7 +80,7 @@ def test_one_class_has_no_areas(label):
 
 
 def test_a_weight_is_so_many_equal_negatives():
-    """A negative of weight 3 stands for three negatives of its score, also in the point estimate of the bootstrap."""
+    """A negative of weight 3 counts as three negatives of its score, also in the point estimate of the bootstrap."""
     scores, positive = some_scores(80, decimals=1)
     weights = np.where(positive, 1.0, 3.0)
     found = discrimination(scores, positive, weights=weights, resamples=50)

@@ -83,7 +83,7 @@ def test_paper_network_has_the_paper_s_size():
 
 
 def test_deepbind_reads_the_best_match_and_the_mean_of_all():
-    """A scanner that is one k-mer: 1 where it stands, and how often."""
+    """A filter that is one k-mer: 1 where it occurs, and how often."""
     model = small("deepbind", dense=2, kernel=5, filters=1).eval()
     with torch.no_grad():
         model.scanner[0].weight.copy_(F.one_hot(torch.tensor([0, 2, 1, 3, 3]), 4).T[None])  # AGCTT
@@ -277,27 +277,27 @@ def test_an_ensemble_is_the_mean_of_its_members_over_both_strands():
     assert not torch.equal(first, second)
 
 
-def test_the_profile_of_the_other_strand_is_turned_round():
+def test_the_profile_of_the_other_strand_is_swapped_round():
     model = small("dilated", head="profile", replicates=2, both_strands=True, shape=CONTROLLED).eval()
     x, tracks = sequences(4), control(4)
     with torch.no_grad():
         found = model(x, tracks)
         # One by one: the plus strand of the reverse complement is the minus strand, read from its other end
-        turned = torch.empty_like(tracks)
+        swapped = torch.empty_like(tracks)
         for target in range(2):
             for strand in range(2):
-                turned[:, 2 * target + strand] = tracks[:, 2 * target + 1 - strand].flip(1)
-        torch.testing.assert_close(other_strand(tracks, 2), turned)
+                swapped[:, 2 * target + strand] = tracks[:, 2 * target + 1 - strand].flip(1)
+        torch.testing.assert_close(other_strand(tracks, 2), swapped)
         logits, counts = 0, 0
         for member in model.members:
-            forward, reverse = member(x, tracks), member(x.flip(1, 2), turned)
+            forward, reverse = member(x, tracks), member(x.flip(1, 2), swapped)
             logits = (
                 logits + (forward.logits + torch.stack([reverse.logits[:, :, 1 - s].flip(2) for s in (0, 1)], 2)) / 4
             )
             counts = counts + (forward.log_counts + reverse.log_counts) / 4
         torch.testing.assert_close(found.logits, logits)
         torch.testing.assert_close(found.log_counts, counts)
-        other = model(x.flip(1, 2), turned)
+        other = model(x.flip(1, 2), swapped)
         torch.testing.assert_close(other.logits, found.logits.flip(2, 3))
         torch.testing.assert_close(other.log_counts, found.log_counts)
 
@@ -320,7 +320,7 @@ def test_predictions_batch_by_batch_are_the_model_s(kind, head):
 
 
 def test_training_brings_a_profile_model_to_planted_signal():
-    """The signal lies where one 6-mer stands, and there is more of it where there are more: both are learnt."""
+    """The signal lies at one 6-mer, and there is more of it where there are more: both are learnt."""
     random = torch.Generator().manual_seed(0)
     n, word = 512, torch.tensor([0, 2, 1, 3, 3, 0])
     codes = torch.randint(4, (n, LENGTH), generator=random)

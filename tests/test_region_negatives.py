@@ -6,6 +6,7 @@ import numpy as np
 import pandas as pd
 import pyBigWig
 import pytest
+from scipy.stats import wasserstein_distance
 
 from fixtures.stages import make as make_regions
 from seqlift.data.genome import Genome
@@ -13,7 +14,6 @@ from seqlift.data.targets import Target
 from seqlift.errors import SeqliftError
 from seqlift.regions.splits import check_apart
 from seqlift.regions.table import assign_fold, labels_of, read_regions, write_regions
-from seqlift.regions.windows import gc_distance
 
 SIZES = {f"chr{number}": 40_000 for number in range(1, 7)}
 SETTINGS = {"length": 100, "valid": ["chr5"], "test": ["chr6"], "min_distance": 50, "jitter": 10, "seed": 1}
@@ -79,7 +79,7 @@ def test_repeats_stay_in_one_split_and_are_counted(folder):
 
 
 def test_negatives_that_repeat_another_split_are_dropped_from_every_set_alike(tmp_path):
-    """A genome of which most of chr1 stands on chr3 again: without the rule most negatives would repeat."""
+    """A genome of which most of chr1 is on chr3 again: without the rule most negatives would repeat."""
     rng = np.random.default_rng(5)
     bases = {chrom: rng.choice(list("ACGT"), 30_000) for chrom in ("chr1", "chr2", "chr3")}
     bases["chr3"][:25_000] = bases["chr1"][:25_000]
@@ -147,7 +147,7 @@ def test_folds_hold_everything_once(folder):
         assert set(chosen["split"]) == {"train", "valid", "test"}
         assert set(chosen[chosen["split"] == "train"]["set"]) == {0, 1}
         assert set(chosen[chosen["split"] != "train"]["set"]) == {0}
-    with pytest.raises(SeqliftError, match=r"folds \(=7\) are more than the 6 chromosomes that have peaks"):
+    with pytest.raises(SeqliftError, match=r"folds \(=7\) .*\b6\b"):
         make(folder, valid=[], test=[], folds=7)
 
 
@@ -193,30 +193,29 @@ def test_unbound_negatives_are_open_places_without_a_peak(folder, tmp_path):
     dropped = regions.summary["negatives"]["file_dropped"]
     # 74 peaks of A and the place 120 bp beside one; the end of chr1; 28,005 for 28,025, which scores higher
     assert dropped == {"excluded_chromosome": 0, "between_splits": 1, "near_peak": 75, "too_many_n": 0, "merged": 1}
-    assert regions.summary["negatives"]["drawn"] == regions.summary["negatives"]["asked"]
+    assert regions.summary["negatives"]["drawn"] == regions.summary["negatives"]["requested"]
     assert regions.summary["negatives"]["file"] == str(path)
     # Matched in GC content, where a file has enough to choose from
     peaks = regions.table[regions.table["kind"] == "peak"]
     anywhere = make(folder, negatives="bed", negatives_file=path, ratio=0.5, merge_distance=30).table
-    distance = [gc_distance(peaks["gc"].to_numpy(), table.loc[table["kind"] == kind, "gc"].to_numpy())
+    distance = [wasserstein_distance(peaks["gc"].to_numpy(), table.loc[table["kind"] == kind, "gc"].to_numpy())
                 for table, kind in ((regions.table, "unbound"), (anywhere, "bed"))]  # fmt: skip
     assert distance[0] < distance[1]
 
 
-def test_fewer_negatives_in_a_file_than_asked_for_are_all_taken_and_said(folder, tmp_path, caplog):
+def test_fewer_negatives_in_a_file_than_requested_are_all_taken_with_a_warning(folder, tmp_path, caplog):
     path = write_open(folder, tmp_path)
     regions = make(folder, negatives="bed", negatives_file=path, ratio=5)
     negatives = regions.summary["negatives"]
     assert negatives["drawn"] == {"train": 81, "valid": 20, "test": 20}  # 28,025 of chr2 is not merged here
-    assert "fewer negatives than asked for: " in negatives["warning"]
     assert "test 20 of" in negatives["warning"]
     assert negatives["warning"] in caplog.text
     sets = make(folder, negatives="bed", negatives_file=path, ratio=5, negative_sets=2).table
     assert sets[(sets["kind"] == "bed") & (sets["split"] == "train")]["set"].value_counts().to_dict() == {0: 40, 1: 40}
 
 
-def test_a_match_that_drifts_is_told(folder, tmp_path, caplog):
-    """Peaks rich in G and C: more are asked for than the genome has windows like them."""
+def test_a_warning_if_gc_content_does_not_match(folder, tmp_path, caplog):
+    """Peaks rich in G and C: more negatives are requested than the genome has windows like them."""
     rng = np.random.default_rng(7)
     rows, peaks = [], []
     for chrom in ("chr1", "chr2", "chr3"):
@@ -232,8 +231,8 @@ def test_a_match_that_drifts_is_told(folder, tmp_path, caplog):
     regions = make_regions(tmp_path / "g.fa", targets, **settings, ratio=6)
     negatives = regions.summary["negatives"]
     assert min(negatives["gc_distance"].values()) > 0.02
-    assert re.search(r"mean difference is above 0\.02 in train 0\.\d+, valid", negatives["warning"])
-    assert "do not match the peaks in GC content" in caplog.text
+    assert re.search(r"GC content: .* 0\.02 in train 0\.\d+, valid", negatives["warning"])
+    assert negatives["warning"] in caplog.text
     caplog.clear()
     assert make(folder).summary["negatives"]["warning"] == ""
     assert caplog.text == ""
@@ -246,17 +245,11 @@ def test_a_match_that_drifts_is_told(folder, tmp_path, caplog):
         ("", "neg.bed: holds no peak"),
         ("chr1\t5\n", r"neg\.bed:1: 2 columns"),
         ("1\t500\t600\n", r"neg\.bed:1: 1 of 1 peaks lie on chromosomes .* rename_chromosomes: \{.1.: chr1\}"),
-        (
-            "chr1\t3000\t3001\n",
-            r"neg\.bed: none of its 1 lines can be a negative: 1 nearer than min_distance to a peak",
-        ),
-        (
-            "chr1\t35000\t35001\n",
-            r"target 'A' has no negatives in split 'valid'; raise ratio .*, or take negatives that",
-        ),
+        ("chr1\t3000\t3001\n", r"neg\.bed: none of its 1 lines .*: 1 nearer than min_distance"),
+        ("chr1\t35000\t35001\n", r"target 'A' has no negatives in split 'valid'; raise ratio"),
     ],
 )
-def test_a_bad_file_of_negatives_is_told(folder, tmp_path, content, message):
+def test_a_bad_file_of_negatives_is_refused(folder, tmp_path, content, message):
     if content is not None:
         (tmp_path / "neg.bed").write_text(content)
     with pytest.raises(SeqliftError, match=message):
@@ -274,7 +267,7 @@ def test_a_bad_file_of_negatives_is_told(folder, tmp_path, content, message):
         ("chrUn\t1\t2\nchr1\t40000\t40010\n", r"mask\.bed:2: interval chr1:40000-40010 lies past the end of chr1"),
     ],
 )
-def test_a_bad_mask_is_told(folder, tmp_path, key, content, message):
+def test_a_bad_mask_is_refused(folder, tmp_path, key, content, message):
     if content is not None:
         (tmp_path / "mask.bed").write_text(content)
     path = str(tmp_path / "mask.bed")
@@ -316,11 +309,9 @@ def test_peaks_on_one_chromosome_need_intervals_and_the_example_works(folder, tm
     (tmp_path / "one.bed").write_text("".join(f"chr3\t{place}\t{place + 1}\n" for place in places))
     targets = [Target("one", str(tmp_path / "one.bed"))]
     for changes in ({}, {"valid": [], "test": [], "folds": 3}, {"valid": ["chr3"], "test": ["chr4"]}):
-        with pytest.raises(
-            SeqliftError, match=r"all 120 peaks lie on chr3, so that .* split it by intervals, as in"
-        ) as told:
+        with pytest.raises(SeqliftError, match=r"all 120 peaks lie on chr3") as error:
             make(folder, targets=targets, **changes)
-    valid, test = re.search(r"valid: \['(.*)'\] and test: \['(.*)'\]", str(told.value)).groups()
+    valid, test = re.search(r"valid: \['(.*)'\] and test: \['(.*)'\]", str(error.value)).groups()
     regions = make(folder, targets=targets, valid=[valid], test=[test], negatives="shuffled")
     kept = {split: counts["one"] for split, counts in regions.summary["kept"].items()}
     assert kept["train"] > 70
@@ -329,20 +320,17 @@ def test_peaks_on_one_chromosome_need_intervals_and_the_example_works(folder, tm
     check_apart(regions.table, 10)
     # One target of two
     targets.append(Target("A", str(folder / "A.bed")))
-    message = (
-        r"target 'one' has no peaks left in split 'valid' .* all its peaks lie on chr3: split that by intervals, as in"
-    )
-    with pytest.raises(SeqliftError, match=message):
+    with pytest.raises(SeqliftError, match=r"target 'one' has no peaks left in split 'valid' .* chr3"):
         make(folder, targets=targets)
 
 
-def test_a_target_with_few_peaks_is_told_with_its_file(folder, tmp_path):
+def test_a_target_with_few_peaks_is_refused_with_its_file(folder, tmp_path):
     (tmp_path / "five.bed").write_text("".join(f"chr{number}\t500\t600\n" for number in (1, 2, 4, 5, 6)))
     with pytest.raises(SeqliftError, match=r"five\.bed: target 'few' has 5 peaks, at least 10 are needed"):
         make(folder, targets=[Target("few", str(tmp_path / "five.bed"))])
     rows = "".join(f"chr{number}\t{place}\t{place + 1}\n" for number in range(1, 7) for place in (5, 500, 39_999))
     (tmp_path / "ends.bed").write_text(rows)
-    message = r"ends\.bed: target 'ends' has only 6 regions with a peak left of 18 peaks: 12 its window .* run off"
+    message = r"ends\.bed: target 'ends' has only 6 regions with a peak left of 18 peaks: 12 its window"
     with pytest.raises(SeqliftError, match=message):
         make(folder, targets=[Target("ends", str(tmp_path / "ends.bed"))])
 
@@ -414,5 +402,5 @@ def test_yeast_atac_with_signal_by_intervals_and_folds(yeast):
         negatives="unbound",
         negatives_file=yeast / "atac_accessible.narrowPeak",
     )
-    assert unbound.summary["negatives"]["drawn"] == unbound.summary["negatives"]["asked"]
+    assert unbound.summary["negatives"]["drawn"] == unbound.summary["negatives"]["requested"]
     assert (unbound.table["kind"] == "unbound").sum() > 400

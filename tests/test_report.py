@@ -271,7 +271,7 @@ def test_heads_with_a_signal(tmp_path, head, strands):
         assert {f"scores/{output}.deeplift.h5", f"tracks/{output}.interior_gradients.bw"} <= links
         assert f"motifs/deeplift/{output}/logos/" in links
     roles = [entry["role"] for entry in json.loads((run / "provenance.json").read_text())["inputs"]]
-    assert roles == ["genome", "peaks of GATA1", "peaks of TAL1", "signal of GATA1", "signal of TAL1"]
+    assert roles == ["genome", *(f"{kind} of {target}" for target in ("GATA1", "TAL1") for kind in ("peaks", "signal"))]
     lines = _summary(run)
     assert all(len(line) <= 80 for line in lines if str(run) not in line)
     assert f"{metrics['targets']['TAL1']['groups']['all']['pearson']:.3f}" in "\n".join(lines)
@@ -751,8 +751,8 @@ def test_provenance_says_where_the_result_comes_from(whole):
 
 def test_provenance_of_a_peak_file_that_is_gone(whole):
     run = load_run(whole[0])
-    regions = run.regions | {"peaks": {"GATA1": {"path": "/nowhere/x.bed", "read": 1, "used": 1}}}
-    found = collect_provenance({}, regions, run.metrics, {"a": {"seed": np.int64(4), "rule": "rescale"}})
+    config = {"targets": [{"name": "GATA1", "peaks": "/nowhere/x.bed"}]}
+    found = collect_provenance(config, run.regions, run.metrics, {"a": {"seed": np.int64(4), "rule": "rescale"}})
     assert found["inputs"][1] == {"role": "peaks of GATA1", "path": "/nowhere/x.bed", "sha256": None}
     assert found["attributions"] == {"a": {"seed": 4, "rule": "rescale"}} and json.dumps(found)
 

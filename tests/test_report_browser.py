@@ -84,7 +84,6 @@ def report(tmp_path_factory):
     genes = config.parent / "genes.bed"
     genes.write_text("chr3\t90000\t96000\tMYGENE\t0\t+\n")
     config.write_text(config.read_text().replace("examples: 1", "examples: 1\n  genes: genes.bed"))
-    config.write_text(config.read_text() + f"data_dir: {config.parent}\n")
     return write_report(run, config, run / "report.html")
 
 

@@ -1,5 +1,6 @@
 """`seqlift run` hands over to Snakemake, and `seqlift template` gives a config to start from."""
 
+import argparse
 import importlib.util
 import os
 import subprocess
@@ -9,7 +10,9 @@ from pathlib import Path
 import pytest
 import yaml
 
-from seqlift.cli import main
+from seqlift.cli import compendium, main
+from seqlift.core.settings import settings_from
+from seqlift.motifs.settings import CompendiumSettings
 
 ROOT = Path(__file__).parents[1]
 SNAKEFILE = ["--snakefile", str(ROOT / "workflow" / "Snakefile")]
@@ -142,3 +145,10 @@ def test_the_template_is_printed(tmp_path):
     done = seqlift("template", folder=tmp_path)
     assert done.returncode == 0
     assert done.stdout == (ROOT / "configs" / "template.yaml").read_text()
+
+
+def test_settings_given_as_json_are_used_where_no_flag_is_given():
+    parser = argparse.ArgumentParser()
+    compendium.add_arguments(parser)
+    flags = ["--motifs", "m", "--output-dir", "o", "--settings", '{"threshold": 0.05, "seed": 3}', "--seed", "4"]
+    assert settings_from(parser.parse_args(flags), CompendiumSettings) == CompendiumSettings(threshold=0.05, seed=4)

@@ -28,7 +28,9 @@ def sequences(n=5) -> torch.Tensor:
 
 METHODS = {
     "deeplift": lambda x: seqlift.deeplift(network(), x, n_references=3),
-    "interior_gradients": lambda x: seqlift.interior_gradients(network(), x, steps=8, keep_path=True),
+    "interior_gradients": lambda x: seqlift.interior_gradients(
+        network(), x, steps=8, options=seqlift.InteriorGradientsOptions(keep_path=True)
+    ),
     "mutagenesis": lambda x: seqlift.mutagenesis(network(), x),
 }
 

@@ -72,7 +72,7 @@ def test_several_seeds_can_differ(tmp_path):
 
 
 def test_a_restart_repeats_no_training_of_another_seed():
-    """Seeds that stand beside each other in a list: none of their restarts is another's training."""
+    """Neighbouring seeds of a list: none of their restarts is another's training."""
     tried = [attempt_seed(seed, attempt) for seed in range(1, 11) for attempt in range(21)]
     assert len(set(tried)) == len(tried)
     assert [attempt_seed(seed, 0) for seed in range(3)] == [0, 1, 2]

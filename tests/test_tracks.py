@@ -183,7 +183,7 @@ def test_what_cannot_be_laid_on_the_genome_is_refused_by_name(tmp_path):
 
     refuse(
         coordinates([("chr1", 3), ("1", 3)], 10),
-        "1 chromosomes are not in the genome, the first is '1'; the genome has 'chr1'",
+        "that the genome lacks: 1; the genome has chr1",
     )
     refuse(coordinates([("chr1", 3), ("chr10", 491)], 10), r"'r1' at chr10:491-501 of 500 bp")
     refuse(coordinates([("chr1", -1), ("chr10", 4)], 10), r"'r0' at chr1:-1-9")

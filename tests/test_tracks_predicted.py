@@ -31,7 +31,7 @@ def run(tmp_path):
 
 
 def stranded_model(path, shift=3.0, scale=0.5):
-    """A model of both strands, whose minus strand is told from the plus strand by a control that is not given."""
+    """A model of both strands, whose strands differ by a control that is not given."""
     shape = Shape(length=LENGTH, n_targets=2, window=WINDOW, strands=2, control_channels=4)
     architecture = {"type": "test_tracks_predicted:TwoStrands", "head": "profile", "arguments": {}}
     model = build_model(architecture, shape)

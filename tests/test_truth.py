@@ -28,7 +28,7 @@ from seqlift.truth.likelihood import likelihood_ratios, site_ratio
 
 @pytest.fixture(scope="module", autouse=True)
 def cache(tmp_path_factory):
-    """Keep the index of the genome out of the user's own cache."""
+    """Keep the index of the genome out of the cache in the home folder."""
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("XDG_CACHE_HOME", str(tmp_path_factory.mktemp("cache")))
         yield
@@ -158,7 +158,7 @@ def test_models_beside_the_best(made, tmp_path):
 
 
 def test_background_masked_labels_and_folds(made, tmp_path):
-    """Background stands for other numbers, a masked label for none, and of folds every region is held out."""
+    """Background has weights, masked labels are left out, and of folds every region is held out."""
     simulation, regions, _ = made
     rng = np.random.default_rng(1)
     logits = {target: regions[f"target:{target}"] + rng.normal(size=len(regions)) for target in TARGETS}
@@ -257,7 +257,7 @@ def test_perfect_scores_reach_one_and_sites_of_the_other_motif_count_against(mad
 
 
 def motif_folder(folder, rows, message=""):
-    """What stands in a motif folder's table and summary."""
+    """The table and the summary of a motif folder."""
     columns = ["pattern", "seqlets", "name", "match_id", "p"]
     table = pd.DataFrame(rows, columns=columns).astype({"seqlets": int})
     return MotifFolder(folder, {"target": "TAL1", "method": "deeplift", "message": message}, table, [])
@@ -345,7 +345,7 @@ def test_hits_that_are_elsewhere_or_of_another_motif_are_wrong(made, explained, 
     assert (none["calls"], none["precision"], none["recall"]) == (0, None, 0)
     assert none["scans"]["best"]["calls"] == 0
     assert judged(table.assign(chrom="elsewhere", **{"#chrom": "elsewhere"}))["recall"] == 0
-    # The same hits among those of TAL1: the pattern stands for GATA1, whose sites are then background
+    # The same hits among those of TAL1: the pattern is GATA1, whose sites are then background
     about = json.loads((motifs / "motifs.json").read_text())
     (tmp_path / "motifs" / "motifs.json").write_text(json.dumps({**about, "target": "TAL1"}))
     assert judged(table)["precision"] == 0

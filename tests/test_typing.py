@@ -14,7 +14,7 @@ PUBLIC = sorted(set(seqlift.__all__) - {"__version__"})
 
 
 def test_type_checkers_see_the_public_calls():
-    """They run no `__getattr__`: its table stands a second time as imports, which must be the same."""
+    """They run no `__getattr__`: its table is repeated as imports, which must be the same."""
     tree = ast.parse((ROOT / "src" / "seqlift" / "__init__.py").read_text())
     (chosen,) = (node for node in tree.body if isinstance(node, ast.If))
     seen = {

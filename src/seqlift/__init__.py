@@ -12,9 +12,11 @@ __version__ = version("seqlift")
 
 _PUBLIC = {
     "deeplift": "seqlift.attribution.deeplift",
+    "DeepLiftOptions": "seqlift.attribution.options",
     "DeepLift": "seqlift.attribution.deeplift",
     "interior_gradients": "seqlift.attribution.interior_gradients",
     "InteriorGradients": "seqlift.attribution.interior_gradients",
+    "InteriorGradientsOptions": "seqlift.attribution.options",
     "mutagenesis": "seqlift.attribution.mutagenesis",
     "Mutagenesis": "seqlift.attribution.mutagenesis",
     "save_scores": "seqlift.attribution.save",
@@ -31,6 +33,8 @@ if TYPE_CHECKING:  # the same for type checkers, which run nothing
     from seqlift.attribution.interior_gradients import interior_gradients as interior_gradients
     from seqlift.attribution.mutagenesis import Mutagenesis as Mutagenesis
     from seqlift.attribution.mutagenesis import mutagenesis as mutagenesis
+    from seqlift.attribution.options import DeepLiftOptions as DeepLiftOptions
+    from seqlift.attribution.options import InteriorGradientsOptions as InteriorGradientsOptions
     from seqlift.attribution.save import save_scores as save_scores
     from seqlift.errors import SeqliftError as SeqliftError
     from seqlift.motifs.drawing import find_motifs as find_motifs

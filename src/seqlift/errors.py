@@ -1,4 +1,4 @@
-"""The one exception that stands for bad input.
+"""The exception for bad input.
 
 `SeqliftError` carries a message made for the person who runs the program: what was found, where (file and line, or
 config key), which rule it breaks and what to do. The command line prints it without a traceback and exits with 1.

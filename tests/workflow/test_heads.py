@@ -1,4 +1,4 @@
-"""Signal instead of classes, a table of targets, folds and a model of the user's own, through the whole workflow."""
+"""Signal instead of classes, a table of targets, folds and a custom model, through the whole workflow."""
 
 import json
 import re
@@ -102,7 +102,7 @@ def test_profiles_of_targets_in_a_table(finished):
     run = finished.snakemake("-n")
     assert run.jobs == {**dict.fromkeys(once, 1), **dict.fromkeys(each, 4), "predict_track": 2}
 
-    # A changed bigWig makes the regions anew
+    # A changed bigWig makes the regions again
     table.write_text(HEADER + line("TAL1"))
     write_signal(finished.folder / "my data", "TAL1 plus.bw", "TAL1")
     run = finished.snakemake("-n")

@@ -4,11 +4,9 @@ import json
 import re
 
 import pytest
-import yaml
 
-from fixtures.user import ROOT, SMALL, Checkout, changed
-from seqlift.config import resolve_config
-from seqlift.report.provenance.costs import REPORT, is_asked_for, names_of_jobs, read_jobs, split_name
+from fixtures.user import ROOT
+from seqlift.report.provenance.costs import REPORT
 
 RUN = "results/small/200bp"
 LONG = {
@@ -19,7 +17,7 @@ SMALL_LOG = 10_000  # characters; what a failed job has said is shown as a whole
 
 
 def commands() -> dict[str, str]:
-    """Rule -> its part of the file that it stands in."""
+    """Rule -> its text."""
     found = {}
     for path in sorted((ROOT / "workflow" / "rules").glob("*.smk")):
         for name, text in re.findall(
@@ -50,43 +48,6 @@ def test_log_and_benchmark_have_one_name():
         assert log[1].replace("/logs/", "/benchmarks/") == benchmark[1], name
 
 
-def planned_jobs(checkout: Checkout, config: dict) -> set[str]:
-    """Names of the logs of all jobs that a config asks for, from their commands."""
-    checkout.write(config)
-    run = checkout.snakemake("-n", "-p")
-    assert run.status == 0, run.screen
-    names = re.findall(r"results/small/(?:200bp/)?logs/(\S+)\.log", run.screen)
-    assert len(names) == sum(run.jobs.values())
-    return set(names) - {"write_config", "write_targets", REPORT}
-
-
-# Everything that a config can ask for, and less of each
-MANY = changed(
-    SMALL,
-    targets=[{"name": name, "peaks": f"{name}.bed"} for name in ("GATA1", "TAL1")],
-    attribution={"each_fold": True, "mutagenesis": {"max_regions": 6}},
-    tracks={"difference": True},
-    aggregate={"sites": {"both": "both.bed"}},
-)
-MANY["regions"] = {"folds": 3}
-FEW = changed(
-    SMALL,
-    attribution={"methods": ["deeplift"], "mutagenesis": {"max_regions": 0}},
-    faithfulness={"max_regions": 0},
-)
-
-
-def test_the_report_counts_the_jobs_that_snakemake_plans(checkout):
-    """Those of the config are counted, those that only another config asks for are not."""
-    schema = yaml.safe_load((ROOT / "workflow/schemas/config.schema.yaml").read_text())
-    many, few = planned_jobs(checkout, MANY), planned_jobs(checkout, FEW)
-    assert {split_name(name)[0] for name in many} > {"aggregate_sites", "write_difference_track"}
-    for config, planned in ((MANY, many), (FEW, few)):
-        resolved = resolve_config(config, schema, directory=checkout.folder)
-        names = names_of_jobs(resolved)
-        assert {name for name in many | few if is_asked_for(*split_name(name), resolved, names)} == planned
-
-
 @pytest.mark.slow
 def test_logs_and_records_of_the_finished_run(finished_once):
     folder = finished_once[0].folder
@@ -114,17 +75,6 @@ def test_logs_and_records_of_the_finished_run(finished_once):
 
 
 @pytest.mark.slow
-def test_what_an_earlier_config_left_is_not_counted(finished_once):
-    """After a method is gone, its jobs are none of this run, though their records are still there."""
-    folder = finished_once[0].folder
-    config = yaml.safe_load((folder / "results/small/config.yaml").read_text())
-    before = read_jobs(folder / RUN, config)
-    config["attribution"]["methods"] = ["deeplift"]
-    left = read_jobs(folder / RUN, config)
-    assert left == [job for job in before if "interior_gradients" not in job.about] and len(left) < len(before)
-
-
-@pytest.mark.slow
 def test_the_reason_of_a_failure_is_on_the_screen(finished):
     """A score file that was cut short: two rules that leave the screen to Snakemake and one that shows its progress."""
     scores = finished.folder / RUN / "scores" / "TAL1.deeplift.h5"
@@ -136,7 +86,7 @@ def test_the_reason_of_a_failure_is_on_the_screen(finished):
     assert run.screen.count(f"seqlift motifs: error: {reason}") == 2  # at once, and in its log
     assert "make it again with `seqlift attribute`" in run.screen
     assert "Traceback" not in run.screen
-    # The end of the log stands behind what Snakemake says of the job
+    # The end of the log follows what Snakemake says of the job
     _, _, after = run.screen.partition("Error in rule write_track:")
     assert f"Logfile {RUN}/logs/write_track/TAL1.deeplift.log:" in after
     assert f"seqlift tracks: error: {reason}" in after

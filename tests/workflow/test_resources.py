@@ -39,14 +39,6 @@ PROFILE = {
 # As benchmarks/output.py has it: 40 score files of 1,500 MB
 MEASURED = {**PLAIN, "targets": [{"name": f"T{i}", "peaks": f"T{i}.bed"} for i in range(20)]}
 MEASURED = {key: value for key, value in MEASURED.items() if key not in ("simulate", "aggregate")}
-MORE = {
-    "regions": {"attribution": {"max_regions": 50_000}},
-    "references": {"attribution": {"deeplift": {"n_references": 40}, "interior_gradients": {"n_references": 40}}},
-    "seeds": {"training": {"seed": [1, 2, 3]}},
-    "epochs": {"training": {"epochs": 1000, "batch_size": 256}},
-    "length": {"lengths": [2000]},
-    "network": {"model": {"replicates": 5}},
-}
 
 
 def tasks():
@@ -54,7 +46,7 @@ def tasks():
     small, large = {"": 1.0}, {"": 2000.0}
     found = {"nothing there": (PLAIN, {}), "small": (PLAIN, small), "large": (PLAIN, large)}
     found |= {"profile, nothing there": (PROFILE, {}), "measured": (MEASURED, {".h5": 1500.0, "": 1.0})}
-    return found | {name: (changed(PLAIN, **more), small) for name, more in MORE.items()}
+    return found | {"seeds": (changed(PLAIN, training={"seed": [1, 2, 3]}), small)}
 
 
 @pytest.fixture(scope="module")
@@ -142,27 +134,15 @@ def test_a_larger_input_asks_for_more_and_a_second_attempt_too(asked):
             assert again == pytest.approx(2 * most(small, resource), abs=2), (name, resource)
 
 
-@pytest.mark.parametrize(
-    ("plan", "slower", "larger"),
-    [
-        ("regions", {"attribute_bases"}, set()),
-        ("references", {"attribute_bases", "judge_explanations"}, set()),
-        ("seeds", {"attribute_bases", "evaluate_model", "mutate_bases", "judge_explanations"}, set()),
-        ("epochs", {"train_model"}, {"train_model"}),
-        ("length", {"train_model", "attribute_bases", "evaluate_model", "mutate_bases"}, {"train_model"}),
-        ("network", {"train_model", "attribute_bases", "evaluate_model", "mutate_bases"}, {"train_model"}),
-    ],
-)
-def test_more_to_do_asks_for_more(asked, plan, slower, larger):
-    for resource, expected in (("runtime", slower), ("mem_mb", larger)):
-        for name in ("train_model", "attribute_bases", "evaluate_model", "mutate_bases", "judge_explanations"):
-            before, after = most(asked["small"][name], resource), most(asked[plan][name], resource)
-            assert after > before if name in expected else after >= before, (name, resource)
+def test_more_models_take_more_minutes(asked):
+    for name in ("attribute_bases", "evaluate_model", "mutate_bases", "judge_explanations"):
+        assert most(asked["seeds"][name], "runtime") > most(asked["small"][name], "runtime"), name
 
 
 def test_two_jobs_of_small_data_fit_on_a_laptop(asked):
     for name, jobs in asked["small"].items():
-        assert LAPTOP["cores"] * most(jobs, "mem_mb") <= LAPTOP["memory"], name
+        at_once = LAPTOP["cores"] // jobs[0]["threads"]
+        assert at_once * most(jobs, "mem_mb") <= LAPTOP["memory"], name
 
 
 @pytest.mark.parametrize(

@@ -143,7 +143,7 @@ def test_slurm_gets_what_the_rules_state(cancelled):
 
 
 def test_gpus_are_asked_for_and_their_number_here_does_not_count(cancelled):
-    """By `seqlift run --profile slurm`, as the profile stands. One GPU holds up no job in Snakemake, only in Slurm."""
+    """By `seqlift run --profile slurm`, the profile unchanged. One GPU holds up no job in Snakemake, only in Slurm."""
     checkout, run = cancelled
     assert run.status == 0, run.screen
     command = [sys.executable, "-m", "seqlift", "run", "--configfile", "my config.yaml", "--profile", "slurm"]

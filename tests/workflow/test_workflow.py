@@ -78,7 +78,7 @@ def test_from_nothing_to_the_report(finished_once):
     # Progress of the long stages was on the screen and is in the log
     log = (folder / "logs" / "train_model.log").read_text()
     assert "epoch 4/4" in log and "epoch 4/4" in run.screen
-    # The config stands there with its defaults
+    # The config is there with its defaults
     resolved = yaml.safe_load((checkout.folder / "results/small/config.yaml").read_text())
     assert resolved["training"]["weight_decay"] == 0.1
     assert json.loads((folder / "model" / "metrics.json").read_text())["targets"]

@@ -1,4 +1,4 @@
-# The mean contribution around sites of the user's, without motif discovery.
+# The mean contribution around the user's own sites, without motif discovery.
 
 SITES = {
     name: data_path(config, path) for name, path in config["aggregate"]["sites"].items()
@@ -8,7 +8,7 @@ SITES = {
 rule aggregate_sites:
     input:
         scores=f"{RUN}/scores/{{target}}.{{method}}.h5",
-        sites=sites_file,
+        sites=lambda wildcards: SITES[wildcards.sites],
     output:
         table=f"{RUN}/aggregates/{{sites}}/{{target}}.{{method}}.tsv",
         summary=f"{RUN}/aggregates/{{sites}}/{{target}}.{{method}}.json",
@@ -35,12 +35,12 @@ rule aggregate_sites:
         "../../environment.yml"
     threads: 1
     resources:
-        mem_mb=growing(1000, 0.6, "scores"),
-        runtime=growing(START_MINUTES, 0.005, "scores"),
+        mem_mb=growing(1000, scores=0.6),
+        runtime=growing(START_MINUTES, scores=0.005),
     params:
         flank=config["aggregate"]["flank"],
         colours=config["logos"]["colours"],
-        prefix=table_without_suffix,
+        prefix=lambda wildcards, output: output.table.removesuffix(".tsv"),
         version=RESULTS_VERSION["aggregate"],
     message:
         "Averaging the {wildcards.method} scores of {wildcards.target} around {wildcards.sites}"

@@ -26,7 +26,7 @@ rule attribute_bases:
         regions=f"{RUN}/regions.tsv.gz",
         summary=f"{RUN}/regions.json",
         genome=GENOME,
-        references=reference_file,
+        references=lambda wildcards: reference_files(wildcards.method),
     output:
         temp(SHARD_FILE) if SHARDS > 1 else f"{RUN}/scores/{EXPLAINED}.h5",
     log:
@@ -40,12 +40,12 @@ rule attribute_bases:
         "../../environment.yml"
     threads: 1
     resources:
-        mem_mb=memory_of_network,
-        runtime=minutes_of_attribution,
+        mem_mb=growing(NETWORK_MB, regions=TABLE, genome=BASES),
+        runtime=growing(240, models=60),
         gpu=GPUS,
-        attempt=this_attempt,
+        attempt=lambda wildcards, attempt: attempt,
     params:
-        shard=shard_flags,
+        shard=lambda wildcards: ["--shard", wildcards.shard] if SHARDS > 1 else [],
         settings=attribution_settings,
         version=RESULTS_VERSION["attribute"],
     message:
@@ -75,8 +75,8 @@ if SHARDS > 1:
             "../../environment.yml"
         threads: 1
         resources:
-            mem_mb=growing(1000, 0),
-            runtime=growing(START_MINUTES, 1 / 100),
+            mem_mb=growing(1000),
+            runtime=growing(START_MINUTES, 0.01),
         params:
             version=RESULTS_VERSION["attribute"],
         message:
@@ -101,8 +101,8 @@ rule mutate_bases:
         "../../environment.yml"
     threads: 1
     resources:
-        mem_mb=memory_of_network,
-        runtime=minutes_of_mutagenesis,
+        mem_mb=growing(NETWORK_MB, regions=TABLE, genome=BASES),
+        runtime=growing(120, models=30),
         gpu=GPUS,
     params:
         settings=as_json(

@@ -1,14 +1,17 @@
 # The checked config, names used by all rules, and helpers.
 
 import dataclasses
+import hashlib
 import json
 import math
 import os
 import re
+import shlex
 import sys
 from pathlib import Path
 
 import yaml
+from snakemake.exceptions import WorkflowError
 
 from seqlift.config import (
     custom_source,
@@ -26,57 +29,39 @@ from seqlift.errors import SeqliftError
 from seqlift.core.gpus import visible_gpus
 from seqlift.data.targets import targets_text
 
+# As a module of another workflow, or with files in an object store: a file that the config names may be made later
+MODULE = workflow.modifier.parent_modifier is not None
+STORAGE = workflow.storage_settings.default_storage_provider is not None
+
 with open(workflow.source_path("../schemas/config.schema.yaml")) as schema:
     try:
-        # Of two equal keys Snakemake takes the last. Where this is a module, the files are those of the other workflow.
-        if workflow.modifier.parent_modifier is None:
-            for file in workflow.configfiles:
-                check_text(Path(file))
-        # Where this is a module, rules of the other workflow may make files that the config names; and they may lie in
-        # an object store. Then Snakemake looks for them.
+        # Of two equal keys Snakemake takes the last. In a module, the files are those of the other workflow.
+        for file in [] if MODULE else workflow.configfiles:
+            check_text(Path(file))
         config = resolve_config(
-            config,
-            yaml.safe_load(schema),
-            files_to_come=workflow.modifier.parent_modifier is not None
-            or workflow.storage_settings.default_storage_provider is not None,
+            config, yaml.safe_load(schema), files_to_come=MODULE or STORAGE
         )
     except SeqliftError as error:
-        # Not raised: Snakemake would put its own file and line around a message that is about the user's file
-        sys.exit(
+        raise WorkflowError(
             f"{error}\nEvery key is explained in configs/template.yaml, which `seqlift template` prints."
-        )
+        ) from None
 
-# `.venv/bin/snakemake` works without the environment being activated
-os.environ.update(
-    PATH=os.pathsep.join([os.path.dirname(sys.executable), *os.get_exec_path()])
-)
+# `.venv/bin/snakemake` works without the environment being activated. Conda and containers bring their own `seqlift`.
+if not MODULE and not workflow.deployment_settings.deployment_method:
+    shell.prefix(
+        f"set -euo pipefail; PATH={shlex.quote(os.path.dirname(sys.executable))}:$PATH; "
+    )
 
-# Threads that wait busily make small networks several times slower where jobs share the cores
-os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
-os.environ.setdefault("OPENBLAS_THREAD_TIMEOUT", "4")
-
-# The number of threads decides in which order sums are taken, and so the last digits. A network is trained and measured
-# by two also where Snakemake gives a job one core: they take turns, no slower than one, and it is the same network.
+# The number of threads decides in which order sums are computed, and so the last digits. A network is trained and
+# evaluated by two threads also where Snakemake gives a job one core: they share it, and it is the same network.
 AT_LEAST_TWO_THREADS = " ".join(
     f"{library}_THREADS=$(({{threads}} < 2 ? 2 : {{threads}}))"
     for library in ("OMP_NUM", "OPENBLAS_NUM", "MKL_NUM", "VECLIB_MAXIMUM")
 )
 
-# glibc gives large arrays back at once and asks for them again a moment later, whose pages the system then clears
-# anew, which takes long where networks are small. With both limits they are kept until the job ends.
-os.environ.setdefault("MALLOC_MMAP_THRESHOLD_", str(2**30))
-os.environ.setdefault("MALLOC_TRIM_THRESHOLD_", str(2**32))
-
-# Logs are files: no colours and no bars in them, also where the user's shell or a CI service asks for colours
-for variable in ("FORCE_COLOR", "CLICOLOR_FORCE", "TTY_COMPATIBLE", "TTY_INTERACTIVE"):
-    os.environ.pop(variable, None)
-
-# Where this workflow comes from, for provenance.json: its Snakefile, or the address that Snakemake fetched it from. Not
-# among params, since the same workflow in another folder should rerun nothing.
-os.environ.update(
-    SEQLIFT_WORKFLOW=workflow.current_basedir.join("../Snakefile").get_path_or_uri(
-        secret_free=True
-    )
+# Where this workflow comes from, for provenance.json: its Snakefile, or the address that Snakemake fetched it from.
+WORKFLOW_SOURCE = workflow.current_basedir.join("../Snakefile").get_path_or_uri(
+    secret_free=True
 )
 
 RUN = f"results/{config['name']}/{{length}}bp"
@@ -106,10 +91,10 @@ HISTORIES = expand(
     allow_missing=True,
 )
 
-# What is explained: the mean of all models and, where it is asked for, that of each fold by itself, over its seeds
+# What is explained: the mean of all models and, with `each_fold`, that of each fold by itself, over its seeds
 PARTS = ["", *(FOLDS if config["attribution"]["each_fold"] else [])]
 
-# Profiles are read from the bigWigs themselves, counts stand in the table of regions
+# Profiles are read from the bigWigs themselves, counts are in the table of regions
 SIGNAL_FILES = sorted(
     {
         file
@@ -176,6 +161,29 @@ def as_json(settings):
     return json.dumps(settings, sort_keys=True, ensure_ascii=False)
 
 
+class InFile(str):
+    """A long text in a command: the path of a file that holds it.
+
+    Snakemake passes each command to bash as one argument, for which Linux allows 131,072 bytes. The file is written when
+    the command is put together, so a dry run writes none, and on a cluster the machine that runs the job has it.
+    `script:` could pass lists, too, but then each new copy of the workflow would run these rules again.
+    """
+
+    def __format__(self, spec):
+        content = self.encode()
+        path = Path(".snakemake/auxiliary") / hashlib.sha256(content).hexdigest()
+        part = path.with_suffix(f".{os.getpid()}")
+        path.parent.mkdir(parents=True, exist_ok=True)
+        part.write_bytes(content)
+        part.replace(path)
+        return str(path)
+
+
+def listed(name):
+    """The input files with this name, as a list in a file: `--flag @{params.name}` gives them to a stage."""
+    return lambda wildcards, input: InFile("".join(f"{file}\n" for file in input[name]))
+
+
 def files_flag(flag, files):
     """A flag with files, and nothing where there are none."""
     return [flag, *([files] if isinstance(files, str) else files)] if files else []
@@ -226,7 +234,7 @@ def regions_settings(wildcards):
 
 
 def regions_files():
-    """All files from which the regions are made, so that a changed one makes them anew."""
+    """All files from which the regions are made, so that a changed one makes them again."""
     files = [
         data_path(config, path)
         for key in ("exclude_regions", "include_regions")
@@ -251,15 +259,6 @@ def training_settings(wildcards):
     return as_json(settings)
 
 
-def fold_flags(wildcards):
-    """Which fold a model holds out."""
-    return (
-        ["--fold", wildcards.fold.removeprefix("fold").rstrip("/")]
-        if wildcards.fold
-        else []
-    )
-
-
 def explained_models(wildcards):
     """The models of all folds and seeds, whose mean is explained, or those of one fold."""
     return expand(
@@ -282,41 +281,17 @@ def attribution_settings(wildcards):
     return as_json({**shared, wildcards.method: settings})
 
 
-def shard_flags(wildcards):
-    """Which part of the regions a job explains."""
-    return ["--shard", wildcards.shard] if SHARDS > 1 else []
-
-
-def this_attempt(wildcards, attempt):
-    """Which try of a job this is, from 1."""
-    return attempt
-
-
-def reference_file(wildcards):
-    """The user's own references are an input, so that a changed file explains anew."""
-    kind, _, path = config["attribution"][wildcards.method]["references"].partition(":")
-    return path if kind == "fasta" else []
-
-
-def faithfulness_references(wildcards):
-    """The files of the user's own references of all methods, as bases are replaced by theirs."""
-    kinds = [config["attribution"][method]["references"] for method in METHODS]
-    return sorted(
-        {kind.partition(":")[2] for kind in kinds if kind.startswith("fasta:")}
-    )
-
-
-def hit_beds(wildcards):
-    """Hits to show in a genome browser; their rules come after those of the tracks."""
-    return expand(
-        [f"{folder}/hits.bed.gz" for folder in MOTIF_FOLDERS], length=wildcards.length
-    )
-
-
 def motif_folders(wildcards, input):
-    """Folders of the motifs whose hits are the input. Where this is a module of another workflow, Snakemake puts its
-    prefix before input files, but not before parameters."""
-    return list(dict.fromkeys(os.path.dirname(file) for file in input.hits))
+    """Folders of the motifs whose hits are the input, as a list in a file. From the input, since Snakemake puts the
+    prefix of a module before input files, but not before parameters."""
+    folders = dict.fromkeys(os.path.dirname(file) for file in input.hits)
+    return InFile("".join(f"{folder}\n" for folder in folders))
+
+
+def reference_files(method):
+    """The FASTA file of the user's own references, if any: a changed file explains again."""
+    kind, _, path = config["attribution"][method]["references"].partition(":")
+    return [path] if kind == "fasta" else []
 
 
 def gene_file(wildcards):
@@ -325,27 +300,7 @@ def gene_file(wildcards):
     return data_path(config, genes) if genes else []
 
 
-def minus_flags(wildcards, output):
-    """Where the predicted signal of the minus strand goes, where there is one."""
-    return ["--output-minus", *output.minus] if output.minus else []
-
-
-def sites_file(wildcards):
-    """The user's file of sites to average around."""
-    return SITES[wildcards.sites]
-
-
-def table_without_suffix(wildcards, output):
-    """What the names of a table and of what lies beside it begin with."""
-    return output.table.removesuffix(".tsv")
-
-
-def download_source(wildcards):
-    """Address, checksum and renaming of a file that is missing; of its name the config has only one."""
-    return as_json(MISSING.get(DATA_FOLDER + wildcards.file) or MISSING[wildcards.file])
-
-
 def motif_database(wildcards):
-    """The user's own MEME file is an input, so that a changed file names the patterns anew."""
+    """The user's own MEME file is an input, so that a changed file names the patterns again."""
     database = config["motifs"]["database"]
     return [] if database.startswith("jaspar:") else database

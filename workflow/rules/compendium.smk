@@ -1,4 +1,4 @@
-# One entry for each motif of all targets and methods, and which motifs stand together.
+# One entry for each motif of all targets and methods, and which motifs occur together.
 
 COMPENDIUM = f"{RUN}/motifs/compendium"
 
@@ -33,8 +33,9 @@ rule build_compendium:
     threads: 1
     # 546 MB and 37 s for 40 folders of 13 patterns and 190,000 hits each (benchmarks/results/output.md)
     resources:
-        mem_mb=growing(1000, 2, "hits"),
-        runtime=growing_with_pairs(START_MINUTES, 10, "motifs", len(MOTIF_NAMES)),
+        mem_mb=growing(1000, hits=2),
+        runtime=lambda wildcards, input, attempt: attempt
+        * (START_MINUTES + len(input.hits) ** 2 // 4000),
     params:
         motifs=motif_folders,
         folder=subpath(output.table, parent=True),
@@ -50,7 +51,7 @@ rule build_compendium:
     message:
         "Merging the patterns of all targets and methods"
     shell:
-        "seqlift compendium --motifs {params.motifs:q} --database {params.database:q} --settings {params.settings:q}"
+        "seqlift compendium --motifs @{params.motifs} --database {params.database:q} --settings {params.settings:q}"
         " --output-dir {params.folder:q} > {log:q} 2>&1"
 
 
@@ -118,17 +119,18 @@ rule find_grammar:
     threads: 1
     # 944 MB and 149 s for 60 GB of scores and 8 million hits (benchmarks/results/output.md)
     resources:
-        mem_mb=growing(1000, 0.04, "scores"),
-        runtime=growing(START_MINUTES, 0.0002, "scores"),
+        mem_mb=growing(1000, scores=0.04),
+        runtime=growing(START_MINUTES, scores=0.0002),
     params:
         motifs=motif_folders,
+        scores=listed("scores"),
         folder=subpath(output.table, parent=True),
         settings=as_json(config["grammar"]),
         version=RESULTS_VERSION["grammar"],
     message:
-        "Looking for motifs that stand together"
+        "Looking for motifs that occur together"
     shell:
-        "seqlift grammar --compendium {params.folder:q} --motifs {params.motifs:q} --scores {input.scores:q}"
+        "seqlift grammar --compendium {params.folder:q} --motifs @{params.motifs} --scores @{params.scores}"
         " --settings {params.settings:q} --output-dir {params.folder:q} > {log:q} 2>&1"
 
 

@@ -69,7 +69,10 @@ if MISSING:
             mem_mb=500,
             runtime=60,
         params:
-            source=download_source,
+            # Of its name the config has only one
+            source=lambda wildcards: as_json(
+                MISSING.get(DATA_FOLDER + wildcards.file) or MISSING[wildcards.file]
+            ),
         message:
             "Downloading {wildcards.file}"
         shell:

@@ -8,7 +8,9 @@ rule judge_explanations:
         models=MODELS,
         regions=f"{RUN}/regions.tsv.gz",
         genome=GENOME,
-        references=faithfulness_references,
+        references=sorted(
+            {file for method in METHODS for file in reference_files(method)}
+        ),
         scores=SCORES,
         truth=data_path(config, "truth.bed") if SIMULATED else [],
     output:
@@ -37,19 +39,20 @@ rule judge_explanations:
         "../../environment.yml"
     threads: 1
     resources:
-        mem_mb=memory_of_network,
-        runtime=minutes_of_judgement,
+        mem_mb=growing(NETWORK_MB, regions=TABLE, genome=BASES),
+        runtime=growing(240, models=60),
         gpu=GPUS,
     params:
+        scores=listed("scores"),
         folder=subpath(output.table, parent=True),
         truth=lambda wildcards, input: files_flag("--truth", input.truth),
         settings=as_json(config["faithfulness"]),
         version=RESULTS_VERSION["faithfulness"],
     message:
-        "Holding the explanations against the model"
+        "Testing the contributions on the model"
     shell:
         "seqlift faithfulness --model {input.models:q} --regions {input.regions:q} --genome {input.genome:q}"
-        " --scores {input.scores:q} {params.truth:q} --settings {params.settings:q} --device gpu={resources.gpu}"
+        " --scores @{params.scores} {params.truth:q} --settings {params.settings:q} --device gpu={resources.gpu}"
         " --output-dir {params.folder:q} 2>&1 | tee -i {log:q}"
 
 

@@ -38,8 +38,8 @@ rule call_hits:
     threads: 1
     # 489 MB and 123 s for 1,500 MB of scores (benchmarks/results/output.md), most patterns quick to tell apart
     resources:
-        mem_mb=growing(1000, 0.6, "scores"),
-        runtime=growing(START_MINUTES, 0.01, "scores"),
+        mem_mb=growing(1000, scores=0.6),
+        runtime=growing(START_MINUTES, scores=0.01),
     params:
         folder=subpath(output.hits, parent=True),
         settings=as_json(config["hits"]),

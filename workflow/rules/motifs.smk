@@ -56,9 +56,13 @@ rule find_motifs:
     conda:
         "../../environment.yml"
     threads: 1
+    # 518 MB for 1,500 MB of scores; a seqlet takes up to 0.5 MB, and seqlets are compared with each other
     resources:
-        mem_mb=memory_of_motifs,
-        runtime=minutes_of_motifs,
+        mem_mb=growing(500 + config["motifs"]["max_seqlets"] / 2, scores=0.3),
+        runtime=growing(
+            START_MINUTES + 2 * (config["motifs"]["max_seqlets"] / 2000) ** 2,
+            scores=0.002,
+        ),
     params:
         folder=subpath(output.modisco, parent=True),
         settings=as_json(config["motifs"]),

@@ -11,12 +11,12 @@ rule write_targets:
         mem_mb=100,
         runtime=1,
     params:
-        table=targets_text(target_list(config)),
+        table=lambda wildcards: InFile(targets_text(target_list(config))),
     message:
         "Writing down the targets and their files"
     # Under its own name only when it is whole
     shell:
-        "{{ printf '%s' {params.table:q} > {output:q}.part && mv {output:q}.part {output:q}"
+        "{{ cp {params.table} {output:q}.part && mv {output:q}.part {output:q}"
         " && echo wrote {output:q}, $(wc -l < {output:q}) lines; }} > {log:q} 2>&1"
 
 
@@ -35,8 +35,9 @@ rule make_regions:
     conda:
         "../../environment.yml"
     threads: 1
+    # 450 MB for 20,000 peaks in a genome of 200 Mb, which is mapped; signal is read piece by piece
     resources:
-        mem_mb=memory_of_regions,
+        mem_mb=growing(1000, 0.1, genome=BASES),
         runtime=growing(START_MINUTES, 0.02),
     params:
         folder=input_folder,

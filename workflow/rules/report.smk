@@ -1,6 +1,6 @@
 TRUTH = [f"{RUN}/truth.json"] if SIMULATED else []
 
-# What a run is for. Snakemake makes a missing file anew only if it is asked for by name.
+# What a run is for. Snakemake makes a missing file again only if it is asked for by name.
 RESULTS = [
     f"{RUN}/report.html",
     f"{RUN}/regions.tsv.gz",
@@ -32,12 +32,14 @@ rule write_config:
         mem_mb=100,
         runtime=1,
     params:
-        config=yaml.safe_dump(config, sort_keys=False, allow_unicode=True),
+        config=lambda wildcards: InFile(
+            yaml.safe_dump(config, sort_keys=False, allow_unicode=True)
+        ),
     message:
         "Writing down the config with all its defaults"
     # Under its own name only when it is whole
     shell:
-        "{{ printf '%s' {params.config:q} > {output:q}.part && mv {output:q}.part {output:q}"
+        "{{ cp {params.config} {output:q}.part && mv {output:q}.part {output:q}"
         " && echo wrote {output:q}, $(wc -l < {output:q}) lines; }} > {log:q} 2>&1"
 
 
@@ -61,17 +63,18 @@ rule compare_with_truth:
     threads: 1
     # 212 MB and 1 s for 400 regions
     resources:
-        mem_mb=growing(1000, 0.6, "scores"),
-        runtime=growing(START_MINUTES, 0.01, "scores"),
+        mem_mb=growing(1000, scores=0.6),
+        runtime=growing(START_MINUTES, scores=0.01),
     params:
         simulation=subpath(input.simulation, parent=True),
+        scores=listed("scores"),
         motifs=motif_folders,
         version=RESULTS_VERSION["truth"],
     message:
-        "Holding the run against the planted truth"
+        "Comparing the run with the planted truth"
     shell:
         "seqlift truth --simulation {params.simulation:q} --regions {input.regions:q} --predictions {input.predictions:q}"
-        " --scores {input.scores:q} --motifs {params.motifs:q} --output {output:q} > {log:q} 2>&1"
+        " --scores @{params.scores} --motifs @{params.motifs} --output {output:q} > {log:q} 2>&1"
 
 
 rule write_report:
@@ -112,6 +115,8 @@ rule write_report:
     resources:
         mem_mb=growing(1000, 0.02),
         runtime=growing(START_MINUTES, 0.0005),
+        # Not a parameter: the same workflow in another folder reruns nothing
+        source=WORKFLOW_SOURCE,
     params:
         run=subpath(output[0], parent=True),
         version=RESULTS_VERSION["report"],
@@ -119,4 +124,4 @@ rule write_report:
         "Writing the report on windows of {wildcards.length} bp"
     shell:
         "seqlift report --run-dir {params.run:q} --config {input.config:q} --output {output:q}"
-        ' --workflow "$SEQLIFT_WORKFLOW" > {log:q} 2>&1'
+        " --workflow {resources.source:q} > {log:q} 2>&1"

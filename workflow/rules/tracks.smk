@@ -62,13 +62,13 @@ rule write_track:
     threads: 1
     # 513 MB and 28 s for 1,500 MB of scores (benchmarks/results/output.md)
     resources:
-        mem_mb=growing(500, 0.6, "scores"),
-        runtime=growing(START_MINUTES, 0.001, "scores"),
+        mem_mb=growing(500, scores=0.6),
+        runtime=growing(START_MINUTES, scores=0.001),
     params:
         overlap=config["tracks"]["overlap"],
         version=RESULTS_VERSION["tracks"],
     message:
-        "Laying the {wildcards.method} scores of {wildcards.target} on the genome"
+        "Writing the {wildcards.method} scores of {wildcards.target} as a track"
     shell:
         "seqlift tracks write --scores {input.scores:q} --genome-sizes {input.summary:q} --overlap {params.overlap:q}"
         " --output {output.track:q} > {log:q} 2>&1"
@@ -90,13 +90,13 @@ rule write_error_track:
     threads: 1
     # As write_track
     resources:
-        mem_mb=growing(500, 0.6, "scores"),
-        runtime=growing(START_MINUTES, 0.001, "scores"),
+        mem_mb=growing(500, scores=0.6),
+        runtime=growing(START_MINUTES, scores=0.001),
     params:
         overlap=config["tracks"]["overlap"],
         version=RESULTS_VERSION["tracks"],
     message:
-        "Laying the standard errors of the {wildcards.method} scores of {wildcards.target} on the genome"
+        "Writing the standard errors of the {wildcards.method} scores of {wildcards.target} as a track"
     shell:
         "seqlift tracks write --value standard-error --scores {input.scores:q} --genome-sizes {input.summary:q}"
         " --overlap {params.overlap:q} --output {output.track:q} > {log:q} 2>&1"
@@ -119,13 +119,13 @@ rule write_difference_track:
     threads: 1
     # As write_track, of two files
     resources:
-        mem_mb=growing(500, 0.6, "scores", "minus"),
-        runtime=growing(START_MINUTES, 0.001, "scores", "minus"),
+        mem_mb=growing(500, scores=0.6, minus=0.6),
+        runtime=growing(START_MINUTES, scores=0.001, minus=0.001),
     params:
         overlap=config["tracks"]["overlap"],
         version=RESULTS_VERSION["tracks"],
     message:
-        "Laying the difference of the two methods' scores of {wildcards.target} on the genome"
+        "Writing the difference of the two methods' scores of {wildcards.target} as a track"
     shell:
         "seqlift tracks write --scores {input.scores:q} --minus {input.minus:q} --genome-sizes {input.summary:q}"
         " --overlap {params.overlap:q} --output {output.track:q} > {log:q} 2>&1"
@@ -156,15 +156,17 @@ rule predict_track:
         "../../environment.yml"
     threads: 1
     resources:
-        mem_mb=memory_of_network,
-        runtime=minutes_of_prediction,
+        mem_mb=growing(NETWORK_MB, regions=TABLE, genome=BASES),
+        runtime=growing(60, regions=60, models=20),
         gpu=GPUS,
     params:
-        minus=minus_flags,
+        minus=lambda wildcards, output: (
+            ["--output-minus", *output.minus] if output.minus else []
+        ),
         overlap=config["tracks"]["overlap"],
         version=RESULTS_VERSION["tracks"],
     message:
-        "Laying the predicted signal of {wildcards.experiment} on the genome"
+        "Writing the predicted signal of {wildcards.experiment} as a track"
     shell:
         "seqlift tracks predicted --model {input.models:q} --regions {input.regions:q} --summary {input.summary:q}"
         " --genome {input.genome:q} --target {wildcards.experiment:q} --overlap {params.overlap:q}"
@@ -176,7 +178,7 @@ rule write_session:
         genome=GENOME,
         tracks=BIGWIGS,
         peaks=[target["peaks"] for target in TARGETS],
-        hits=hit_beds,
+        hits=[f"{folder}/hits.bed.gz" for folder in MOTIF_FOLDERS],
         genes=gene_file,
     output:
         session=SESSION,
@@ -189,13 +191,16 @@ rule write_session:
         "../../environment.yml"
     threads: 1
     resources:
-        mem_mb=memory_of_session,
-        runtime=growing(START_MINUTES, 0.005, "genome"),
+        mem_mb=growing(500, genome=BASES),
+        runtime=growing(START_MINUTES, genome=0.005),
     params:
+        tracks=listed("tracks"),
+        peaks=listed("peaks"),
+        hits=listed("hits"),
         genes=lambda wildcards, input: files_flag("--genes", input.genes),
         version=RESULTS_VERSION["tracks"],
     message:
         "Writing a session of IGV"
     shell:
-        "seqlift tracks session --genome {input.genome:q} --tracks {input.tracks:q} --peaks {input.peaks:q}"
-        " --hits {input.hits:q} {params.genes:q} --output {output.session:q} > {log:q} 2>&1"
+        "seqlift tracks session --genome {input.genome:q} --tracks @{params.tracks} --peaks @{params.peaks}"
+        " --hits @{params.hits} {params.genes:q} --output {output.session:q} > {log:q} 2>&1"

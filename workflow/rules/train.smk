@@ -16,14 +16,16 @@ rule train_model:
         "../../environment.yml"
     threads: 2
     resources:
-        mem_mb=memory_of_training,
-        runtime=minutes_of_training,
+        mem_mb=growing(2 * NETWORK_MB, regions=TABLE, genome=BASES),
+        runtime=growing(120, regions=600),
         gpu=GPUS,
     params:
         folder=subpath(output.model, parent=True),
         architecture=json.dumps(config["model"]),
         settings=training_settings,
-        fold=fold_flags,
+        fold=lambda wildcards: (
+            ["--fold", wildcards.fold[4:-1]] if wildcards.fold else []
+        ),
         version=RESULTS_VERSION["train"],
     message:
         "Training {output.model}"
@@ -59,15 +61,15 @@ rule evaluate_model:
         "../../environment.yml"
     threads: 2
     resources:
-        mem_mb=memory_of_network,
-        runtime=minutes_of_evaluation,
+        mem_mb=growing(NETWORK_MB, regions=TABLE, genome=BASES),
+        runtime=growing(60, regions=60, models=20),
         gpu=GPUS,
     params:
         folder=subpath(output.metrics, parent=True),
         database=config["motifs"]["database"],
         version=RESULTS_VERSION["evaluate"],
     message:
-        "Measuring the model on what it never saw"
+        "Evaluating on held-out regions"
     shell:
         AT_LEAST_TWO_THREADS
         + " seqlift evaluate --model {input.models:q} --regions {input.regions:q} --summary {input.summary:q}"

@@ -11,6 +11,7 @@ import hashlib
 import logging
 import os
 from collections.abc import Callable, Sequence
+from dataclasses import fields
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -23,6 +24,7 @@ from seqlift.attribution.deeplift import DeepLift, deeplift
 from seqlift.attribution.explained_output import ExplainedOutput, explained_output
 from seqlift.attribution.interior_gradients import InteriorGradients, interior_gradients
 from seqlift.attribution.mutagenesis import Mutagenesis, mutagenesis
+from seqlift.attribution.options import DeepLiftOptions, InteriorGradientsOptions
 from seqlift.attribution.references import reference_kind
 from seqlift.attribution.save import score_fields
 from seqlift.attribution.settings import METHODS, AttributionSettings
@@ -41,7 +43,6 @@ log = logging.getLogger(__name__)
 
 Result = DeepLift | InteriorGradients | Mutagenesis
 
-_ARGUMENTS = {"step_tolerance": "tolerance"}  # settings with another name in the method's call
 _BLOCK_NUMBERS = 2**24  # the scores and paths of a block take some hundred MB
 # Rows of the model in a block, at least. Shards are whole blocks, so on a CPU, where small blocks cost next to nothing,
 # they are small; a GPU has to be filled.
@@ -175,14 +176,17 @@ def attribute_regions(
         blocks = [chosen.iloc[first : first + _PREDICTED] for first in range(0, len(chosen), _PREDICTED)]
         f = torch.cat([mean.predict(load_one_hot(block, genome, seed), where) for block in blocks])
         chosen = choose_sample(chosen, f.numpy(), seed=seed, **own)
-        call = method_caller(method, where, **smaller)
+        call = call_of_mean = method_caller(method, where, **smaller)
     else:
         references, tolerance = own.pop("references"), own.pop("tolerance")
         attributes |= {"references": references, "tolerance": tolerance}
         if method == "interior_gradients":
             attributes["quadrature"] = "gauss-legendre"
         kind = reference_kind(references, genome=genome, exclude=table[table["kind"] == "peak"])
-        call = method_caller(method, where, references=kind, seed=seed, **own, **smaller)
+        given = {"references": kind, "seed": seed, **own, **smaller}
+        call = method_caller(method, where, **given)
+        path = {"keep_path": True} if method == "interior_gradients" else {}
+        call_of_mean = method_caller(method, where, **given, **path)
     attributes |= opened.attributes | own
     if shard is not None:
         rows = shard_rows(len(chosen), *shard, block_rows)
@@ -191,7 +195,7 @@ def attribute_regions(
 
     def explain(sequences: Tensor) -> tuple[Result, np.ndarray | None]:
         args = mean.args(sequences, where)  # the weights of the mean's profile serve its members too
-        result = call(mean, sequences, args, **({"keep_path": True} if method == "interior_gradients" else {}))
+        result = call_of_mean(mean, sequences, args)
         return result, _spread([call(each, sequences, args) for each in singles])
 
     _write(output, chosen, genome, explain, attributes, tolerance, length, block_rows)
@@ -297,16 +301,18 @@ def _spread(results: list[Result]) -> np.ndarray | None:
 
 def method_caller(method: str, device: torch.device, **settings: Any) -> Callable[..., Result]:
     """The method as a function of an output (`ExplainedOutput`), sequences and the output's further arguments."""
-    methods: dict[str, Callable[..., Result]] = {
-        "deeplift": deeplift,
-        "interior_gradients": interior_gradients,
-        "mutagenesis": mutagenesis,
+    methods: dict[str, tuple[Callable[..., Result], Any]] = {
+        "deeplift": (deeplift, DeepLiftOptions),
+        "interior_gradients": (interior_gradients, InteriorGradientsOptions),
+        "mutagenesis": (mutagenesis, None),
     }
-    explain = methods[method]
-    settings = {_ARGUMENTS.get(name, name): value for name, value in settings.items()}
+    explain, kind = methods[method]
+    if kind:
+        rare = {field.name for field in fields(kind)} & settings.keys()
+        settings["options"] = kind(**{name: settings.pop(name) for name in rare})
 
-    def call(output: ExplainedOutput, sequences: Tensor, args: tuple[Tensor, ...], **more: Any) -> Result:
-        return explain(output.module, sequences, target=output.target, args=args, device=device, **settings, **more)
+    def call(output: ExplainedOutput, sequences: Tensor, args: tuple[Tensor, ...]) -> Result:
+        return explain(output.module, sequences, target=output.target, args=args, device=device, **settings)
 
     return call
 

@@ -12,6 +12,7 @@ from torch import Tensor
 from seqlift.attribution import references as reference_kinds
 from seqlift.attribution.batch_size import BatchSize, default_batch_size
 from seqlift.attribution.checks import check_independence, check_inputs
+from seqlift.attribution.options import DeepLiftOptions
 from seqlift.attribution.totals import BY_REFERENCE, Block, Summary, Totals, summarise
 from seqlift.errors import SeqliftError
 
@@ -42,10 +43,7 @@ class Request:
         n_references: int | str,
         args: tuple,
         seed: int,
-        *,
-        max_relative_error: float = 0.1,
-        max_references: int = 200,
-        center_first_layer: bool = False,
+        options: DeepLiftOptions,
     ) -> "Request":
         """Check the arguments of a call; a `SeqliftError` names the argument, its shape or value, and the rule."""
         args = check_inputs(sequences, args)
@@ -66,16 +64,18 @@ class Request:
                 )
             n_references = references.shape[1]
         if auto:
-            if not max_relative_error > 0:
-                raise SeqliftError(f"`max_relative_error` (={max_relative_error}) must be positive")
-            if not isinstance(max_references, Integral) or max_references < 2:
-                raise SeqliftError(f"`max_references` (={max_references!r}) must be at least 2: one has no error")
+            if not options.max_relative_error > 0:
+                raise SeqliftError(f"`max_relative_error` (={options.max_relative_error}) must be positive")
+            if not isinstance(options.max_references, Integral) or options.max_references < 2:
+                raise SeqliftError(
+                    f"`max_references` (={options.max_references!r}) must be at least 2: one has no error"
+                )
         elif not isinstance(n_references, Integral) or n_references < 1:
             raise SeqliftError(f'`n_references` (={n_references!r}) must be at least 1, or "auto"')
         references = reference_kinds.dinucleotide_shuffles if references is None else references
-        limit, share = (max_references, max_relative_error) if auto else (n_references, None)
+        limit, share = (options.max_references, options.max_relative_error) if auto else (n_references, None)
         from_any = isinstance(references, Tensor) or _takes_start(references)
-        return cls(sequences.detach(), references, limit, share, args, seed, center_first_layer, from_any)
+        return cls(sequences.detach(), references, limit, share, args, seed, options.center_first_layer, from_any)
 
     def draw(self, rows: Tensor, start: int, stop: int) -> Tensor:
         """References `start` to `stop` (exclusive) of the sequences in `rows` (B,): (B, stop - start, 4, L)."""

@@ -14,6 +14,7 @@ from torch import Tensor
 
 from seqlift.attribution.batches import Pairs, References, Request
 from seqlift.attribution.model_state import in_evaluation_mode
+from seqlift.attribution.options import DeepLiftOptions
 from seqlift.attribution.output_layer import ExplainedModel, select
 from seqlift.attribution.rules import RULES
 from seqlift.attribution.totals import Block, broken_completeness
@@ -63,14 +64,11 @@ def deeplift(
     n_references: int | str = 20,
     target: int = 0,
     rule: str = "rescale",
-    output: str = "logit",
-    center_first_layer: bool = False,
-    max_relative_error: float = 0.1,
-    max_references: int = 200,
     args: tuple[Tensor, ...] = (),
     batch_size: int | None = None,
     device: str | torch.device | None = None,
     seed: int = 0,
+    options: DeepLiftOptions = DeepLiftOptions(),
 ) -> DeepLift:
     """Explain one output of a model at base resolution with DeepLIFT.
 
@@ -90,23 +88,12 @@ def deeplift(
         returns the references from `start` on.
     n_references : int or "auto"
         Number of references, if `references` is a callable or None. "auto": ten at a time, for each sequence by
-        itself, until its largest standard error is at most `max_relative_error` of its largest |contribution|.
+        itself, until its largest standard error is at most `max_relative_error` (0.1) of its largest |contribution|.
     target : int
         Index of the output to explain.
     rule : "rescale", "reveal-cancel" or "genomics"
         Rule for activation functions (arXiv 1704.02685, section 3.5). "genomics": RevealCancel on dense layers and
         Rescale elsewhere. Products have the product rule of arXiv 1605.01713 with each of them.
-    output : "logit" or "probability"
-        For a model that ends in a sigmoid or softmax, explain the input of this layer (for a softmax minus the mean
-        over classes) or its output. For other models: the output as it is, or its sigmoid.
-    center_first_layer : bool
-        Give the contributions that result if the weights of the first layer have a mean of zero over the bases, which
-        for one-hot input is another way to write the same function (arXiv 1605.01713 on constrained inputs). This
-        changes nothing for references that sum to one, and makes a quarter of each base out of a reference of zeros.
-    max_relative_error : float
-        Standard error to reach with `n_references="auto"`, as a fraction of the largest |contribution|.
-    max_references : int
-        Largest number of references with `n_references="auto"`.
     args : tuple of torch.Tensor, shape (N, ...)
         Further inputs of the model, the same for a sequence and its references. They get no contributions.
     batch_size : int, optional
@@ -116,6 +103,9 @@ def deeplift(
         Where to compute; by default where the model is.
     seed : int
         Seed of `references`. Reference k of a sequence depends only on the sequence, k and the seed.
+    options : DeepLiftOptions
+        Rarely changed options: probability or logit (by default the logit), centring of the first layer, and the limits
+        of `n_references="auto"`.
 
     Returns
     -------
@@ -147,17 +137,8 @@ def deeplift(
     """
     if rule not in RULES:
         raise SeqliftError(f"`rule` (={rule!r}) must be one of {', '.join(RULES)}")
-    request = Request.check(
-        sequences,
-        references,
-        n_references,
-        args,
-        seed,
-        max_relative_error=max_relative_error,
-        max_references=max_references,
-        center_first_layer=center_first_layer,
-    )
-    explained = ExplainedModel(model, output)
+    request = Request.check(sequences, references, n_references, args, seed, options)
+    explained = ExplainedModel(model, options.output)
 
     def chosen(outputs: Tensor) -> Tensor:
         return select(outputs, target)

@@ -16,6 +16,7 @@ from torch import Tensor
 
 from seqlift.attribution.batches import Pairs, References, Request
 from seqlift.attribution.model_state import in_evaluation_mode
+from seqlift.attribution.options import InteriorGradientsOptions
 from seqlift.attribution.output_layer import ExplainedModel, select
 from seqlift.attribution.path import PathGradients, Paths
 from seqlift.attribution.references import reference_kind
@@ -111,20 +112,12 @@ def interior_gradients(
     *,
     n_references: int | str = 1,
     steps: int | str = 50,
-    quadrature: str = "gauss-legendre",
-    tolerance: float = 0.01,
-    max_steps: int = 1000,
     target: int = 0,
-    keep_path: bool = False,
-    gradient_correction: bool = False,
-    output: str = "logit",
-    center_first_layer: bool = False,
-    max_relative_error: float = 0.1,
-    max_references: int = 200,
     args: tuple[Tensor, ...] = (),
     batch_size: int | None = None,
     device: str | torch.device | None = None,
     seed: int = 0,
+    options: InteriorGradientsOptions = InteriorGradientsOptions(),
 ) -> InteriorGradients:
     """Explain one output of a model with the gradients along the path from a reference to the sequence.
 
@@ -143,33 +136,12 @@ def interior_gradients(
         has a parameter `start=0`, it returns the references from `start` on.
     n_references : int or "auto"
         Number of references, if `references` is a callable or None. "auto": ten at a time, for each sequence by
-        itself, until its largest standard error is at most `max_relative_error` of its largest |contribution|.
+        itself, until its largest standard error is at most `max_relative_error` (0.1) of its largest |contribution|.
     steps : int or "auto"
         Points on each path; the completeness delta of a piecewise linear network falls about as 1 / steps. "auto":
-        16 to begin with, doubled each time that |delta| of a path is above `tolerance`.
-    quadrature : "gauss-legendre" or "midpoint"
-        Positions and weights of the points. The midpoint rule is the evenly spaced sum of arXiv 1611.02639.
-    tolerance : float
-        Largest |delta| with `steps="auto"`, as a fraction of |f(x) - f(reference)|, beyond rounding.
-    max_steps : int
-        Largest number of steps with `steps="auto"`; `delta` then holds the remaining difference.
+        16 to begin with, doubled each time that |delta| of a path is above `step_tolerance` (0.01).
     target : int
         Index of the output to explain.
-    keep_path : bool
-        Keep the gradient of every position at every step: N × K × L numbers, and the first layer is run at each point.
-    gradient_correction : bool
-        Subtract the mean over the four bases from the average gradient, wherever the reference does not sum to what the
-        sequence sums to, such as zeros (Majdandzic et al., Genome Biology 24:109, 2023). It has no effect elsewhere.
-        `delta` is computed before the correction.
-    output : "logit" or "probability"
-        For a model that ends in a sigmoid or softmax, explain the input of this layer (for a softmax minus the mean
-        over classes) or its output. For other models: the output as it is, or its sigmoid.
-    center_first_layer : bool
-        Change each reference by (Σx - Σr) / 4 for each base, so that it sums to what the sequence sums to.
-    max_relative_error : float
-        Standard error to reach with `n_references="auto"`, as a fraction of the largest |contribution|.
-    max_references : int
-        Largest number of references with `n_references="auto"`.
     args : tuple of torch.Tensor, shape (N, ...)
         Further inputs of the model, the same for a sequence and its references. They get no contributions.
     batch_size : int, optional
@@ -179,6 +151,9 @@ def interior_gradients(
         Where to compute; by default where the model is.
     seed : int
         Seed of `references`. Reference k of a sequence depends only on the sequence, k and the seed.
+    options : InteriorGradientsOptions
+        Rarely changed options: probability or logit (by default the logit), the quadrature, keeping the gradients along
+        the path, gradient correction, centring of the references, and the limits of `n_references` and `steps="auto"`.
 
     Returns
     -------
@@ -205,19 +180,10 @@ def interior_gradients(
     """
     if references is None:
         references = reference_kind("uniform")
-    request = Request.check(
-        sequences,
-        references,
-        n_references,
-        args,
-        seed,
-        max_relative_error=max_relative_error,
-        max_references=max_references,
-        center_first_layer=center_first_layer,
-    )
-    levels = _levels(steps, max_steps, tolerance)
-    alphas, weights = quadrature_nodes(levels[0], quadrature)
-    explained = ExplainedModel(model, output)
+    request = Request.check(sequences, references, n_references, args, seed, options)
+    levels = _levels(steps, options)
+    alphas, weights = quadrature_nodes(levels[0], options.quadrature)
+    explained = ExplainedModel(model, options.output)
 
     def predict(x: Tensor, *extra: Tensor) -> Tensor:
         return select(explained(x, *extra), target)
@@ -229,21 +195,21 @@ def interior_gradients(
             fx = predict(x.clone(), *(arg.clone() for arg in extra))
             repeated = (arg.repeat_interleave(r.shape[1], 0) for arg in extra)
             fr = predict(r.flatten(0, 1).clone(), *repeated).view(r.shape[:2])
-        first = along(Paths(x, r, alphas, weights, extra), n_points=rows, keep=keep_path)
+        first = along(Paths(x, r, alphas, weights, extra), n_points=rows, keep=options.keep_path)
         average, taken = first.average, torch.full(r.shape[:2], levels[0])
         for level in levels[1:]:
-            again = _unresolved(x, r, average, fx, fr, tolerance)  # (B, R'), bool
+            again = _unresolved(x, r, average, fx, fr, options.step_tolerance)  # (B, R'), bool
             if not again.any():
                 break
             of = again.nonzero()[:, 0]
-            nodes = quadrature_nodes(level, quadrature)
+            nodes = quadrature_nodes(level, options.quadrature)
             some = Paths(x[of], r[again][:, None], *nodes, tuple(arg[of] for arg in extra))
             average[again] = along(some, n_points=rows).average[:, 0]
             taken[again.cpu()] = level
         path = {"path_prediction": first.prediction, "path_slope": first.slope}
         if first.moved is not None:
             path |= {"path_gradient_size": first.moved.abs().sum(-1), "path_gradient": first.moved}
-        if not gradient_correction:
+        if not options.gradient_correction:
             return Block(average, fx, fr, path, taken)
         delta = _change(fx, fr) - _sum_of_contributions(x, r, average)
         return Block(_corrected(x, r, average), fx, fr, path, taken, delta=delta)
@@ -255,17 +221,17 @@ def interior_gradients(
     return InteriorGradients(**fields, **_milestones(fields, alphas), alphas=alphas, weights=weights)
 
 
-def _levels(steps: int | str, max_steps: int, tolerance: float) -> list[int]:
+def _levels(steps: int | str, options: InteriorGradientsOptions) -> list[int]:
     """The numbers of steps to try, one after the other."""
     if steps != "auto":
         return [cast(int, steps)]  # other words are refused with the nodes
-    if max_steps < 1:
-        raise SeqliftError(f"`max_steps` (={max_steps}) must be at least 1")
-    if not tolerance > 0:
-        raise SeqliftError(f"`tolerance` (={tolerance}) must be positive")
-    levels = [min(FIRST_STEPS, max_steps)]
-    while levels[-1] < max_steps:
-        levels.append(min(2 * levels[-1], max_steps))
+    if options.max_steps < 1:
+        raise SeqliftError(f"`max_steps` (={options.max_steps}) must be at least 1")
+    if not options.step_tolerance > 0:
+        raise SeqliftError(f"`step_tolerance` (={options.step_tolerance}) must be positive")
+    levels = [min(FIRST_STEPS, options.max_steps)]
+    while levels[-1] < options.max_steps:
+        levels.append(min(2 * levels[-1], options.max_steps))
     return levels
 
 

@@ -6,8 +6,8 @@
   const say = (text) => { message.textContent = text; };
   let browser;
   try {
-    const told = await (await fetch("config.json")).json();
-    browser = await igv.createBrowser(document.getElementById("browser"), told);
+    const settings = await (await fetch("config.json")).json();
+    browser = await igv.createBrowser(document.getElementById("browser"), settings);
   } catch (error) {
     say("The browser could not start: " + error);
     throw error;

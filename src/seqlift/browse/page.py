@@ -82,13 +82,13 @@ def configuration(shown: Shown) -> bytes:
     if shown.genes is not None:
         tracks.insert(0, _features("genes", feature_format(shown.genes), "genes", BLACK))
     locus = first_locus(shown.tracks[0].path)
-    told = {
+    settings = {
         "reference": {"id": shown.title, "fastaURL": "genome.fa", "indexURL": "genome.fa.fai"},
         "loadDefaultGenomes": False,  # nothing is loaded from outside
         "search": {"url": "search?q=$FEATURE$", "type": "json"},
         "tracks": tracks,
     }
-    return json.dumps(told | ({"locus": locus} if locus else {})).encode()
+    return json.dumps(settings | ({"locus": locus} if locus else {})).encode()
 
 
 def _bigwig(number: int, shown: Appearance) -> dict:

@@ -13,6 +13,7 @@ import os
 import signal
 import sys
 
+from seqlift.core.process import prepare_process
 from seqlift.errors import SeqliftError
 
 STAGES = {
@@ -46,6 +47,7 @@ _STORAGE_ERRORS = {errno.ENOSPC, errno.EDQUOT, errno.EROFS, errno.EACCES, errno.
 
 def main(argv: list[str] | None = None) -> int:
     """Run one stage; returns the exit status (0 done, 1 bad input, 2 wrong usage, 130 stopped by Ctrl-C)."""
+    prepare_process()
     gc.set_threshold(20_000)  # importing torch makes many objects, none of them garbage: a tenth of its time
     argv = sys.argv[1:] if argv is None else argv
     parser = argparse.ArgumentParser(

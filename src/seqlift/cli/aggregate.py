@@ -3,18 +3,15 @@
 import argparse
 
 from seqlift.aggregates.settings import AggregateSettings
-from seqlift.cli.shared import add_shared
+from seqlift.cli.shared import add_required, add_shared
 from seqlift.core.settings import add_flags, settings_from
 from seqlift.motifs.settings import LogoSettings
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
-    """Declare the flags."""
     add_shared(parser, "--scores")
-    parser.add_argument(
-        "--sites", required=True, metavar="BED", help="motif hits, transcription start sites, or any others"
-    )
-    parser.add_argument("--output-prefix", required=True, metavar="P", help="writes P.tsv, P.json, P.svg and P.png")
+    add_required(parser, "--sites", "BED", "motif hits, transcription start sites, or any others")
+    add_required(parser, "--output-prefix", "P", "writes P.tsv, P.json, P.svg and P.png")
     add_flags(parser, AggregateSettings, LogoSettings, leave_out=["sites"])
 
 

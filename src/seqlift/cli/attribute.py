@@ -1,6 +1,7 @@
 """`seqlift attribute`: score every base of a target's peaks."""
 
 import argparse
+from dataclasses import fields
 
 from seqlift.attribution.settings import (
     METHODS,
@@ -9,49 +10,32 @@ from seqlift.attribution.settings import (
     InteriorGradientsSettings,
     MutagenesisSettings,
 )
-from seqlift.cli.shared import add_shared
-from seqlift.core.settings import add_flags, fields, read_json
+from seqlift.cli.shared import add_required, add_shared
+from seqlift.core.settings import add_flags, read_json
 from seqlift.errors import SeqliftError
 
 _SHARED = ("max_regions", "seed", "model_std")
 
 
-def shard(text: str) -> tuple[int, int]:
-    """`2of16`: the second of sixteen."""
-    number, count = text.split("of")
-    return int(number), int(count)
+def shard(text: str) -> tuple[int, ...]:
+    """Number and count of `2of16`: the second of sixteen."""
+    number, count = map(int, text.split("of"))
+    return number, count
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
-    """Flags of `seqlift attribute`."""
     add = parser.add_argument
-    add(
-        "--model",
-        required=True,
-        nargs="+",
-        metavar="CKPT",
-        help="model.ckpt of `seqlift train`; of several (folds, seeds) the mean is explained",
-    )
-    add_shared(parser, "--regions", "--genome")
-    add(
-        "--target",
-        required=True,
-        metavar="NAME",
-        help="output to explain, at the target's peaks: a target, or for a profile model NAME.counts or NAME.profile",
-    )
+    add_shared(parser, "--model", "--regions", "--genome")
+    text = "output to explain, at the target's peaks: a target, or for a profile model NAME.counts or NAME.profile"
+    add_required(parser, "--target", "NAME", text)
     add("--method", required=True, choices=[*METHODS, "mutagenesis"], help="method")
     add("--sample", type=int, metavar="M", help="mutagenesis: number of the regions to mutate (default: 20)")
     add("--examples", type=int, default=0, metavar="E", help="mutagenesis: include E examples of the report")
     add_shared(parser, "--device")
-    add("--output", required=True, metavar="H5", help="the score file to write")
+    add_required(parser, "--output", "H5", "the score file to write")
     add("--shard", type=shard, metavar="IofN", help="only part I of N, as 2of16; join the parts with `seqlift gather`")
-    add(
-        "--attempt",
-        type=int,
-        default=1,
-        metavar="K",
-        help="number of this try: each one after the first uses a quarter of the memory in the model (default: 1)",
-    )
+    text = "number of this try: each one after the first uses a quarter of the memory in the model (default: 1)"
+    add("--attempt", type=int, default=1, metavar="K", help=text)
     others = [field.name for field in fields(AttributionSettings) if field.name not in _SHARED]
     add_flags(parser, AttributionSettings, leave_out=others)
     add_flags(parser.add_argument_group("DeepLIFT and interior gradients"), DeepLiftSettings)
@@ -60,7 +44,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def settings_of(arguments: argparse.Namespace) -> AttributionSettings:
     """The settings of the attribution: those of `--settings`, then those of single flags."""
-    given = read_json(arguments.settings) if arguments.settings else {}
+    given = read_json(arguments.settings, "--settings") if arguments.settings else {}
     own = dict(given.get(arguments.method, {}))
     kinds = {**METHODS, "mutagenesis": MutagenesisSettings}
     known = {field.name for field in fields(kinds[arguments.method])}

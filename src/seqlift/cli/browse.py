@@ -6,7 +6,6 @@ import webbrowser
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
-    """Declare the flags."""
     parser.add_argument("results", metavar="RESULTS", help="the run's folder, results/<name>/<length>bp")
     parser.add_argument("--port", type=int, default=0, metavar="N", help="port on 127.0.0.1 (default: any free one)")
     parser.add_argument("--no-open", action="store_true", help="only print the address, open no window")

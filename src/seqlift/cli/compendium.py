@@ -2,45 +2,17 @@
 
 import argparse
 
-from seqlift.cli.shared import add_shared
+from seqlift.cli.shared import accept_lists, add_required, add_shared
 from seqlift.core.settings import add_flags, settings_from
 from seqlift.motifs.settings import CompendiumSettings
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
-    """Declare the flags."""
-    parser.add_argument(
-        "--motifs",
-        nargs="+",
-        required=True,
-        metavar="DIR",
-        help="folders of `seqlift motifs`, with the hits of `seqlift hits`; their order does not matter",
-    )
+    accept_lists(parser)
+    text = "folders of `seqlift motifs`, with the hits of `seqlift hits`; their order does not matter"
+    add_required(parser, "--motifs", "DIR", text, nargs="+")
     add_shared(parser, "--database")
-    parser.add_argument(
-        "--threshold",
-        type=float,
-        default=0.01,
-        metavar="P",
-        help="two patterns are one motif if TOMTOM's p-value, times the number of other patterns, is at most this ... "
-        "(default: %(default)s)",
-    )
-    parser.add_argument(
-        "--similarity",
-        type=float,
-        default=0.9,
-        metavar="COSINE",
-        help="... and the cosine of their CWMs at least this (default: %(default)s)",
-    )
-    parser.add_argument(
-        "--naming-threshold",
-        type=float,
-        default=0.01,
-        metavar="Q",
-        help="largest p-value, calibrated and corrected for many motifs, that gives a name (default: %(default)s)",
-    )
-    parser.add_argument("--seed", type=int, default=1, help="of the null of the names (default: %(default)s)")
-    parser.add_argument("--output-dir", required=True, metavar="DIR", help="folder for the compendium")
+    add_required(parser, "--output-dir", "DIR", "folder for the compendium")
     add_flags(parser, CompendiumSettings)
 
 

@@ -3,25 +3,23 @@
 import argparse
 import contextlib
 
+from seqlift.cli.shared import add_required
+
 FORMATS = ("seqlift", "modisco", "chrombpnet", "bpreveal", "bpnet-lite", "bedgraph")
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
-    """Declare the flags."""
-    parser.add_argument("--from", dest="origin", required=True, choices=FORMATS, help="the format that is there")
-    parser.add_argument("--to", required=True, choices=FORMATS, help="the format to write")
-    parser.add_argument("--scores", required=True, metavar="FILE", help="the scores: HDF5, .npz or bedGraph")
-    parser.add_argument("--sequences", metavar="NPZ", help="the one-hot sequences of modisco and bpnet-lite")
-    parser.add_argument("--regions", metavar="BED", help="where the rows lie, a line for each, in their order")
-    parser.add_argument("--kept", metavar="NPY", help="bpnet-lite's mask of the loci that have a row (idx_filename)")
-    parser.add_argument(
-        "--genome",
-        metavar="FASTA",
-        help="check the sequences against it; required for bedgraph and --to bpreveal",
-    )
-    parser.add_argument("--target", metavar="NAME", help="of a score file: what is explained")
-    parser.add_argument("--method", metavar="NAME", help="of a score file: how it was explained")
-    parser.add_argument("--output", required=True, metavar="FILE", help="file to write; the prefix of .npz archives")
+    add = parser.add_argument
+    add("--from", dest="origin", required=True, choices=FORMATS, help="format of the scores")
+    add("--to", required=True, choices=FORMATS, help="format to write")
+    add_required(parser, "--scores", "FILE", "the scores: HDF5, .npz or bedGraph")
+    add("--sequences", metavar="NPZ", help="the one-hot sequences of modisco and bpnet-lite")
+    add("--regions", metavar="BED", help="coordinates of the rows, one line for each, in their order")
+    add("--kept", metavar="NPY", help="bpnet-lite's mask of the loci that have a row (idx_filename)")
+    add("--genome", metavar="FASTA", help="check the sequences against it; required for bedgraph and --to bpreveal")
+    add("--target", metavar="NAME", help="of a score file: the output that is explained")
+    add("--method", metavar="NAME", help="of a score file: the attribution method")
+    add_required(parser, "--output", "FILE", "file to write; the prefix of .npz archives")
 
 
 def run(arguments: argparse.Namespace) -> None:

@@ -1,32 +1,18 @@
-"""`seqlift evaluate`: models judged on regions they never saw, beside simple baselines."""
+"""`seqlift evaluate`: models on held-out regions, beside simple baselines."""
 
 import argparse
-import json
 
-from seqlift.cli.shared import add_shared
+from seqlift.cli.shared import add_required, add_shared
 from seqlift.errors import SeqliftError
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
-    """Add the flags of this stage."""
-    parser.add_argument(
-        "--model",
-        required=True,
-        nargs="+",
-        metavar="CKPT",
-        help="model.ckpt of `seqlift train`, or one of each fold and seed",
-    )
-    add_shared(parser, "--regions")
-    parser.add_argument("--summary", required=True, metavar="JSON", help="regions.json of `seqlift regions`")
-    add_shared(parser, "--genome")
-    parser.add_argument(
-        "--database",
-        metavar="MOTIFS",
-        help="known motifs, the best of which is a baseline: jaspar:<group> or a MEME file; without it there is none",
-    )
-    parser.add_argument("--seed", type=int, default=1, help="of bootstraps and samples (default: %(default)s)")
+    add_shared(parser, "--model", "--regions", "--summary", "--genome")
+    text = "known motifs, the best of which is a baseline: jaspar:<group> or a MEME file; without it there is none"
+    parser.add_argument("--database", metavar="MOTIFS", help=text)
+    parser.add_argument("--seed", type=int, default=1, help="seed of bootstraps and samples (default: %(default)s)")
     add_shared(parser, "--device")
-    parser.add_argument("--output-dir", required=True, metavar="DIR", help="for metrics.json and predictions.tsv.gz")
+    add_required(parser, "--output-dir", "DIR", "folder for metrics.json and predictions.tsv.gz")
 
 
 def run(arguments: argparse.Namespace) -> None:
@@ -34,7 +20,7 @@ def run(arguments: argparse.Namespace) -> None:
     from seqlift.data.genome import Genome
     from seqlift.evaluation.evaluate import evaluate_models
     from seqlift.evaluation.printing import print_comparison
-    from seqlift.regions.table import read_regions
+    from seqlift.regions.table import read_regions, read_summary
 
     if arguments.seed < 0:
         raise SeqliftError(f"--seed (={arguments.seed}) must be at least 0")
@@ -43,7 +29,7 @@ def run(arguments: argparse.Namespace) -> None:
         metrics = evaluate_models(
             arguments.model,
             table,
-            _read_summary(arguments.summary),
+            read_summary(arguments.summary),
             genome,
             database=arguments.database,
             seed=arguments.seed,
@@ -52,16 +38,3 @@ def run(arguments: argparse.Namespace) -> None:
         )
     print_comparison(metrics)
     print(f"written: {arguments.output_dir}")
-
-
-def _read_summary(path: str) -> dict:
-    try:
-        with open(path, encoding="utf-8") as file:
-            summary = json.load(file)
-    except FileNotFoundError:
-        raise SeqliftError(f"{path}: no such file; `seqlift regions` makes it") from None
-    except ValueError as error:
-        raise SeqliftError(f"{path}: not JSON ({error}); make it again with `seqlift regions`") from None
-    if not isinstance(summary, dict) or summary.get("format") != "seqlift regions 2":
-        raise SeqliftError(f"{path}: not the summary of regions of this seqlift; make it again with `seqlift regions`")
-    return summary

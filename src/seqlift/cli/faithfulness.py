@@ -2,27 +2,18 @@
 
 import argparse
 
-from seqlift.cli.shared import add_shared
+from seqlift.cli.shared import accept_lists, add_required, add_shared
 from seqlift.core.settings import add_flags, settings_from
 from seqlift.faithfulness.settings import FaithfulnessSettings
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
-    """Flags of `seqlift faithfulness`."""
-    parser.add_argument(
-        "--model",
-        required=True,
-        nargs="+",
-        metavar="CKPT",
-        help="the explained model.ckpt; with folds, all of them",
-    )
-    add_shared(parser, "--regions", "--genome")
-    parser.add_argument("--scores", required=True, nargs="+", metavar="H5", help="score files of `seqlift attribute`")
+    accept_lists(parser)
+    add_shared(parser, "--model", "--regions", "--genome")
+    add_required(parser, "--scores", "H5", "score files of `seqlift attribute`", nargs="+")
     parser.add_argument("--truth", metavar="BED", help="true sites, of simulated data; column 4 names target or motif")
     add_shared(parser, "--device")
-    parser.add_argument(
-        "--output-dir", required=True, metavar="DIR", help="for faithfulness.tsv, curves.tsv and the figure"
-    )
+    add_required(parser, "--output-dir", "DIR", "folder for faithfulness.tsv, curves.tsv and the figure")
     add_flags(parser, FaithfulnessSettings)
 
 

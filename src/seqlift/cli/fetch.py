@@ -2,14 +2,14 @@
 
 import argparse
 
+from seqlift.cli.shared import add_required
 from seqlift.core.settings import add_flags, settings_from
 from seqlift.data.settings import DownloadSettings
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
-    """Add the flags of this stage."""
     text = "file to write; peaks are converted to sorted narrowPeak if its name ends in .narrowPeak"
-    parser.add_argument("--output", required=True, metavar="FILE", help=text)
+    add_required(parser, "--output", "FILE", text)
     add_flags(parser, DownloadSettings)
 
 

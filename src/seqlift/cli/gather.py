@@ -2,17 +2,12 @@
 
 import argparse
 
+from seqlift.cli.shared import add_required
+
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
-    """Flags of `seqlift gather`."""
-    parser.add_argument(
-        "--scores",
-        required=True,
-        nargs="+",
-        metavar="H5",
-        help="the files of `seqlift attribute --shard`, in any order",
-    )
-    parser.add_argument("--output", required=True, metavar="H5", help="the score file to write")
+    add_required(parser, "--scores", "H5", "the files of `seqlift attribute --shard`, in any order", nargs="+")
+    add_required(parser, "--output", "H5", "the score file to write")
 
 
 def run(arguments: argparse.Namespace) -> None:

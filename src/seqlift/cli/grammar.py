@@ -2,20 +2,17 @@
 
 import argparse
 
+from seqlift.cli.shared import accept_lists, add_required
 from seqlift.core.settings import add_flags, settings_from
 from seqlift.motifs.settings import GrammarSettings
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
-    """Declare the flags."""
-    parser.add_argument("--compendium", required=True, metavar="DIR", help="folder of `seqlift compendium`")
-    parser.add_argument(
-        "--motifs", nargs="+", required=True, metavar="DIR", help="folders of motifs that it was made of, with hits"
-    )
-    parser.add_argument(
-        "--scores", nargs="+", required=True, metavar="H5", help="their score files: which regions there are"
-    )
-    parser.add_argument("--output-dir", required=True, metavar="DIR", help="folder for grammar.tsv and its figure")
+    accept_lists(parser)
+    add_required(parser, "--compendium", "DIR", "folder of `seqlift compendium`")
+    add_required(parser, "--motifs", "DIR", "folders of motifs that it was made of, with hits", nargs="+")
+    add_required(parser, "--scores", "H5", "their score files, which define the regions", nargs="+")
+    add_required(parser, "--output-dir", "DIR", "folder for grammar.tsv and its figure")
     add_flags(parser, GrammarSettings)
 
 

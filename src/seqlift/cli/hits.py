@@ -2,16 +2,15 @@
 
 import argparse
 
-from seqlift.cli.shared import add_shared
+from seqlift.cli.shared import add_required, add_shared
 from seqlift.core.settings import add_flags, settings_from
 from seqlift.motifs.settings import HitSettings
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
-    """Flags of the stage."""
     add_shared(parser, "--scores")
-    parser.add_argument("--motifs", required=True, metavar="DIR", help="what `seqlift motifs` made of it")
-    parser.add_argument("--output-dir", required=True, metavar="DIR", help="folder for hits.bed.gz and hits.json")
+    add_required(parser, "--motifs", "DIR", "folder of `seqlift motifs` for these scores")
+    add_required(parser, "--output-dir", "DIR", "folder for hits.bed.gz and hits.json")
     add_flags(parser, HitSettings)
 
 

@@ -2,18 +2,17 @@
 
 import argparse
 
-from seqlift.cli.shared import add_shared
+from seqlift.cli.shared import add_required, add_shared
 from seqlift.core.settings import add_flags, settings_from
 from seqlift.motifs.settings import LogoSettings
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
-    """Declare the flags."""
     source = parser.add_mutually_exclusive_group(required=True)
     source.add_argument("--motifs", metavar="DIR", help="folder of `seqlift motifs`")
     source.add_argument("--compendium", metavar="DIR", help="or folder of `seqlift compendium`")
     add_shared(parser, "--database")
-    parser.add_argument("--output-dir", required=True, metavar="DIR", help="folder for the logos, usually DIR/logos")
+    add_required(parser, "--output-dir", "DIR", "folder for the logos, usually DIR/logos")
     add_flags(parser, LogoSettings)
 
 

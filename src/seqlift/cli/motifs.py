@@ -2,15 +2,14 @@
 
 import argparse
 
-from seqlift.cli.shared import add_shared
+from seqlift.cli.shared import add_required, add_shared
 from seqlift.core.settings import add_flags, settings_from
 from seqlift.motifs.settings import MotifSettings
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
-    """Declare the flags."""
     add_shared(parser, "--scores")
-    parser.add_argument("--output-dir", required=True, metavar="DIR", help="folder for the patterns and motifs.json")
+    add_required(parser, "--output-dir", "DIR", "folder for the patterns and motifs.json")
     add_flags(parser, MotifSettings)
 
 

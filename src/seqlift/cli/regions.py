@@ -2,22 +2,22 @@
 
 import argparse
 
+from seqlift.cli.shared import add_required, add_shared
 from seqlift.core.settings import add_flags, settings_from
 from seqlift.errors import SeqliftError
 from seqlift.regions.settings import RegionSettings
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
-    """Add the flags of this stage."""
-    add = parser.add_argument
-    add("--genome", required=True, metavar="FASTA", help="plain, gzip or bgzip")
+    add_shared(parser, "--genome")
     targets = parser.add_mutually_exclusive_group(required=True)
     text = "a target and its peaks (BED, narrowPeak or broadPeak, may be gzipped); once for each target"
     targets.add_argument("--target", action="append", metavar="NAME=PEAKS", help=text)
     targets.add_argument("--targets", metavar="TSV", help="table of targets: name, peaks, signal, control, ...")
-    add("--data-dir", default=".", metavar="DIR", help="folder in which the paths of the table of targets start")
-    add("--output", required=True, metavar="TSV", help="regions.tsv.gz")
-    add("--summary", required=True, metavar="JSON", help="regions.json: what was kept and dropped")
+    text = "folder in which the paths of the table of targets start (default: %(default)s)"
+    parser.add_argument("--data-dir", default=".", metavar="DIR", help=text)
+    add_required(parser, "--output", "TSV", "regions.tsv.gz to write")
+    add_required(parser, "--summary", "JSON", "regions.json to write: what was kept and dropped")
     add_flags(parser, RegionSettings)
 
 

@@ -13,28 +13,16 @@ from seqlift.errors import SeqliftError
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
-    """Declare the flags."""
     parser.usage = "seqlift run [-h] [--configfile YAML ...] [--cores N] [--profile NAME] [-n] [-- SNAKEMAKE ...]"
     parser.epilog = f"The workflow: {workflow_root() / 'workflow'}. A config to start from: seqlift template"
-    parser.add_argument(
-        "--configfile",
-        nargs="+",
-        default=[],
-        metavar="YAML",
-        help="settings of the run; of several files the later ones win (default: the demo on simulated data)",
-    )
-    parser.add_argument(
-        "--cores", metavar="N", help="CPU cores, a number or all (default: all, with --profile what the profile says)"
-    )
-    parser.add_argument(
-        "--profile",
-        metavar="NAME",
-        help="where and how jobs run, in place of the workflow's own profile: slurm, or a folder with one of yours",
-    )
-    parser.add_argument("-n", "--dry-run", action="store_true", help="only say what would be done and why")
-    parser.add_argument(
-        "snakemake", nargs="*", metavar="SNAKEMAKE", help="after --: flags and files, handed to snakemake as they are"
-    )
+    add = parser.add_argument
+    text = "settings of the run; of several files the later ones win (default: the demo on simulated data)"
+    add("--configfile", nargs="+", default=[], metavar="YAML", help=text)
+    add("--cores", metavar="N", help="CPU cores, a number or all (default: all, with --profile what the profile says)")
+    text = "where and how jobs run, in place of the workflow's own profile: slurm, or the path of your own folder"
+    add("--profile", metavar="NAME", help=text)
+    add("-n", "--dry-run", action="store_true", help="only print which jobs would run, and why")
+    add("snakemake", nargs="*", metavar="SNAKEMAKE", help="after --: flags and files for snakemake")
 
 
 def run(arguments: argparse.Namespace) -> None:

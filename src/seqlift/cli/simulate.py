@@ -2,14 +2,15 @@
 
 import argparse
 
+from seqlift.cli.shared import add_required
 from seqlift.core.settings import add_flags, settings_from
 from seqlift.data.settings import SimulationSettings
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
-    """Flags of the stage."""
-    parser.add_argument("--output-dir", required=True, metavar="DIR", help="folder for the files")
-    parser.add_argument("--length", type=int, default=200, metavar="BP", help="of a sequence (default: %(default)s)")
+    add_required(parser, "--output-dir", "DIR", "folder for the files")
+    text = "length of a sequence (default: %(default)s)"
+    parser.add_argument("--length", type=int, default=200, metavar="BP", help=text)
     add_flags(parser, SimulationSettings)
 
 

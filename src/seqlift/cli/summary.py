@@ -1,14 +1,12 @@
 """`seqlift summary`: where the results of a run are, and the numbers that show whether it worked."""
 
 import argparse
-from pathlib import Path
+
+from seqlift.cli.shared import add_shared
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
-    """Add the flags of this stage."""
-    parser.add_argument(
-        "--run-dir", required=True, type=Path, metavar="DIR", help="the run's folder, results/<name>/<length>bp"
-    )
+    add_shared(parser, "--run-dir")
 
 
 def run(arguments: argparse.Namespace) -> None:

@@ -7,7 +7,6 @@ from seqlift.core.packaged import workflow_root
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
-    """There is nothing to choose."""
     parser.epilog = "seqlift template > my.yaml; then name your FASTA and peaks in it: seqlift run --configfile my.yaml"
 
 

@@ -4,7 +4,7 @@ import argparse
 from collections.abc import Callable
 from typing import Any
 
-from seqlift.cli.shared import add_shared
+from seqlift.cli.shared import accept_lists, add_required, add_shared
 from seqlift.core.settings import add_flags, settings_from
 from seqlift.tracks.settings import TrackSettings
 
@@ -12,7 +12,6 @@ VALUES = ["contribution", "standard-error"]
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
-    """Declare the flags of each task."""
     tasks = parser.add_subparsers(dest="task", metavar="TASK", required=True)
 
     def task(name: str, text: str, function: Callable[..., str]) -> argparse.ArgumentParser:
@@ -23,34 +22,30 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     write = task("write", "write a score file as a genome track", _write)
     _add_scores(write)
     write.add_argument("--value", choices=VALUES, default=VALUES[0], help="what to show (default: %(default)s)")
-    write.add_argument("--genome-sizes", required=True, metavar="FILE", help="regions.json, or the FASTA, for sizes")
+    add_required(write, "--genome-sizes", "FILE", "regions.json, or the FASTA, for sizes")
     add_flags(write, TrackSettings, leave_out=["difference"])
-    write.add_argument("--output", required=True, metavar="BW", help="bigWig to write; <BW>.json is written beside it")
+    add_required(write, "--output", "BW", "bigWig to write; <BW>.json is written beside it")
 
     verify = task("verify", "compare a track with its score file, base by base", _verify)
     _add_scores(verify)
-    verify.add_argument("--track", required=True, metavar="BW", help="bigWig of `seqlift tracks write`")
+    add_required(verify, "--track", "BW", "bigWig of `seqlift tracks write`")
 
     predicted = task("predicted", "write the predicted signal of a profile model as a genome track", _predict)
-    predicted.add_argument(
-        "--model", required=True, nargs="+", metavar="CKPT", help="model.ckpt, or one of each fold and seed"
-    )
-    add_shared(predicted, "--regions")
-    predicted.add_argument("--summary", required=True, metavar="JSON", help="regions.json of `seqlift regions`")
-    add_shared(predicted, "--genome")
-    predicted.add_argument("--target", required=True, metavar="NAME", help="target of the model")
+    add_shared(predicted, "--model", "--regions", "--summary", "--genome")
+    add_required(predicted, "--target", "NAME", "target of the model")
     add_flags(predicted, TrackSettings, leave_out=["difference"])
     add_shared(predicted, "--device")
-    predicted.add_argument("--output", required=True, metavar="BW", help="bigWig to write; of two strands, the plus")
+    add_required(predicted, "--output", "BW", "bigWig to write; of two strands, the plus")
     predicted.add_argument("--output-minus", metavar="BW", help="that of the minus strand, if the model has both")
 
     session = task("session", "write a session of IGV, which opens tracks, peaks and hits over the genome", _session)
-    session.add_argument("--genome", required=True, metavar="FASTA", help="the genome the tracks lie on")
-    session.add_argument("--tracks", required=True, nargs="+", metavar="BW", help="bigWigs of this command")
+    accept_lists(session)
+    add_shared(session, "--genome")
+    add_required(session, "--tracks", "BW", "bigWigs of this command", nargs="+")
     session.add_argument("--peaks", nargs="*", default=[], metavar="BED", help="peak files")
     session.add_argument("--hits", nargs="*", default=[], metavar="BED", help="hits.bed.gz of `seqlift hits`")
     session.add_argument("--genes", metavar="FILE", help="genes as BED, GFF3 or GTF")
-    session.add_argument("--output", required=True, metavar="XML", help="session to write; paths are relative to it")
+    add_required(session, "--output", "XML", "session to write; paths are relative to it")
 
 
 def _add_scores(parser: argparse.ArgumentParser) -> None:
@@ -59,7 +54,7 @@ def _add_scores(parser: argparse.ArgumentParser) -> None:
 
 
 def run(arguments: argparse.Namespace) -> None:
-    """Do what is asked and say what came out."""
+    """Do the task and print what was written."""
     settings = {key: value for key, value in vars(arguments).items() if key not in ("stage", "task", "function")}
     if "overlap" in settings:
         settings["overlap"] = settings_from(arguments, TrackSettings).overlap

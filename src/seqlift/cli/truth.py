@@ -2,15 +2,17 @@
 
 import argparse
 
+from seqlift.cli.shared import accept_lists, add_required, add_shared
+
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
-    """Flags of the stage."""
-    parser.add_argument("--simulation", required=True, metavar="DIR", help="folder made by `seqlift simulate`")
-    parser.add_argument("--regions", required=True, metavar="FILE", help="regions.tsv.gz of the run")
-    parser.add_argument("--predictions", required=True, metavar="FILE", help="predictions.tsv.gz of the run")
-    parser.add_argument("--scores", nargs="*", default=[], metavar="FILE", help="score files of the run")
+    accept_lists(parser)
+    add_required(parser, "--simulation", "DIR", "folder of `seqlift simulate`")
+    add_shared(parser, "--regions")
+    add_required(parser, "--predictions", "TSV", "predictions.tsv.gz of the run")
+    parser.add_argument("--scores", nargs="*", default=[], metavar="H5", help="score files of the run")
     parser.add_argument("--motifs", nargs="*", default=[], metavar="DIR", help="motif folders of the run, with hits")
-    parser.add_argument("--output", required=True, metavar="FILE", help="truth.json to write")
+    add_required(parser, "--output", "JSON", "truth.json to write")
 
 
 def run(arguments: argparse.Namespace) -> None:
@@ -41,9 +43,8 @@ def run(arguments: argparse.Namespace) -> None:
         scans = ", ".join(f"{name} {_share(scan['precision'])}" for name, scan in numbers["scans"].items())
         print(
             f"{key}: {numbers['calls']} hits, precision {_share(numbers['precision'])}, recall "
-            f"{_share(numbers['recall'])} of {numbers['sites']} planted sites (precision of scans with "
-            f"the same number of calls: "
-            f"{scans})"
+            f"{_share(numbers['recall'])} of {numbers['sites']} planted sites (precision of scans with the same number "
+            f"of calls: {scans})"
         )
     print(f"written: {arguments.output}")
 

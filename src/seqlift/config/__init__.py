@@ -12,7 +12,6 @@ from pathlib import Path
 from typing import Any
 
 from seqlift.config.checks import (
-    SIGNAL_KEYS,
     MissingFile,
     cross_checks,
     module_file,
@@ -32,7 +31,7 @@ from seqlift.config.schema import (
     walk_paths,
 )
 from seqlift.core.settings import Settings
-from seqlift.data.targets import Target, read_targets
+from seqlift.data.targets import SIGNAL_KEYS, Target, read_targets
 from seqlift.errors import SeqliftError
 from seqlift.motifs.settings import MotifSettings
 from seqlift.regions.settings import RegionSection

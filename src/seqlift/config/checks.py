@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 from seqlift.config.schema import is_finite_number, is_number_text, show
-from seqlift.data.targets import Target, check_target
+from seqlift.data.targets import SIGNAL_KEYS, Target, check_target
 from seqlift.errors import SeqliftError
 
 SIMULATED_GENOME = "genome.fa"
@@ -21,9 +21,6 @@ SIMULATED_PEAKS = ("both.bed", "GATA1.bed", "TAL1.bed")
 
 SIMULATED_SITES = (*SIMULATED_PEAKS, "truth.bed")
 """Those of them that `aggregate.sites` can name."""
-
-SIGNAL_KEYS = ("signal", "signal_minus", "control", "control_minus")
-"""Keys of a target that name bigWigs."""
 
 Targets = list[tuple[int, dict]]
 """Targets with their numbers in the config; those that are no section at all are left out."""

@@ -8,12 +8,12 @@ import gzip
 import re
 import zlib
 from collections.abc import Iterator
+from dataclasses import fields
 from fnmatch import fnmatchcase
 from pathlib import Path
 
 from seqlift.config.checks import path_list, split_entry
 from seqlift.config.schema import is_finite_number, show
-from seqlift.core.settings import fields
 from seqlift.data.chromosomes import name_mapping, some
 from seqlift.models.settings import ModelSettings
 from seqlift.motifs.settings import ModiscoSettings

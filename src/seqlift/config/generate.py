@@ -6,15 +6,15 @@ Both are made from the settings classes (`seqlift.config.settings`). Run it afte
 import json
 import textwrap
 from collections.abc import Iterator
-from dataclasses import Field
+from dataclasses import Field, fields
 from pathlib import Path
-from typing import Any
+from typing import Any, get_type_hints
 
 import yaml
 
 from seqlift.config.settings import Config, config_schema
 from seqlift.core.packaged import workflow_root
-from seqlift.core.settings import default_of, fields, has_default, hints, is_section
+from seqlift.core.settings import Settings, default_of, has_default, is_section
 from seqlift.models.architecture import kinds
 from seqlift.models.settings import ModelSettings
 from seqlift.regions.settings import RegionSection
@@ -35,7 +35,7 @@ def template_settings() -> str:
             lines += _key(Config, field, 0)
             continue
         lines += [*_comment(field.metadata["help"], 0), f"{field.name}:"]
-        cls = hints(Config)[field.name]
+        cls = get_type_hints(Config)[field.name]
         if cls is not ModelSettings:
             lines += _keys(cls, 1)
             continue
@@ -63,18 +63,18 @@ def template_settings() -> str:
     return "\n".join(lines) + "\n"
 
 
-def _keys(cls: type, depth: int, leave_out: tuple[str, ...] = ()) -> Iterator[str]:
+def _keys(cls: type[Settings], depth: int, leave_out: tuple[str, ...] = ()) -> Iterator[str]:
     for field in fields(cls):
         if field.name in leave_out:
             continue
         if is_section(cls, field):
             yield from [*_comment(field.metadata["help"], depth), f"{'  ' * depth}{field.name}:"]
-            yield from _keys(hints(cls)[field.name], depth + 1)
+            yield from _keys(get_type_hints(cls)[field.name], depth + 1)
         else:
             yield from _key(cls, field, depth)
 
 
-def _key(cls: type, field: Field, depth: int) -> Iterator[str]:
+def _key(cls: type[Settings], field: Field, depth: int) -> Iterator[str]:
     yield from _comment(" ".join(filter(None, (field.metadata["help"], field.metadata["advice"]))), depth)
     value = default_of(field) if has_default(field) else None
     absent = field.metadata["optional"] and not value

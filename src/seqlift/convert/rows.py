@@ -35,8 +35,8 @@ class Rows:
         Gives sequences (n, 4, L) int8 and hypothetical contributions (n, 4, L) float32, block by block, from the first
         row on, each time it is called.
     hypothetical_known : bool
-        False where the format holds nothing but the contribution of the base that is there; that of the others then
-        stands as 0.
+        False where the format holds nothing but the contribution of the base that is there; those of the other
+        bases are then 0.
     """
 
     name: str
@@ -47,10 +47,10 @@ class Rows:
 
 
 def checked(rows: Rows, genome: Genome | None) -> Rows:
-    """The same rows, each block held to what must be true of it as it is read.
+    """The same rows, each block checked as it is read.
 
     A column of the sequence is one base or N (all zeros), scores are finite, and where a genome is given the bases are
-    those that stand at the coordinates. Scores that are zero wherever a base is not there are no hypothetical ones.
+    those at the coordinates. Scores that are zero at every base that is not in the sequence are not hypothetical.
 
     Raises
     ------

@@ -44,7 +44,7 @@ def read_windows(
     Returns
     -------
     pandas.DataFrame, N rows
-        chrom, start, end, name, strand. A line without a name gets its coordinates as name; a name that stands there
+        chrom, start, end, name, strand. A line without a name gets its coordinates as name; a name that occurs
         several times gets .2, .3 and so on.
 
     Raises

@@ -176,16 +176,14 @@ def discrimination(
 
     Parameters
     ----------
-    scores : numpy.ndarray, shape (N,)
-    positive : numpy.ndarray, shape (N,), bool
-    weights : numpy.ndarray, shape (N,), optional
-        Number of regions that each one represents; 1 by default. A region keeps its weight when it is resampled.
+    scores, positive, weights
+        See `auroc_auprc`. A region keeps its weight when it is resampled.
     resamples : int
         Bootstrap samples.
     level : float
         Coverage of the intervals, 0 to 1.
     seed : int
-        Of the bootstrap.
+        Seed of the bootstrap.
     """
     positive = np.asarray(positive, bool)
     order, last = _order(scores)
@@ -202,17 +200,8 @@ def discrimination(
             for group, n in ((positive, n_positive), (~positive, n_negative)):
                 times[group] = np.bincount(random.integers(n, size=n), minlength=n)
             drawn[i] = _areas(positive, times * weights, last)
-    (auroc_low, auprc_low), (auroc_high, auprc_high) = _interval(drawn, level)
-    return Discrimination(
-        auroc=areas[0],
-        auroc_low=auroc_low,
-        auroc_high=auroc_high,
-        auprc=areas[1],
-        auprc_low=auprc_low,
-        auprc_high=auprc_high,
-        positives=n_positive,
-        negatives=n_negative,
-    )
+    auroc_interval, auprc_interval = _intervals(drawn, level)
+    return Discrimination(areas[0], *auroc_interval, areas[1], *auprc_interval, n_positive, n_negative)
 
 
 def correlation(
@@ -238,16 +227,8 @@ def correlation(
     drawn = np.empty((0, 2))
     if np.isfinite(found).all():
         drawn = np.array([both(np.bincount(rows, minlength=n)) for rows in resampled(n, resamples, seed)])
-    (pearson_low, spearman_low), (pearson_high, spearman_high) = _interval(drawn, level)
-    return Correlation(
-        pearson=found[0],
-        pearson_low=pearson_low,
-        pearson_high=pearson_high,
-        spearman=found[1],
-        spearman_low=spearman_low,
-        spearman_high=spearman_high,
-        regions=n,
-    )
+    pearson_interval, spearman_interval = _intervals(drawn, level)
+    return Correlation(found[0], *pearson_interval, found[1], *spearman_interval, n)
 
 
 def _weighted_pearson(x: np.ndarray, y: np.ndarray, times: np.ndarray) -> float:
@@ -272,8 +253,8 @@ def median(values: np.ndarray, *, resamples: int = RESAMPLES, level: float = LEV
         return Median(np.nan, np.nan, np.nan, 0)
     middle = [(n - 1) // 2, n // 2]
     drawn = [[ranked[np.partition(rows, middle)[middle]].mean()] for rows in resampled(n, resamples, seed)]
-    (low,), (high,) = _interval(np.array(drawn), level)
-    return Median(float(ranked[middle].mean()), low, high, n)
+    (interval,) = _intervals(np.array(drawn), level)
+    return Median(float(ranked[middle].mean()), *interval, n)
 
 
 def resampled(n: int, resamples: int, seed: int) -> Iterator[np.ndarray]:
@@ -283,13 +264,13 @@ def resampled(n: int, resamples: int, seed: int) -> Iterator[np.ndarray]:
         yield random.integers(n, size=n)
 
 
-def _interval(drawn: np.ndarray, level: float) -> tuple[tuple[float, ...], tuple[float, ...]]:
-    """Lower and upper ends for each column of the resamples; NaN where none is finite."""
+def _intervals(drawn: np.ndarray, level: float) -> list[tuple[float, float]]:
+    """Lower and upper end for each column of the resamples; NaN where none is finite."""
     drawn = drawn[np.isfinite(drawn).all(axis=1)]
     if not len(drawn):
-        return (np.nan,) * drawn.shape[1], (np.nan,) * drawn.shape[1]
+        return [(np.nan, np.nan)] * drawn.shape[1]
     low, high = np.quantile(drawn, [(1 - level) / 2, (1 + level) / 2], axis=0)
-    return tuple(map(float, low)), tuple(map(float, high))
+    return list(zip(low.tolist(), high.tolist(), strict=True))
 
 
 def reliability(probabilities: np.ndarray, positive: np.ndarray, *, bins: int = BINS) -> Reliability:
@@ -308,15 +289,10 @@ def reliability(probabilities: np.ndarray, positive: np.ndarray, *, bins: int = 
     sums = [np.bincount(place, weights=values, minlength=bins) for values in (probabilities, positive)]
     n = max(1, len(probabilities))
     predicted, observed = (
-        [float(total / size) if size else None for total, size in zip(values, count, strict=True)] for values in sums
+        [float(s / size) if size else None for s, size in zip(values, count, strict=True)] for values in sums
     )
-    return Reliability(
-        predicted=predicted,
-        observed=observed,
-        count=count.tolist(),
-        calibration_error=float(np.abs(sums[0] - sums[1]).sum() / n),
-        brier=float(((probabilities - positive) ** 2).sum() / n),
-    )
+    error = float(np.abs(sums[0] - sums[1]).sum() / n)
+    return Reliability(predicted, observed, count.tolist(), error, float(((probabilities - positive) ** 2).sum() / n))
 
 
 def jensen_shannon(first: np.ndarray, second: np.ndarray) -> np.ndarray:

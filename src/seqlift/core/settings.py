@@ -11,7 +11,7 @@ import math
 import re
 import types
 from collections.abc import Collection, Iterator, Mapping, Sequence
-from dataclasses import MISSING, Field
+from dataclasses import MISSING, Field, dataclass, fields
 from pathlib import Path
 from typing import Any, ClassVar, Literal, Self, TypeVar, Union, get_args, get_origin, get_type_hints
 
@@ -43,20 +43,18 @@ def setting(
     schema: Mapping[str, Any] | None = None,
     **bounds: Any,
 ) -> Any:
-    """A field of a settings class.
+    """A field of a settings class; without a default the setting is required.
 
     Parameters
     ----------
-    default : optional
-        Its default; without one the setting is required.
     help : str
-        What it means: the description in the schema and the reference page; the first sentence is the help of its flag.
+        Meaning: the description in the schema and the reference page; the first sentence is the help of its flag.
     advice : str
-        How to choose it: shown in the template after the description.
+        How to choose a value: shown in the template after the description.
     metavar : str, optional
         Placeholder of the value in the help of its flag, such as BP.
     optional : bool
-        The key may be absent from the config, which has the meaning of `default` (None).
+        The key may be absent from the config, which means `default` (None).
     schema : mapping, optional
         Keywords of JSON schema that the type of the field does not give (`pattern`, `items`, ...); `x-rule` says in
         words what a value must be.
@@ -67,8 +65,6 @@ def setting(
     metadata = {**described, "schema": {**bounds, **(schema or {})}}
     if isinstance(default, list | dict):
         return dataclasses.field(default_factory=lambda: type(default)(default), metadata=metadata)
-    if default is MISSING:
-        return dataclasses.field(metadata=metadata)
     return dataclasses.field(default=default, metadata=metadata)
 
 
@@ -77,6 +73,7 @@ def section(cls: type, help: str) -> Any:
     return dataclasses.field(default_factory=cls, metadata={"help": help})
 
 
+@dataclass(frozen=True)
 class Settings:
     """Base of the settings classes, frozen dataclasses whose fields are made by `setting` and `section`."""
 
@@ -116,7 +113,7 @@ class Settings:
             raise SeqliftError(f"`{missing[0]}` is missing: {known[missing[0]].metadata['help']}")
         made = {}
         for key, value in given.items():
-            kind = hints(cls)[key]
+            kind = get_type_hints(cls)[key]
             below = is_section(cls, known[key]) and isinstance(value, Mapping)
             made[key] = kind.make(value) if below else tuple(value) if isinstance(value, list) else value
         return cls(**made)
@@ -128,7 +125,7 @@ class Settings:
         for field in fields(cls):
             value = given.get(field.name, default_of(field) if has_default(field) else None)
             if is_section(cls, field):
-                value = hints(cls)[field.name].unchecked(value)
+                value = get_type_hints(cls)[field.name].unchecked(value)
             object.__setattr__(made, field.name, tuple(value) if isinstance(value, list) else value)
         return made
 
@@ -151,16 +148,6 @@ class Settings:
         return {field.name: plain(getattr(self, field.name)) for field in fields(type(self))}
 
 
-def fields(cls: type) -> tuple[Field, ...]:
-    """The fields of a settings class, in their order."""
-    return dataclasses.fields(cls)
-
-
-def hints(cls: type) -> dict[str, Any]:
-    """Types of the fields of a settings class."""
-    return get_type_hints(cls)
-
-
 def has_default(field: Field) -> bool:
     """Whether a setting need not be given."""
     return field.default is not MISSING or field.default_factory is not MISSING
@@ -172,9 +159,9 @@ def default_of(field: Field) -> Any:
     return value.as_dict() if isinstance(value, Settings) else list(value) if isinstance(value, tuple) else value
 
 
-def is_section(cls: type, field: Field) -> bool:
+def is_section(cls: type[Settings], field: Field) -> bool:
     """Whether a field holds settings of their own."""
-    kind = hints(cls)[field.name]
+    kind = get_type_hints(cls)[field.name]
     return isinstance(kind, type) and issubclass(kind, Settings)
 
 
@@ -189,9 +176,9 @@ def json_schema(cls: type[Settings]) -> dict[str, Any]:
     properties = {}
     for field in fields(cls):
         if is_section(cls, field):
-            node = json_schema(hints(cls)[field.name])
+            node = json_schema(get_type_hints(cls)[field.name])
             node = {"description": field.metadata["help"], **node}
-            if not any(not has_default(each) for each in fields(hints(cls)[field.name])):
+            if not any(not has_default(each) for each in fields(get_type_hints(cls)[field.name])):
                 node["default"] = {}
         else:
             node = {"description": field.metadata["help"], **value_schema(cls, field)}
@@ -205,10 +192,10 @@ def json_schema(cls: type[Settings]) -> dict[str, Any]:
     return schema | {"properties": properties}
 
 
-def value_schema(cls: type, field: Field) -> dict[str, Any]:
+def value_schema(cls: type[Settings], field: Field) -> dict[str, Any]:
     """The schema of a value, from the type of the field and its bounds."""
     given = dict(field.metadata["schema"])
-    kinds = _alternatives(hints(cls)[field.name])
+    kinds = _alternatives(get_type_hints(cls)[field.name])
     if field.metadata["optional"]:
         kinds = [kind for kind in kinds if kind is not types.NoneType]
     nodes = [_node(kind) for kind in kinds]
@@ -308,21 +295,26 @@ def add_flags(parser: argparse._ActionsContainer, *classes: type[Settings], leav
     for cls in classes:
         for field in fields(cls):
             flag = f"--{field.name.replace('_', '-')}"
-            if field.name not in leave_out and flag not in parser._option_string_actions:
+            if field.name in leave_out:
+                continue
+            known = parser._option_string_actions.get(flag)
+            if known is None:
                 parser.add_argument(flag, dest=field.name, default=None, **_flag(cls, field))
+            elif known.default is not None:
+                raise ValueError(f"{flag} is declared with a default, which would override --settings")
 
 
-def _flag(cls: type, field: Field) -> dict[str, Any]:
+def _flag(cls: type[Settings], field: Field) -> dict[str, Any]:
     first = field.metadata["help"].split(". ")[0].rstrip(".").replace("%", "%%")
     text = first[:1].lower() + first[1:] if first[1:2].islower() else first
     if is_section(cls, field):
-        below = ", ".join(each.name for each in fields(hints(cls)[field.name]))
+        below = ", ".join(each.name for each in fields(get_type_hints(cls)[field.name]))
         return {"nargs": "+", "metavar": "NAME=VALUE", "help": f"{text} ({below})"}
     default = default_of(field) if has_default(field) else None
     shown = " ".join(map(str, default)) if isinstance(default, list) else default
     if shown not in (None, ""):
         text += f" (default: {shown})"
-    kinds = [kind for kind in _alternatives(hints(cls)[field.name]) if kind is not types.NoneType]
+    kinds = [kind for kind in _alternatives(get_type_hints(cls)[field.name]) if kind is not types.NoneType]
     if kinds == [bool]:
         return {"action": argparse.BooleanOptionalAction, "help": text}
     choices = field.metadata["schema"].get("enum") or (
@@ -357,7 +349,7 @@ def settings_from(arguments: argparse.Namespace, cls: type[S], *, leave_out: Col
     SeqliftError
         If `--settings` is no JSON object, or a setting does not keep its rule.
     """
-    given = dict(read_json(arguments.settings)) if getattr(arguments, "settings", None) else {}
+    given = dict(read_json(arguments.settings, "--settings")) if getattr(arguments, "settings", None) else {}
     for field in fields(cls):
         value = getattr(arguments, field.name, None)
         if value is not None and field.name not in leave_out:
@@ -365,9 +357,9 @@ def settings_from(arguments: argparse.Namespace, cls: type[S], *, leave_out: Col
     return cls.make(given)
 
 
-def _pairs(cls: type, field: Field, value: Any) -> Any:
-    """A section or mapping that was given as NAME=VALUE words."""
-    kind = hints(cls)[field.name]
+def _pairs(cls: type[Settings], field: Field, value: Any) -> Any:
+    """A section or mapping from NAME=VALUE words."""
+    kind = get_type_hints(cls)[field.name]
     if not (isinstance(value, list) and (is_section(cls, field) or get_origin(kind) is dict)):
         return value
     pairs = {}
@@ -381,7 +373,7 @@ def _pairs(cls: type, field: Field, value: Any) -> Any:
     if not is_section(cls, field):
         return pairs
     for name, text in pairs.items():
-        number = hints(kind).get(name)
+        number = get_type_hints(kind).get(name)
         if number in (int, float):
             try:
                 pairs[name] = number(text)
@@ -391,8 +383,8 @@ def _pairs(cls: type, field: Field, value: Any) -> Any:
     return pairs
 
 
-def read_json(text: str) -> dict[str, Any]:
-    """A JSON object from a flag: the text itself, or @FILE.
+def read_json(text: str, flag: str) -> dict[str, Any]:
+    """A JSON object that a flag was given: the text itself, or @FILE.
 
     Raises
     ------
@@ -403,12 +395,12 @@ def read_json(text: str) -> dict[str, Any]:
         try:
             text = Path(text[1:]).read_text(encoding="utf-8")
         except (OSError, UnicodeDecodeError) as error:
-            raise SeqliftError(f"{text[1:]}: cannot be read: {error}") from None
+            raise SeqliftError(f"{flag} (={text}): the file cannot be read: {error}") from None
     try:
         content = json.loads(text)
         if not isinstance(content, dict):
             raise ValueError("not an object")
     except ValueError as error:
         shown = text if len(text) <= 60 else text[:57] + "..."
-        raise SeqliftError(f"{shown!r} must be a JSON object: {error}") from None
+        raise SeqliftError(f'{flag} (={shown}) must be a JSON object, as {{"seed": 1}}: {error}') from None
     return content

@@ -1,7 +1,7 @@
 """Names of chromosomes: UCSC writes chr1, Ensembl 1, yeast has Roman numerals, and the mitochondrion many names.
 
-Files of one assembly often differ in nothing but these names. Here the names of two files are compared by what they
-mean, so that an error can print the mapping from one to the other.
+Files of one assembly often differ only in these names. Here the names of two files are compared by their meaning, so
+that an error can print the mapping from one to the other.
 """
 
 import json
@@ -15,19 +15,11 @@ _ROMAN = {"I": 1, "V": 5, "X": 10, "L": 50}
 
 
 def name_mapping(found: Iterable[str], known: Iterable[str]) -> dict[str, str]:
-    """Names that a file has and a genome lacks -> names of the genome that mean the same chromosome.
+    """Names in `found` that are not in `known` -> names in `known` of the same chromosome.
 
-    `chr1`, `Chr1` and `1` mean the same, so do `chrM`, `MT` and `Mito`; and `chrIV` and `chr4` where one side counts in
-    Roman numerals (then `chrX` is 10 only beside a `chrIX`, so that a sex chromosome stays one).
-
-    Parameters
-    ----------
-    found, known : iterables of str
-
-    Returns
-    -------
-    dict of str to str
-        In the order of `found`, without names that are known and without those that fit none or several.
+    `chr1`, `Chr1` and `1` mean the same, and so do `chrM`, `MT` and `Mito`; and `chrIV` and `chr4` where one side uses
+    Roman numerals (then `chrX` is 10 only beside a `chrIX`, else a sex chromosome). Names that fit none or several are
+    left out.
     """
     found, known = list(dict.fromkeys(found)), list(dict.fromkeys(known))
     here, there = _meanings(found), _meanings(known)
@@ -39,19 +31,18 @@ def name_mapping(found: Iterable[str], known: Iterable[str]) -> dict[str, str]:
         meant = by_meaning.get(here[name], [])
         if name not in there and len(meant) == 1:
             mapping[name] = meant[0]
-    # Two names of the file for one of the genome would lay different sequences on each other
+    # Two names of the file for one of the genome would put different sequences at one place
     taken = Counter([*mapping.values(), *(name for name in found if name in there)])
     return {old: new for old, new in mapping.items() if taken[new] == 1}
 
 
-def _as_yaml(name: str) -> str:
-    """A name in quotes, where YAML would take it for a number or another sign."""
-    return name if re.fullmatch(r"[A-Za-z]\w*", name) else json.dumps(name)
-
-
 def mapping_text(mapping: Mapping[str, str]) -> str:
-    """A mapping as a config writes it, `rename_chromosomes: {"1": chr1, M: chrM}`; a hundred names of a longer one."""
-    pairs = [f"{_as_yaml(old)}: {_as_yaml(new)}" for old, new in mapping.items()]
+    """A mapping as in a config, `rename_chromosomes: {"1": chr1, M: chrM}`; a hundred names of a longer one."""
+
+    def quoted(name: str) -> str:  # where YAML would read something else than text
+        return name if re.fullmatch(r"[A-Za-z]\w*", name) else json.dumps(name)
+
+    pairs = [f"{quoted(old)}: {quoted(new)}" for old, new in mapping.items()]
     more = [f"... ({len(pairs)} in all)"] if len(pairs) > _SHOWN else []
     return f"rename_chromosomes: {{{', '.join([*pairs[:_SHOWN], *more])}}}"
 
@@ -71,16 +62,9 @@ def sed_command(mapping: Mapping[str, str], found: Iterable[str]) -> str:
 
 
 def naming_advice(missing: Iterable[str], found: Iterable[str], known: Iterable[str]) -> str:
-    """What to do about names that the genome lacks, as the end of a message.
+    """The remedy for names of a file that the genome lacks, as the end of a message.
 
-    Parameters
-    ----------
-    missing : iterable of str
-        Names that the genome lacks.
-    found : iterable of str
-        All names of the file: one numeral says little about how a file counts.
-    known : iterable of str
-        Names of the genome.
+    `found` are all names of the file and `known` those of the genome: one numeral alone is ambiguous.
     """
     missing, found = list(missing), list(found)
     lacking = set(missing)
@@ -120,7 +104,7 @@ def _meanings(names: Iterable[str]) -> dict[str, str]:
 
 
 def _value(numeral: str) -> int:
-    """Value of a Roman numeral: a smaller one before a larger one is taken away."""
+    """Value of a Roman numeral."""
     values = [_ROMAN[letter] for letter in numeral]
     return sum(
         -value if value < following else value for value, following in zip(values, [*values[1:], 0], strict=True)

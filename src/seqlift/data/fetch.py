@@ -1,7 +1,4 @@
-"""Public data as the run needs it: downloaded whole, checked against its checksum, peaks converted to narrowPeak.
-
-What a paper's peaks mean depends on the very file: so a file is accepted only when its checksum is the one expected.
-"""
+"""Downloads of public data: complete, checked against their checksum, peaks converted to narrowPeak."""
 
 import contextlib
 import fcntl
@@ -29,14 +26,13 @@ from seqlift import __version__
 from seqlift.core.files import replacing
 from seqlift.core.progress import SECONDS_BETWEEN_LINES
 from seqlift.data.intervals import read_lines, read_peaks, split_fields
+from seqlift.data.settings import URL
 from seqlift.errors import SeqliftError, without_password
 
 log = logging.getLogger(__name__)
 
 _TRY_AGAIN = {408, 425, 429, 500, 502, 503, 504}  # HTTP: busy or broken for now
 _LONGEST_PAUSE = 60.0  # seconds
-# As in workflow/schemas/config.schema.yaml: a host, perhaps a port, no user and password, ASCII without spaces
-_ADDRESS = re.compile(r"https?://(\[[0-9a-fA-F:.]+\]|[A-Za-z0-9._-]+)(:[0-9]{1,5})?([/?#][!-~]*)?")
 
 
 @dataclass(frozen=True)
@@ -60,26 +56,21 @@ def fetch(
     timeout: float = 60.0,
     pause: float = 1.0,
 ) -> Fetched:
-    """Download a file over HTTP, check it, and put it in place whole.
+    """Download a file over HTTP, check it, and put the complete file in place.
 
-    A download that breaks off is taken up where it stopped, up to `attempts` times in a row without a new byte, and
-    also by a later call: until it is whole it lies beside `output` as `.<name>.part`. Of two calls for the same
-    `output`, also in two processes, the later one waits for the other; a file that is there with the checksum expected
-    is not fetched again. If `output` ends in `.narrowPeak`, the file is read as peaks, its chromosomes are renamed, and
-    sorted narrowPeak is written (the middle of the interval is the summit of a BED peak). Checksums are those of the
-    file as the server gives it.
+    A download that breaks off resumes where it stopped, also in a later call: until it is complete it lies beside
+    `output` as `.<name>.part`. Of two calls for the same `output`, also in two processes, the later one waits for the
+    other; an existing file with the expected checksum is not fetched again. If `output` ends in `.narrowPeak`, the file
+    is read as peaks, its chromosomes are renamed, and sorted narrowPeak is written (the summit of a BED peak is the
+    middle of the interval). Checksums are those of the file as the server sends it.
 
     Parameters
     ----------
     url : str
         http or https, without user name and password: messages and logs name it.
     output : path of the file to write
-    sha256, md5 : str, optional
-        Checksum expected, in hexadecimal.
-    md5_list : str, optional
-        URL of a list of checksums, such as UCSC's md5sum.txt; the line with the file's name counts.
-    rename : mapping of chromosome names, optional
-        Name in the file -> name to write. For peak files only.
+    sha256, md5, md5_list, rename : optional
+        See `seqlift.data.settings.DownloadSettings`.
     attempts : int
         Tries in a row without a new byte before giving up.
     timeout : float
@@ -90,8 +81,8 @@ def fetch(
     Raises
     ------
     SeqliftError
-        If the file cannot be had, its checksum is another, or it holds no peaks where peaks are expected. `output` is
-        left as it was.
+        If the download fails, its checksum differs, or it holds no peaks where peaks are expected. `output` is not
+        changed.
     """
     output = Path(output)
     to_peaks = output.name.endswith(".narrowPeak")
@@ -117,14 +108,13 @@ def fetch(
                     size = source.bytes
                     source.discard()
                     raise SeqliftError(
-                        f"{url}: the file that came ({size} bytes) is not the one expected: {kind} is {found[kind]}, "
-                        f"must be {value}; the file may have changed at its source, or something on the way replaced "
-                        "it. Look at it, and only if it is right change the checksum"
+                        f"{url}: the {kind} of the file received ({size} bytes) is {found[kind]}, must be {value}; it "
+                        "may have changed at its source or on the way. Change the checksum only if the file is right"
                     )
             result = Fetched(output, source.bytes, found["sha256"])
             if to_peaks:
                 try:
-                    write_narrow_peak(source.part, output, rename)
+                    _write_narrow_peak(source.part, output, rename)
                 except SeqliftError as error:
                     raise SeqliftError(str(error).replace(str(source.part), url)) from None
                 finally:
@@ -134,13 +124,13 @@ def fetch(
                     source.move_to(temporary)
     except OSError as error:
         raise SeqliftError(
-            f"{output}: cannot be written ({error.strerror or error}): is the disk full, or the folder closed to you? "
-            "Mend that and start again: it goes on where it stopped"
+            f"{output}: cannot be written ({error.strerror or error}); make room on the disk, or the folder writable, "
+            "and start again: the download resumes"
         ) from None
     return result
 
 
-def write_narrow_peak(source: str | os.PathLike, output: str | os.PathLike, rename: Mapping[str, str] | None) -> None:
+def _write_narrow_peak(source: str | os.PathLike, output: str | os.PathLike, rename: Mapping[str, str] | None) -> None:
     """Write peaks (BED, narrowPeak or broadPeak) as narrowPeak, sorted by chromosome, start and end.
 
     A narrowPeak source keeps its columns. For any other, signal is the score, p and q are -1 (unknown); a missing name
@@ -193,7 +183,7 @@ def _expected_checksums(
 
 
 class _BrokenOffError(Exception):
-    """A try failed in a way that may pass; `pause` is how many seconds the server asks to be left alone."""
+    """A try failed, the next may succeed; `pause` is how many seconds the server wants to wait."""
 
     def __init__(self, message: str, pause: float = 0.0):
         super().__init__(message)
@@ -201,21 +191,17 @@ class _BrokenOffError(Exception):
 
 
 class _Download:
-    """One file on its way: the part that has come, and how to get the rest.
+    """A partial download: the part received so far, and how to get the rest.
 
-    Beside the part lie notes: the URL and the server's mark of the version (ETag or date), so that pieces of two
-    versions are never joined. Used in a `with`, in which no other process writes the part: a killed workflow may leave
-    one behind that still does. Afterwards a part that holds nothing is gone.
+    Beside the part are notes: the URL and the server's version mark (ETag or date), so that pieces of two versions are
+    never joined. Inside its `with` no other process writes the part: a killed workflow may leave one that still does.
     """
 
     _lock: IO[bytes]
 
     def __init__(self, url: str, part: Path, *, attempts: int, timeout: float, pause: float):
-        if not can_be_fetched(url):
-            raise SeqliftError(
-                f"{without_password(url)!r}: not an address that can be fetched; must be http://... or https://..., "
-                "without user name and password, with %.. for spaces and other signs that are not ASCII"
-            )
+        if not re.fullmatch(URL["pattern"].strip("^$"), url):
+            raise SeqliftError(f"{without_password(url)!r}: must be {URL['x-rule']}")
         self.url = url
         self.part = part
         self.doubtful = False
@@ -238,7 +224,7 @@ class _Download:
             except BaseException:
                 self._lock.close()
                 raise
-            self._lock.close()  # of a part that the other process has finished: what lies there now is another file
+            self._lock.close()  # the other process has finished that part: there is another file now
 
     def __exit__(self, *exception: object) -> None:
         with self._lock:
@@ -247,7 +233,7 @@ class _Download:
                 self.part.unlink()
 
     def _holds_part(self) -> bool:
-        """Whether what is locked is the part that lies there now; once it is whole it is moved away."""
+        """Whether the locked file is still the part: a complete one is moved away."""
         return self.part.exists() and os.path.samestat(os.fstat(self._lock.fileno()), self.part.stat())
 
     def _wait_for_lock(self) -> None:
@@ -255,11 +241,11 @@ class _Download:
             try:
                 fcntl.flock(self._lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
             except BlockingIOError:
-                log.info("%s: another process is downloading it, waiting for that one to end", self.url)
+                log.info("%s: waiting for another process that is downloading it", self.url)
                 fcntl.flock(self._lock, fcntl.LOCK_EX)
 
     def move_to(self, path: Path) -> None:
-        """Give the part, which is whole, its place."""
+        """Move the complete part to its place."""
         self._notes.unlink(missing_ok=True)
         self.part.replace(path)
 
@@ -271,7 +257,7 @@ class _Download:
         self.doubtful = False
 
     def run(self, checked: bool) -> None:
-        """Get the whole file. `checked`: its checksum will be, so that pieces may be joined without a version mark."""
+        """Get the whole file. If its checksum is `checked` later, pieces may be joined without a version mark."""
         failures = 0
         most = self.bytes
         while True:
@@ -285,7 +271,7 @@ class _Download:
                     raise SeqliftError(
                         f"{self.url}: cannot be fetched: {error} ({failures} tries in a row without a new byte, "
                         f"{self.bytes} bytes so far). Check the address and the network (behind a proxy: https_proxy), "
-                        "and start again: it goes on where it stopped"
+                        "and start again: the download resumes"
                     ) from None
                 pause = min(max(self._pause * 2 ** max(failures - 1, 0), error.pause), _LONGEST_PAUSE)
                 log.info("%s: %s; %d bytes so far, trying again in %g s", self.url, error, self.bytes, pause)
@@ -305,13 +291,11 @@ class _Download:
                 self.discard()
                 raise _BrokenOffError("the file has changed at its source") from None
             if error.code in _TRY_AGAIN:
-                wanted = error.headers.get("Retry-After", "")  # seconds, or a date, for which our own pause will do
+                wanted = error.headers.get("Retry-After", "")  # seconds, or a date, which is ignored
                 pause = float(wanted) if wanted.isdecimal() else 0.0
                 raise _BrokenOffError(f"the server answers {error.code} {error.reason}", pause) from None
-            raise SeqliftError(
-                f"{self.url}: the server answers {error.code} {error.reason}, must be 200; check the address, it may "
-                "have moved"
-            ) from None
+            answer = f"{error.code} {error.reason}"
+            raise SeqliftError(f"{self.url}: the server answers {answer}, must be 200; check the address") from None
         except urllib.error.URLError as error:
             if isinstance(error.reason, ssl.SSLCertVerificationError):
                 raise SeqliftError(
@@ -321,13 +305,13 @@ class _Download:
             raise _BrokenOffError(str(error.reason)) from None
         except (OSError, http.client.HTTPException) as error:
             raise _BrokenOffError(str(error) or type(error).__name__) from None
-        except ValueError as error:  # of a host name that cannot be
-            raise SeqliftError(f"{self.url}: not an address that can be fetched ({error}); correct it") from None
+        except ValueError as error:  # an impossible host name
+            raise SeqliftError(f"{self.url}: the address is not valid ({error}); correct it") from None
         with response:
             self._store(response, have)
 
     def _resume(self, checked: bool) -> tuple[int, dict[str, str]]:
-        """How many bytes can be kept, and the headers that ask for the rest."""
+        """How many bytes can be kept, and the headers that request the rest."""
         have = self.bytes
         if not have:
             return 0, {}
@@ -341,7 +325,7 @@ class _Download:
         return have, {"Range": f"bytes={have}-"} | ({"If-Range": version} if version else {})
 
     def _store(self, response: http.client.HTTPResponse, have: int) -> None:
-        """Write the answer's body behind the `have` bytes that are there, or from the start if the server sends all."""
+        """Write the body of the answer after the first `have` bytes, or from the start if the server sends all."""
         if response.status == 206 and have:
             sent = re.match(r"bytes (\d+)-", response.headers.get("Content-Range", ""))
             if not sent or int(sent[1]) != have:
@@ -359,11 +343,15 @@ class _Download:
             self.doubtful = True  # a connection that broke looks like the end
         name = unquote(urlsplit(self.url).path).rsplit("/", 1)[-1]
         said = time.monotonic()
-        with open(self.part, "ab" if have else "wb") as file, _progress() as progress:
+        console = Console(stderr=True)
+        columns = [TextColumn("{task.description}"), BarColumn(), DownloadColumn(), TransferSpeedColumn()]
+        columns.append(TimeRemainingColumn())
+        bar = Progress(*columns, console=console, transient=True, disable=not console.is_terminal)
+        with open(self.part, "ab" if have else "wb") as file, bar as progress:
             task = progress.add_task(name, total=total, completed=have)
             while True:
                 try:
-                    block = response.read1(2**16)  # what has come: of a server that stalls nothing is lost
+                    block = response.read1(2**16)  # whatever is there: nothing is lost if the server stalls
                 except (OSError, http.client.HTTPException) as error:
                     raise _BrokenOffError(f"the connection broke: {error or type(error).__name__}") from None
                 if not block:
@@ -373,14 +361,10 @@ class _Download:
                 progress.update(task, advance=len(block))
                 if progress.disable and time.monotonic() - said >= SECONDS_BETWEEN_LINES:
                     said = time.monotonic()
-                    log.info("%s: %s", name, _amount(file.tell(), total))
+                    of_all = "" if total is None else f" of {total / 1e6:,.0f}"
+                    log.info("%s: %s%s MB", name, f"{file.tell() / 1e6:,.0f}", of_all)
         if total is not None and self.bytes != total:
             raise _BrokenOffError(f"the connection ended after {self.bytes} of {total} bytes")
-
-
-def can_be_fetched(url: str) -> bool:
-    """Whether this is a whole address of http or https, without user name and password."""
-    return bool(_ADDRESS.fullmatch(url))
 
 
 def _checksums(path: Path) -> dict[str, str]:
@@ -390,14 +374,3 @@ def _checksums(path: Path) -> dict[str, str]:
             digest = hashlib.file_digest(file, partial(hashlib.new, kind, usedforsecurity=False))
         found[kind] = digest.hexdigest()
     return found
-
-
-def _amount(done: int, total: int | None) -> str:
-    return f"{done / 1e6:,.0f} MB" if total is None else f"{done / 1e6:,.0f} of {total / 1e6:,.0f} MB"
-
-
-def _progress() -> Progress:
-    """Rate and time left on a terminal; nothing elsewhere."""
-    console = Console(stderr=True)
-    columns = [TextColumn("{task.description}"), BarColumn(), DownloadColumn(), TransferSpeedColumn()]
-    return Progress(*columns, TimeRemainingColumn(), console=console, transient=True, disable=not console.is_terminal)

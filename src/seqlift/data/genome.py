@@ -1,10 +1,9 @@
-"""The genome as the model sees it: chromosomes of A, C, G and T, and N for every base that is not known.
+"""The genome as the model reads it: chromosomes of A, C, G and T, and N for every base that is not known.
 
-A FASTA file, plain or compressed with gzip or bgzip, is read once from end to end, through pyfaidx, and written to a
-cache as one byte a base, all chromosomes one behind the other. That file is then mapped into memory, so that any window
-of any chromosome is a slice: nothing is loaded at the start, a page comes from the disk when a window first needs it,
-and all processes share it. What is in the cache is filed under the checksum of the FASTA file, so that a changed file
-never meets an old encoding, and the folder of the FASTA file may be read-only.
+A FASTA file, plain or compressed with gzip or bgzip, is read once with pyfaidx and written to a cache as one byte per
+base, one chromosome after the other. That file is then mapped into memory, so that any window is a slice: nothing is
+loaded at the start, and all processes share it. The cache is keyed by the checksum of the FASTA file, so that a changed
+file never meets an old encoding, and the folder of the FASTA file may be read-only.
 """
 
 import contextlib
@@ -42,20 +41,11 @@ _OTHER_FORMATS = {
 }
 _CHUNK = 2**22  # bases encoded at once
 _LINES = 2**20  # bytes of lines checked at once
-_SETTLED = 2.0  # s; a file changed later than this may change again without a new date (clocks of file systems tick)
+_SETTLED = 2.0  # s; a file changed more recently may change again without a new date (clocks of file systems tick)
 
 
 def codes(sequence: str) -> np.ndarray:
-    """Code a sequence: A, C, G, T -> 0, 1, 2, 3 in either case; anything else -> 4 (N).
-
-    Parameters
-    ----------
-    sequence : str of length L
-
-    Returns
-    -------
-    numpy.ndarray, shape (L,), uint8
-    """
+    """Code a sequence, shape (L,) uint8: A, C, G, T -> 0, 1, 2, 3 in either case; anything else -> 4 (N)."""
     return _CODE_OF_BYTE[np.frombuffer(sequence.encode("latin-1"), dtype=np.uint8)]
 
 
@@ -81,7 +71,7 @@ def sha256_of(path: str | os.PathLike) -> str:
 
 
 def known_checksum(path: str | os.PathLike) -> str:
-    """Checksum of any file: the one that the cache has of it in this state, or a new one, which is then kept there.
+    """SHA-256 of any file: from the cache if the file has not changed, else computed and kept there.
 
     Raises
     ------
@@ -99,15 +89,14 @@ def known_checksum(path: str | os.PathLike) -> str:
 class Genome:
     """The chromosomes of a FASTA file, plain, gzipped or bgzipped, in upper or lower case.
 
-    Opening a file for the first time checks and encodes it from end to end (a second or two for yeast, minutes for
-    human); later it only maps the encoding into memory. A genome can be pickled, for the workers of a data loader: it
-    maps the same file again.
+    Opening a file for the first time checks and encodes it (a second or two for yeast, minutes for human); later it
+    only maps the encoding into memory. A pickled genome maps the same file again.
 
     Parameters
     ----------
     path : path of the FASTA file
     cache_dir : path of a folder, optional
-        Where the encoding goes, a byte a base. By default `$XDG_CACHE_HOME/seqlift`, else `~/.cache/seqlift`, or a
+        Folder of the encoding, a byte per base. By default `$XDG_CACHE_HOME/seqlift`, else `~/.cache/seqlift`, or a
         private folder under the system's temporary folder if those cannot be written.
 
     Attributes
@@ -120,8 +109,8 @@ class Genome:
     encoded : numpy.ndarray, shape (sum of sizes,), uint8, read-only
         All chromosomes in the order of the file: 0..3 for A, C, G, T; 4 for anything else. Memory-mapped.
     sha256 : str
-        Checksum of the file as it lies on the disk, compressed or not. It is kept in the cache, and taken again when
-        the file's size, dates or inode have changed.
+        Checksum of the file as it is on the disk, compressed or not; computed again when its size, dates or inode
+        have changed.
 
     Raises
     ------
@@ -169,13 +158,7 @@ class Genome:
         """Nothing to do: no file stays open, and the mapping goes with the last array that uses it."""
 
     def fetch(self, chrom: str, start: int, end: int) -> str:
-        """Give the bases of an interval in upper case; every letter but A, C, G and T becomes N.
-
-        Parameters
-        ----------
-        chrom : str
-        start, end : int
-            In bp, 0-based, end exclusive; 0 <= start < end <= the length of the chromosome.
+        """Bases of an interval (bp, 0-based, end exclusive) in upper case; every letter but A, C, G and T becomes N.
 
         Raises
         ------
@@ -188,13 +171,7 @@ class Genome:
         return _LETTER_OF_CODE[self.codes(chrom)[start:end]].tobytes().decode("ascii")
 
     def codes(self, chrom: str) -> np.ndarray:
-        """Give a whole chromosome coded, as a view of `encoded`.
-
-        Returns
-        -------
-        numpy.ndarray, shape (length of the chromosome,), uint8, read-only
-            0..3 for A, C, G, T; 4 for anything else.
-        """
+        """Codes of a whole chromosome, shape (length of the chromosome,) uint8: a read-only view of `encoded`."""
         size = self._size(chrom)
         start = self.offsets[chrom]
         return self.encoded[start : start + size]
@@ -207,7 +184,7 @@ class Genome:
 
 
 def _cache_folder(cache_dir: str | os.PathLike | None) -> Path:
-    """The folder asked for, or the first of the usual ones that can be written."""
+    """The given folder, or the first of the usual ones that can be written."""
     shared = Path(tempfile.gettempdir()) / f"seqlift-cache-{os.getuid()}"
     if cache_dir is not None:
         choices = [Path(cache_dir)]
@@ -216,7 +193,7 @@ def _cache_folder(cache_dir: str | os.PathLike | None) -> Path:
     for folder in choices:
         with contextlib.suppress(OSError):
             folder.mkdir(parents=True, exist_ok=True, mode=0o700)
-            # In the shared temporary folder somebody else may have made it first, and could change what it holds.
+            # In the shared temporary folder another user may have made it first, and could change its content
             if os.access(folder, os.W_OK | os.X_OK) and (folder != shared or folder.stat().st_uid == os.getuid()):
                 return folder
     tried = ", ".join(str(folder) for folder in choices)
@@ -224,13 +201,13 @@ def _cache_folder(cache_dir: str | os.PathLike | None) -> Path:
 
 
 def file_state(path: Path) -> dict[str, int]:
-    """What changes when a file changes, short of reading it."""
+    """Size, dates and inode of a file, which change when its content changes."""
     status = path.stat()
     return {name: getattr(status, f"st_{name}") for name in ("size", "mtime_ns", "ctime_ns", "ino", "dev")}
 
 
 def _checksum(path: Path, state: dict[str, int], cache: Path) -> str:
-    """The checksum of a FASTA file in this state: the one taken earlier, or a new one, then kept."""
+    """SHA-256 of a file in this state: from the cache, or computed and kept there."""
     note = cache / "checksums" / (hashlib.sha256(os.fsencode(path.resolve())).hexdigest() + ".json")
     with contextlib.suppress(OSError, ValueError, KeyError, TypeError):
         kept = json.loads(note.read_text())
@@ -239,7 +216,7 @@ def _checksum(path: Path, state: dict[str, int], cache: Path) -> str:
     settled = time.time() - state["ctime_ns"] / 1e9 > _SETTLED
     checksum = sha256_of(path)
     if settled and file_state(path) == state:
-        with contextlib.suppress(OSError), replacing(note) as temporary:  # without it the next start takes longer
+        with contextlib.suppress(OSError), replacing(note) as temporary:  # otherwise the next start takes longer
             temporary.write_text(json.dumps({"state": state, "sha256": checksum}))
     return checksum
 
@@ -256,10 +233,10 @@ def _read_index(folder: Path) -> dict[str, int]:
 
 
 def _encode(source: Path, folder: Path, state: dict[str, int]) -> None:
-    """Write the encoding and its index, each whole or not at all.
+    """Write the encoding and its index, each complete or not at all.
 
-    The index comes last, and is believed only if the encoding has the size that it says, so that a start in the middle,
-    in this process or another one, finds all or nothing. Two that start at once write the same bytes.
+    The index comes last, and is valid only if the encoding has the size that it says, so that another process finds all
+    or nothing. Two processes that start at once write the same bytes.
     """
     with open(source, "rb") as file:
         packed = file.read(2) == b"\x1f\x8b"
@@ -270,9 +247,13 @@ def _encode(source: Path, folder: Path, state: dict[str, int]) -> None:
         remove_left_over(folder / "encoding")
         with tempfile.TemporaryDirectory(dir=folder, prefix=temporary_prefix(folder / "encoding")) as name:
             fasta, scratch = source, Path(name)
-            if packed:
+            if packed:  # bgzip is gzip in many members
                 fasta = scratch / "genome.fa"
-                _unpack(source, fasta)
+                try:
+                    with gzip.open(source, "rb") as whole, open(fasta, "wb") as plain:
+                        shutil.copyfileobj(whole, plain, 2**20)
+                except (EOFError, zlib.error, gzip.BadGzipFile) as error:
+                    raise SeqliftError(f"{source}: damaged gzip file ({error}); fetch it again") from None
             _check_fasta(fasta, shown=source)
             _write_codes(fasta, scratch / "genome.fa.fai", scratch / "genome.codes", shown=source)
             if file_state(source) != state:
@@ -281,18 +262,9 @@ def _encode(source: Path, folder: Path, state: dict[str, int]) -> None:
             (scratch / "genome.fa.fai").replace(folder / "genome.fa.fai")
     except OSError as error:
         raise SeqliftError(
-            f"{source}: cannot be encoded to {folder}: {error.strerror or error}; that takes a byte a base, and as "
-            "much again for a while if it is compressed: make room, or set XDG_CACHE_HOME to another folder"
+            f"{source}: cannot be encoded to {folder}: {error.strerror or error}; that takes a byte per base, twice "
+            "that while a compressed file is read: make room, or set XDG_CACHE_HOME to another folder"
         ) from None
-
-
-def _unpack(source: Path, target: Path) -> None:
-    """Unpack a gzip or bgzip file (bgzip is gzip in many members)."""
-    try:
-        with gzip.open(source, "rb") as packed, open(target, "wb") as plain:
-            shutil.copyfileobj(packed, plain, 2**20)
-    except (EOFError, zlib.error, gzip.BadGzipFile) as error:
-        raise SeqliftError(f"{source}: damaged gzip file ({error}); fetch it again") from None
 
 
 def _write_codes(fasta: Path, index: Path, target: Path, *, shown: Path) -> None:

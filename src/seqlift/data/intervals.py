@@ -1,8 +1,8 @@
-"""Peaks: the places in a genome where an experiment saw signal, as peak callers write them.
+"""Intervals and peaks: reading BED, narrowPeak and broadPeak files, and merging and overlapping intervals.
 
-An interval is chrom, start, end; 0-based, end exclusive. A peak is an interval with a summit, the base where the signal
-is highest: the binding site of a factor lies close to it. narrowPeak files state the summit (column 10, as an offset
-from the start); for BED and broadPeak files it is the middle of the interval.
+An interval is chrom, start, end; 0-based, end exclusive. A peak is an interval with a summit, the base with the highest
+signal: the binding site of a factor lies close to it. narrowPeak files contain the summit (column 10, as an offset from
+the start); for BED and broadPeak files it is the middle of the interval.
 """
 
 import gzip
@@ -24,23 +24,18 @@ _NARROW_PEAK_COLUMNS = 10  # BED12 also has a column 10, which counts blocks
 
 
 def read_lines(path: str | os.PathLike) -> Iterator[tuple[int, str]]:
-    """Give the lines of a text file, plain or gzipped, without their ends (LF or CRLF).
-
-    Yields
-    ------
-    tuple of (int, str)
-        Line number, from 1, and text.
+    """Numbers (from 1) and texts of the lines of a file, plain or gzipped, without their ends (LF or CRLF).
 
     Raises
     ------
     SeqliftError
-        If the file is missing, cannot be read, is a damaged gzip file or no text.
+        If the file is missing, cannot be read, is a damaged gzip file or not text.
     """
     path = Path(path)
     number = 0
     try:
         with open(path, "rb") as file:
-            packed = file.read(2) == b"\x1f\x8b"  # by content: names lie
+            packed = file.read(2) == b"\x1f\x8b"  # by content: names may be wrong
         opener = gzip.open if packed else open
         with opener(path, "rt", encoding="utf-8-sig", newline="\n") as file:
             for number, line in enumerate(file, start=1):
@@ -67,20 +62,19 @@ def read_peaks(path: str | os.PathLike, *, rename: Mapping[str, str] | None = No
     ----------
     path : path of the file
     rename : mapping of chromosome names
-        Name in the file -> name to use. Names it lacks stay as they are.
+        Name in the file -> name to use. Other names stay as they are.
 
     Returns
     -------
     pandas.DataFrame
-        One row a peak, in the order of the file. Columns: `chrom`; `start`, `end` (bp, 0-based, end exclusive); `name`
-        ('' if there is none); `score` (column 5, NaN if there is none); `strand` ('+', '-' or '.'); `summit` (position
-        in bp on the chromosome: start + column 10 of a narrowPeak line, else (start + end) // 2); `line` (in the file,
-        from 1).
+        One row per peak, in the order of the file. Columns: `chrom`; `start`, `end` (bp, 0-based, end exclusive);
+        `name` ('' for none); `score` (column 5, NaN for none); `strand` ('+', '-' or '.'); `summit` (position on the
+        chromosome in bp); `line` (number in the file, from 1).
 
     Raises
     ------
     SeqliftError
-        If the file is missing, is no text, holds no peak, or breaks a rule of its format (names file and line).
+        If the file is missing, is not text, holds no peak, or breaks a rule of its format (names file and line).
     """
     rename = rename or {}
     rows = [(*_parse_peak(line, where, rename), number) for number, line, where in _data_lines(path)]
@@ -90,17 +84,17 @@ def read_peaks(path: str | os.PathLike, *, rename: Mapping[str, str] | None = No
 
 
 def read_intervals(path: str | os.PathLike) -> pd.DataFrame:
-    """Read the intervals of a BED file, plain or gzipped; columns after the third may hold anything.
+    """Read the intervals of a BED file, plain or gzipped; columns after the third are ignored.
 
     Returns
     -------
     pandas.DataFrame
-        One row an interval, in the order of the file: `chrom`, `start`, `end` (bp, 0-based, end exclusive), `line`.
+        One row per interval, in the order of the file: `chrom`, `start`, `end` (bp, 0-based, end exclusive), `line`.
 
     Raises
     ------
     SeqliftError
-        If the file is missing, is no text, holds no interval, or breaks a rule of its format (names file and line).
+        If the file is missing, is not text, holds no interval, or breaks a rule of its format (names file and line).
     """
     chroms: list[str] = []
     numbers = array("q")  # mappability tracks have ten million lines: a tuple for each would fill gigabytes
@@ -115,12 +109,7 @@ def read_intervals(path: str | os.PathLike) -> pd.DataFrame:
 
 
 def merge_intervals(intervals: pd.DataFrame) -> dict[str, np.ndarray]:
-    """The bases that intervals cover.
-
-    Parameters
-    ----------
-    intervals : pandas.DataFrame
-        Columns `chrom`, `start`, `end` (bp, 0-based, end exclusive).
+    """The bases that intervals (`chrom`, `start`, `end`) cover.
 
     Returns
     -------
@@ -150,25 +139,13 @@ def complement(covered: Mapping[str, np.ndarray], sizes: Mapping[str, int]) -> p
 
 
 def overlapping(windows: pd.DataFrame, covered: Mapping[str, np.ndarray]) -> np.ndarray:
-    """Which windows hold a base that merged intervals cover.
-
-    Parameters
-    ----------
-    windows : pandas.DataFrame, N rows
-        Columns `chrom`, `start`, `end` (bp, 0-based, end exclusive).
-    covered : mapping of str to numpy.ndarray, shape (M, 2)
-        From `merge_intervals`.
-
-    Returns
-    -------
-    numpy.ndarray, shape (N,), bool
-    """
+    """Which windows (`chrom`, `start`, `end`) overlap the intervals from `merge_intervals`, shape (N,) bool."""
     found = np.zeros(len(windows), dtype=bool)
     start, end = windows["start"].to_numpy(), windows["end"].to_numpy()
     for chrom, rows in windows.groupby("chrom").indices.items():
         if chrom in covered:
             stretches = covered[chrom]
-            ended = np.searchsorted(stretches[:, 1], start[rows], side="right")  # stretches that end before the window
+            ended = np.searchsorted(stretches[:, 1], start[rows], side="right")  # stretches before the window
             found[rows] = ended < np.searchsorted(stretches[:, 0], end[rows])
     return found
 

@@ -23,7 +23,7 @@ PATHS = {
 }
 
 URL = {
-    # The same rule as in seqlift.data.fetch: a host, perhaps a port, no user and password, ASCII without spaces
+    # A host, perhaps a port, no user and password, ASCII without spaces
     "pattern": r"^https?://(\[[0-9a-fA-F:.]+\]|[A-Za-z0-9._-]+)(:[0-9]{1,5})?([/?#][!-~]*)?$",
     "x-rule": "an address that starts with https:// or http://, without user name and password, which the results "
     "would show, and with %.. for spaces and other characters that are not ASCII",

@@ -1,13 +1,12 @@
 """Measured signal, read from bigWig files: reads, fragments or cut sites at every base, summed over replicates.
 
-A bigWig holds a value for each base that something was measured at. The count of a region, which a model regresses on,
-is the sum over a window in its middle; its profile is the values themselves. Where an experiment tells the strands of
-DNA apart (ChIP-exo, ChIP-nexus, PRO-seq), each strand has a file of its own.
+The count of a region, which a model regresses on, is the sum over a window in its middle; its profile is the values
+themselves. Stranded experiments (ChIP-exo, ChIP-nexus, PRO-seq) have a file for each strand.
 
-Most files leave out the bases where nothing was counted: without a value means 0 there. Others, tracks of the mappable
-part of a genome, leave out what could not be measured: then regions with such a base are unknown. Which of the two a
-file means nothing in it says; `missing` does. Values below 0 are no counts: files of the minus strand are often written
-so, with all values below 0, and read as they are meant; any other file is refused unless `negative` says what to do.
+Most bigWigs leave out the bases where nothing was counted: there, no value means 0. Others, tracks of the mappable part
+of a genome, leave out what could not be measured: there, regions with such a base are unknown. The file does not say
+which; `missing` does. Counts are not negative. Files of the minus strand are often written with all values below 0, and
+are read without the sign; any other file with values below 0 is refused unless `negative` says what to do.
 """
 
 import hashlib
@@ -34,12 +33,9 @@ from seqlift.errors import SeqliftError
 
 log = logging.getLogger(__name__)
 
-MISSING = ("zero", "mask")
-NEGATIVE = ("refuse", "clip", "absolute")
 _MAGIC, _MAGIC_BIGBED = 0x888FFC26, 0x8789F2EB
-_HEADER = (
-    "<IHHQQQHHQQIQ"  # magic, version, zoom levels, offsets of chromosomes, data and index, ..., of the summary, ...
-)
+# magic, version, zoom levels, offsets of chromosomes, data and index, ..., of the summary, ...
+_HEADER = "<IHHQQQHHQQIQ"
 _GAP = 20_000  # bp; windows nearer than this are read in one piece, as finding a place costs as much as reading on
 _STRETCH = 2**22  # bp read in one piece
 _BLOCK = 2**22  # values of windows handed on at once
@@ -53,16 +49,13 @@ class Signal:
     Attributes
     ----------
     values : numpy.ndarray, shape (N, T, S, margin + window + margin), float32
-        Of each region, target and strand (plus, minus), replicates summed; 0 where unknown.
+        Signal of each region, target and strand (plus, minus), replicates summed; 0 where unknown.
     control : numpy.ndarray or None, shape (N, C, margin + window + margin), float32
-        Of the control experiment of each target, in the order of the targets, plus before minus; 0 for a target
-        without one.
+        Control of each target, in the order of the targets, plus before minus; 0 for a target without one.
     known : numpy.ndarray, shape (N, T), bool
         Where a target has a measured signal.
-    window : int
-        bp.
-    margin : int
-        bp on either side, room for jitter.
+    window, margin : int
+        In bp; the margin on either side is room for jitter.
     control_strands : int
         Channels of `control` for each target, 1 or 2; 0 without.
     """
@@ -75,10 +68,7 @@ class Signal:
     control_strands: int = 0
 
     def tracks(self) -> list[tuple[np.ndarray, np.ndarray]]:
-        """Values and control as (N, channels, width) arrays, each with the channel that is its own on the other strand.
-
-        Read from the other strand, plus and minus are exchanged.
-        """
+        """Values and control, (N, channels, width), each with the channels that replace its own on the other strand."""
         n, n_targets, strands, width = self.values.shape
         values = self.values.view(np.ndarray).reshape(n, n_targets * strands, width)
         tracks = [(values, _exchanged(n_targets * strands, strands))]
@@ -110,31 +100,24 @@ def strands_of(targets: Sequence[Target]) -> tuple[int, int]:
     SeqliftError
         If some targets have both strands and others one: one model reads them all.
     """
-    return _strands(targets, "signal"), _strands(targets, "control")
-
-
-def _strands(targets: Sequence[Target], kind: str) -> int:
-    with_any = [target for target in targets if getattr(target, kind)]
-    both = [target.name for target in with_any if getattr(target, f"{kind}_minus")]
-    one = [target.name for target in with_any if not getattr(target, f"{kind}_minus")]
-    if both and one:
-        raise SeqliftError(
-            f"targets differ in strands: {some(both)} with {kind}_minus, {some(one)} without; one model needs all of "
-            "them alike: give both strands of each, or one file that holds the sum of both"
-        )
-    return 2 if both else int(bool(one))
+    numbers = []
+    for kind in ("signal", "control"):
+        with_any = [target for target in targets if getattr(target, kind)]
+        both = [target.name for target in with_any if getattr(target, f"{kind}_minus")]
+        one = [target.name for target in with_any if not getattr(target, f"{kind}_minus")]
+        if both and one:
+            raise SeqliftError(
+                f"targets differ in strands: {some(both)} with {kind}_minus, {some(one)} without; a model needs the "
+                "same for all: give both strands of each, or one file with the sum of both"
+            )
+        numbers.append(2 if both else int(bool(one)))
+    return numbers[0], numbers[1]
 
 
 def check_bigwigs(paths: Sequence[str | os.PathLike], genome_sizes: Mapping[str, int]) -> None:
-    """Raise SeqliftError unless each file is a bigWig of this genome that holds data.
+    """Raise SeqliftError unless each file is a bigWig with data of the genome of these sizes (chromosome -> bp).
 
     A file may lack chromosomes, because writers often leave out those without data, and may have others than the FASTA.
-
-    Parameters
-    ----------
-    paths : paths of bigWigs
-    genome_sizes : dict of str to int
-        Chromosome -> length (bp) in the FASTA file.
     """
     for path in paths:
         with _opened(path) as bigwig:
@@ -154,8 +137,8 @@ def check_bigwigs(paths: Sequence[str | os.PathLike], genome_sizes: Mapping[str,
         if mapping:
             raise SeqliftError(
                 f"{path}: names chromosomes in another way than the FASTA file: {some(mapping)} for "
-                f"{some(mapping.values())}. Write it again with the names of the FASTA file ({mapping_text(mapping)}; "
-                "bigWigToBedGraph, sed, bedGraphToBigWig), or use a FASTA file with the names of the bigWig"
+                f"{some(mapping.values())}. Convert its names ({mapping_text(mapping)}; bigWigToBedGraph, sed, "
+                "bedGraphToBigWig), or use a FASTA file with the names of the bigWig"
             )
         if not shared:
             raise SeqliftError(
@@ -185,10 +168,8 @@ def signal_totals(
         Chromosome -> length, bp.
     window : int
         bp; starts at (length - window) // 2 in each region.
-    missing : {"zero", "mask"}
-        A base without a value counts 0, or makes its region unknown.
-    negative : {"refuse", "clip", "absolute"}
-        What to do with values below 0 (in a file that has others too): refuse, take 0, take the absolute value.
+    missing, negative
+        See `seqlift.data.settings.SignalSettings`.
 
     Returns
     -------
@@ -198,10 +179,9 @@ def signal_totals(
     Raises
     ------
     SeqliftError
-        A file cannot be read or is of another genome; values that are not finite or, unless told otherwise, below 0; a
-        window longer than the regions; no signal in half of the target's peak regions.
+        If a file cannot be read or is of another genome, values are not finite or not allowed, the window is longer
+        than the regions, or half of the target's peak regions have no signal.
     """
-    _check_options(missing, negative)
     check_bigwigs([*target.signal, *target.signal_minus], sizes)
     starts = table["start"].to_numpy(np.int64) + _offset(table, window)
     total = np.zeros(len(table))
@@ -210,9 +190,7 @@ def signal_totals(
         with _opened(path) as bigwig:
             reader = _Reader(path, bigwig, missing, negative)
             if reader.sign < 0:
-                log.info(
-                    "%s: all values are below 0, as the minus strand is often written; read without the sign", path
-                )
+                log.info("%s: all values are below 0, as often for the minus strand; read without the sign", path)
             for rows, values, complete in reader.windows(table["chrom"].to_numpy(), starts, window):
                 total[rows] += values.sum(axis=1, dtype=float)
                 known[rows] &= complete
@@ -232,9 +210,8 @@ def load_signal(
 ) -> Signal:
     """The signal at every base of the regions, from files that are mapped into memory.
 
-    They are made from the bigWigs, some of them at a time, when `folder` has none of the same regions, bigWigs (by
-    size, dates and inode) and settings. With `missing` "mask" a region is unknown if a value is lacking anywhere in the
-    window or its margins.
+    They are made from the bigWigs unless `folder` has those of the same regions, bigWigs (by size, dates and inode) and
+    settings. With `missing` "mask" a region is unknown if a value is missing in the window or its margins.
 
     Parameters
     ----------
@@ -254,16 +231,20 @@ def load_signal(
     Raises
     ------
     SeqliftError
-        As `signal_totals`, and if the disk has no room.
+        If the disk has no room, and for the reasons of `signal_totals`.
     """
     settings = {key: summary_signal[key] for key in ("window", "missing", "negative", "strands", "control_strands")}
     window = settings["window"]
     _offset(table, window)
     files = {name: summary_signal["files"].get(name, {}) for name in targets}
     used = [path for roles in files.values() for paths in roles.values() for path in paths]
-    digest = hashlib.sha256()
     settings |= {"format": _FORMAT, "margin": margin, "targets": list(targets), "files": files}
-    digest.update(json.dumps([settings, [_file_state(path) for path in used]]).encode())
+    try:
+        states = [file_state(Path(path)) for path in used]
+    except OSError as error:
+        reason = error.strerror or error
+        raise SeqliftError(f"{error.filename}: cannot be read: {reason}; the regions were made with it") from None
+    digest = hashlib.sha256(json.dumps([settings, states]).encode())
     for column in ("chrom", "start", "end", "kind"):
         digest.update(pd.util.hash_array(table[column].to_numpy(), categorize=True).tobytes())
     stem = Path(folder) / digest.hexdigest()
@@ -289,7 +270,7 @@ def _write_signal(table: pd.DataFrame, settings: dict, files: dict[str, dict], p
     known = np.zeros((len(table), len(files)), bool)
 
     def add(array: np.ndarray, paths: Sequence[str], missing: str) -> np.ndarray:
-        """Add the windows of some files to `array` (N, width); gives where none of them lacks a value, (N,) bool."""
+        """Add the windows of files to `array` (N, width); returns which windows have all values, (N,) bool."""
         whole = np.zeros(len(table), bool)
         whole[measured] = True
         for path in paths:
@@ -323,9 +304,7 @@ def _new_array(path: Path, shape: tuple[int, ...]) -> Iterator[np.ndarray]:
     """A mapped .npy file of zeros, float32, to be filled; there whole or not at all."""
     with replacing(path) as temporary:
         array = np.lib.format.open_memmap(temporary, mode="w+", dtype=np.float32, shape=shape)
-        if hasattr(
-            os, "posix_fallocate"
-        ):  # room on the disk now: a mapped file that finds none later kills the process
+        if hasattr(os, "posix_fallocate"):  # takes the room now: a mapped file that finds none later kills the process
             try:
                 with open(temporary, "r+b") as file:
                     os.posix_fallocate(file.fileno(), 0, temporary.stat().st_size)
@@ -354,10 +333,9 @@ class _Reader:
     def windows(
         self, chroms: np.ndarray, starts: np.ndarray, width: int
     ) -> Iterator[tuple[np.ndarray, np.ndarray, np.ndarray]]:
-        """Rows (n,), their values (n, width) float32, 0 where the file has none, and which of them lack none (n,).
+        """Rows (n,), their values (n, width) float32, 0 where the file has none, and which have all values (n,).
 
-        Only some windows at a time, chromosome by chromosome in order of position, so that no part of the file is read
-        twice.
+        They come in blocks, by chromosome and position, so that no part of the file is read twice.
         """
         code, names = pd.factorize(chroms)
         order = np.lexsort((starts, code))
@@ -386,7 +364,7 @@ class _Reader:
             np.abs(piece, out=piece)
         inside = starts - begin
         values = np.lib.stride_tricks.sliding_window_view(piece, width)[inside]  # (n, width), a copy
-        if (piece < 0).any() or np.isinf(piece).any():  # in between windows it does not matter
+        if (piece < 0).any() or np.isinf(piece).any():
             self._check(chrom, starts, values)
         if self.missing == "zero":
             return values, np.ones(len(starts), bool)
@@ -395,7 +373,7 @@ class _Reader:
 
     def _check(self, chrom: str, starts: np.ndarray, values: np.ndarray) -> None:
         wrong = np.argwhere((values < 0) | np.isinf(values))
-        if not len(wrong):
+        if not len(wrong):  # only between windows
             return
         i, j = wrong[0]
         value, where = values[i, j] * self.sign, f"{chrom}:{starts[i] + j + 1}"
@@ -403,8 +381,7 @@ class _Reader:
             raise SeqliftError(f"{self.path}: {where} holds {value}; a signal must be finite: write the bigWig again")
         raise SeqliftError(
             f"{self.path}: {where} holds {value:g}, and the file has values above 0 too; counts cannot be below 0: "
-            "give the bigWig of counts instead of a normalised one (log ratio, difference), or set signal.negative to "
-            "clip (they become 0) or absolute"
+            "give the bigWig of counts, not of a log ratio or difference, or set signal.negative to clip or absolute"
         )
 
 
@@ -457,8 +434,8 @@ def _header(path: str | os.PathLike) -> tuple[int, ...]:
         raise SeqliftError(f"{path}: is a bigBed file, not a bigWig; a signal needs a value for each base")
     if magic != _MAGIC:
         raise SeqliftError(
-            f"{path}: not a bigWig file ({'it is empty' if not data else 'its first bytes are others'}); "
-            "bedGraphToBigWig makes one of a bedGraph, wigToBigWig of a wiggle file"
+            f"{path}: not a bigWig file{'' if data else ' (it is empty)'}; convert a bedGraph with bedGraphToBigWig, a "
+            "wiggle file with wigToBigWig"
         )
     if len(data) < 64:
         raise _damaged(path, f"only {len(data)} bytes")
@@ -485,33 +462,16 @@ def _offset(table: pd.DataFrame, window: int) -> int:
     return (length - window) // 2
 
 
-def _check_options(missing: str, negative: str) -> None:
-    for name, value, choices in (("missing", missing, MISSING), ("negative", negative, NEGATIVE)):
-        if value not in choices:
-            raise SeqliftError(f"signal.{name} (={value!r}) must be one of {', '.join(choices)}")
-
-
 def _check_peaks(table: pd.DataFrame, target: Target, total: np.ndarray) -> None:
     peaks = (table["kind"] == "peak").to_numpy(copy=True)
     if f"target:{target.name}" in table:
         peaks &= (table[f"target:{target.name}"] == 1).to_numpy()
     nothing = int((np.nan_to_num(total[peaks]) == 0).sum())
     if peaks.any() and 2 * nothing >= peaks.sum():
+        masked = ", or set signal.missing to zero if a base without a value had no reads"
         raise SeqliftError(
             f"target {target.name!r}: its signal ({some([*target.signal, *target.signal_minus])}) has no data in "
             f"{nothing} of its {peaks.sum()} peak regions; give peaks and bigWigs of one experiment and one assembly"
-            + (
-                ", or set signal.missing to zero, if a base without a value had no reads"
-                if np.isnan(total[peaks]).any()
-                else ""
-            )
+            + masked
+            * bool(np.isnan(total[peaks]).any())
         )
-
-
-def _file_state(path: str | os.PathLike) -> dict[str, int]:
-    try:
-        return file_state(Path(path))
-    except OSError as error:
-        raise SeqliftError(
-            f"{path}: cannot be read: {error.strerror or error}; the regions were made with it"
-        ) from None

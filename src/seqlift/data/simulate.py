@@ -1,12 +1,12 @@
 """DeepLIFT's genomics experiment with known truth: GATA1 and TAL1 sites planted in random DNA (arXiv 1704.02685, 4.2).
 
-A quarter of the sequences hold no motif, a quarter GATA1 only, a quarter TAL1 only, a quarter both. A motif that is
-there is there one to three times, each count equally often. Each instance is sampled from the motif's JASPAR matrix,
-column by column and without pseudocount, on either strand; all non-overlapping placements of the instances are equally
-likely. Everything else is independent bases with A, C, G, T = 0.3, 0.2, 0.2, 0.3.
+A quarter of the sequences hold no motif, a quarter GATA1 only, a quarter TAL1 only, a quarter both. A motif occurs one
+to three times in a sequence, each count equally often. Each instance is sampled from the motif's JASPAR matrix, column
+by column and without pseudocount, on either strand; all non-overlapping placements of the instances are equally likely.
+All other bases are independent with A, C, G, T = 0.3, 0.2, 0.2, 0.3.
 
-The sequences are laid on contigs with more of that background between them and written as a real project would have
-them: a genome, a peak file for each target, and the truth about every planted site.
+The sequences lie on contigs with more of that background between them, written as the files of a real project: a
+genome, a peak file for each target, and the true sites.
 """
 
 import functools
@@ -39,16 +39,7 @@ SPACER = 600  # bp; negatives of 200 bp fit between two sequences and stay 200 b
 
 @dataclass(frozen=True)
 class Motif:
-    """A motif that is planted.
-
-    Attributes
-    ----------
-    name : str
-        As in the truth: GATA1 or TAL1.
-    jaspar_id, jaspar_name : str
-    counts : array, shape (4, W)
-        Sites with each base at each position, bases A C G T.
-    """
+    """A planted motif, GATA1 or TAL1, with the counts of its JASPAR matrix, shape (4, W), bases A C G T."""
 
     name: str
     jaspar_id: str
@@ -68,19 +59,18 @@ class Motif:
 
 @dataclass(frozen=True)
 class Simulation:
-    """What a simulation was made with, read from its `simulation.json`.
+    """The parameters of a simulation, read from its `simulation.json`.
 
     Attributes
     ----------
-    folder : pathlib.Path
     motifs : dict
-        Name to `Motif`.
+        Name -> `Motif`.
     targets : dict
-        Target to the names of the motifs that a sequence must hold, all of them, to belong to it.
+        Target -> names of the motifs in its sequences, all of which are required.
     background : array, shape (4,)
     length : int, bp
     max_instances : int
-        A motif that is there is there 1 to this many times.
+        Largest number of instances of a motif in a sequence.
     """
 
     folder: Path
@@ -101,7 +91,7 @@ class Simulation:
 def simulate(
     output_dir: str | os.PathLike, *, seed: int, n_sequences: int = 8000, length: int = 200, contigs: int = CONTIGS
 ) -> Simulation:
-    """Make the experiment and write genome.fa, one BED a target, truth.bed, motifs.meme and simulation.json.
+    """Make the experiment and write genome.fa, one BED per target, truth.bed, motifs.meme and simulation.json.
 
     The same arguments give the same bytes. Each contig gets the same number of sequences of each class, give or take
     one. The score of a peak is the number of instances planted for its target.
@@ -109,13 +99,13 @@ def simulate(
     Parameters
     ----------
     output_dir : path-like
-        Folder for the files; made if need be.
+        Folder for the files; made if needed.
     seed : int
-        0 or more.
+        At least 0.
     n_sequences : int
         A multiple of 4, for the four classes.
     length : int, bp
-        Of a sequence; three instances of each motif must fit.
+        Length of a sequence; three instances of each motif must fit.
     contigs : int
         The contigs are named sim1, sim2 and so on; spacer DNA of 600 bp lies before, between and after the sequences.
 
@@ -244,13 +234,13 @@ def jaspar_motif(name: str, jaspar_id: str) -> Motif:
 
 
 def _deal_classes(n_sequences: int, contigs: int, rng: np.random.Generator) -> list[list[str]]:
-    """Classes of the sequences of each contig, in order along it; classes are dealt in turn, then mixed."""
+    """Classes of the sequences of each contig, in their order."""
     labels = np.repeat(list(CLASSES), n_sequences // len(CLASSES))
     return [rng.permutation(labels[contig::contigs]).tolist() for contig in range(contigs)]
 
 
 def _plant(sequence: np.ndarray, motifs: list[Motif], rng: np.random.Generator) -> list[tuple[int, Motif, str]]:
-    """Write 1 to 3 instances of each motif over `sequence`, shape (L,), in place; returns (start, motif, strand)."""
+    """Plant 1 to 3 instances of each motif in `sequence`, shape (L,), in place; returns (start, motif, strand)."""
     instances = [motif for motif in motifs for _ in range(rng.integers(1, MAX_INSTANCES + 1))]
     instances = [instances[i] for i in rng.permutation(len(instances))]
     # An order of the instances and a choice of their slots among the free bases: each placement is equally likely.

@@ -1,15 +1,15 @@
-"""Targets: what a model learns to predict, each with the files that say where and how strong it is.
+"""Targets: what a model learns to predict.
 
-A target is one experiment, as the binding of a factor or the openness of chromatin in a cell type. Its peaks say where
-it was seen, its signal (bigWig, one file a strand or one for both) how much of it lies on each base, and its control
-what the same assay shows without it. Many targets are written as a table with one line each:
+A target is one experiment, such as the binding of a factor or the openness of chromatin in a cell type. It has peaks,
+perhaps the signal at each base (bigWig, one file per strand or one for both), and perhaps a control of the same assay.
+Many targets are written as a table with one line each:
 
     name    peaks             signal                 signal_minus   control    control_minus   unlabelled
     Reb1    Reb1.narrowPeak   rep1.bw,rep2.bw                       input.bw                   lowmap.bed
 
-Columns are separated by tabs (or by white space where a line has no tab) and may be in any order; `name` and `peaks`
-are needed, the others may be left out. Files between commas are replicates, whose signals are summed. An empty entry or
-`.` means none. Empty lines and lines that start with `#` are skipped.
+Columns are separated by tabs (by white space where a line has no tab), in any order; only `name` and `peaks` are
+required. Files between commas are replicates, whose signals are summed. An empty entry or `.` means none. Empty lines
+and lines that start with `#` are skipped.
 """
 
 import os
@@ -19,12 +19,11 @@ from dataclasses import dataclass, fields
 from pathlib import Path
 from typing import Any
 
-from seqlift.core.files import replacing
 from seqlift.data.intervals import read_lines, split_fields
 from seqlift.errors import SeqliftError
 
-NEGATIVE = "negative"  # how tables and figures call the regions without a peak
-NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._+-]*")  # of a target or method, by which files and folders are named
+NEGATIVE = "negative"  # name of the regions without a peak in tables and figures
+NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._+-]*")  # of a target or method, which names files and folders
 _NEEDS = {"signal_minus": "signal", "control": "signal", "control_minus": "control"}
 
 
@@ -38,14 +37,12 @@ class Target:
         Letters, digits, '.', '_', '+' and '-'; starts with a letter or digit.
     peaks : str
         BED, narrowPeak or broadPeak: where regions are, and where the label of the target is 1.
-    signal : tuple of str
-        bigWigs, replicates of one another; of the plus strand where there is a `signal_minus`.
-    signal_minus : tuple of str
-        bigWigs of the minus strand.
+    signal, signal_minus : tuple of str
+        bigWigs, replicates of one another; with a `signal_minus`, `signal` is that of the plus strand.
     control, control_minus : tuple of str
         bigWigs of the control (input, bias), for a model with a profile head.
     unlabelled : str
-        BED: regions that overlap it have no label for this target. Empty for none.
+        BED: regions that overlap it have no label for this target; '' for none.
     """
 
     name: str
@@ -58,6 +55,9 @@ class Target:
 
 
 COLUMNS = tuple(field.name for field in fields(Target))
+SIGNAL_KEYS = ("signal", "signal_minus", "control", "control_minus")
+"""Columns, and keys of a target in a config, that name bigWigs."""
+
 _SINGLE = ("name", "peaks", "unlabelled")
 
 
@@ -76,7 +76,7 @@ def check_names(names: Iterable[str]) -> None:
 
 
 def check_target(target: Target) -> None:
-    """Raise SeqliftError if a target's files do not go together; the message names the key, not the target."""
+    """Raise SeqliftError if a target's files do not fit together; the message names the key, not the target."""
     for key, needed in _NEEDS.items():
         if getattr(target, key) and not getattr(target, needed):
             raise SeqliftError(f"has {key} but no {needed}; give both, or delete {key}")
@@ -99,12 +99,12 @@ def read_targets(path: str | os.PathLike, *, data_dir: str | os.PathLike = ".") 
     ----------
     path : path of the table
     data_dir : path of a folder
-        What relative paths in the table are relative to.
+        Folder of relative paths in the table.
 
     Returns
     -------
     list of Target
-        In the order of the table, with paths joined to `data_dir`. Whether the files exist is not looked at.
+        In the order of the table, with paths joined to `data_dir`. The files need not exist.
 
     Raises
     ------
@@ -139,15 +139,8 @@ def read_targets(path: str | os.PathLike, *, data_dir: str | os.PathLike = ".") 
     return targets
 
 
-def write_targets(path: str | os.PathLike, targets: Sequence[Target]) -> None:
-    """Write a table of targets (`targets_text`), whole or not at all."""
-    text = targets_text(targets)
-    with replacing(path) as temporary:
-        temporary.write_text(text, encoding="utf-8")
-
-
 def targets_text(targets: Sequence[Target]) -> str:
-    """A table of targets that `read_targets` reads as the same; paths as they are, relative to where you are."""
+    """A table of targets that `read_targets` reads, with unchanged paths."""
     check_names([target.name for target in targets])
     rows = ["\t".join(COLUMNS)]
     for target in targets:
@@ -206,10 +199,7 @@ def _read_target(entries: dict[str, str], data_dir: str | os.PathLike, where: st
 
 def _name_problem(name: str) -> str:
     if not NAME.fullmatch(name):
-        return (
-            "files are named after it; use letters, digits, '.', '_', '+' and '-' only, and start with a letter or "
-            "digit"
-        )
+        return "it names files; use letters, digits, '.', '_', '+' and '-' only, and start with a letter or digit"
     if name.casefold() == NEGATIVE:
         return "is the name of the regions without a peak; choose another name"
     return ""
@@ -217,4 +207,4 @@ def _name_problem(name: str) -> str:
 
 def _same_name(name: str, first: str) -> str:
     how = "is named twice" if name == first else f"differs from {first!r} only in upper and lower case"
-    return f"{how}; every target needs its own name, as files are named after it"
+    return f"{how}; every target needs its own name, which names files"

@@ -19,19 +19,14 @@ _FIRST_SHUFFLE = 2**40
 
 
 def one_hot(codes: Tensor, dtype: torch.dtype = torch.float32) -> Tensor:
-    """One-hot encode sequences on the device where their codes are; N is all zeros.
-
-    Parameters
-    ----------
-    codes : torch.Tensor, shape (..., L), uint8
-        0..3 for A C G T, 4 for N.
-    dtype : torch.dtype
+    """One-hot encode codes (0..3 for A C G T, 4 for N), shape (..., L) uint8, on their device.
 
     Returns
     -------
     torch.Tensor, shape (..., 4, L)
+        All zeros for N.
     """
-    if codes.device.type == "cpu":  # torch would share the little work among threads, which takes longer
+    if codes.device.type == "cpu":  # torch would use threads, which takes longer
         return torch.from_numpy(encode(codes.numpy())).to(dtype)
     bases = torch.arange(4, dtype=codes.dtype, device=codes.device)[:, None]
     return (codes[..., None, :] == bases).to(dtype)

@@ -5,6 +5,7 @@ regions, they would also count that strong regions are strong. Spearman's correl
 many that hardly matter and whose order is mostly noise; Pearson's is decided by the few that matter most.
 """
 
+from dataclasses import fields
 from itertools import combinations
 
 import numpy as np
@@ -16,7 +17,6 @@ from seqlift.attribution.attribute import method_caller
 from seqlift.attribution.explained_output import ExplainedOutput
 from seqlift.attribution.references import Kind
 from seqlift.attribution.settings import METHODS
-from seqlift.core.settings import fields
 
 ALIKE = ("uniform", "zeros", "background")  # kinds of which all references are the same
 

@@ -8,9 +8,10 @@ import functools
 import importlib
 import pkgutil
 from collections.abc import Mapping
+from dataclasses import fields
 from typing import Any
 
-from seqlift.core.settings import default_of, fields
+from seqlift.core.settings import default_of
 from seqlift.errors import SeqliftError
 from seqlift.models import architectures
 from seqlift.models.settings import Kind, Layer, ModelSettings

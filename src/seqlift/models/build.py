@@ -60,7 +60,7 @@ def _member(kind: str, head: str, shape: Shape, options: dict) -> nn.Module:
 def start_at(model: nn.Module, log_counts: Tensor) -> None:
     """Let an untrained model of counts begin at the mean log counts (T,), which are far from 0 where it would begin.
 
-    A model of the user's has to see to that itself, or have a property `output_bias` as those here do.
+    A custom model starts there itself, or has a property `output_bias` as the models here.
     """
     for member in model.members if isinstance(model, Ensemble) else [model]:
         bias = getattr(getattr(member, "network", member), "output_bias", None)

@@ -1,9 +1,9 @@
-"""Duplicates: windows whose sequence another window has, too, on the same or the other strand.
+"""Duplicates: windows with the sequence of another window, on the same or the other strand.
 
-Genomes repeat themselves: transposons, segmental duplications, satellites. A window of a held-out split whose sequence
-is also in the training split, at another place, only tests the memory of the model. So sequences are compared,
-not only places. One split keeps a sequence that is in several splits: the one that holds it as a peak, else
-test before valid before train (of folds, the first).
+Genomes contain repeats: transposons, segmental duplications, satellites. A held-out window whose sequence is also in
+the training split, at another place, only tests the memory of the model. So sequences are compared, not only places.
+A sequence in several splits is kept in one: where it is a peak, else test before valid before train (of folds, the
+first).
 """
 
 from collections.abc import Sequence
@@ -19,19 +19,9 @@ _BASES_AT_ONCE = 2**23
 
 
 def sequence_digests(table: pd.DataFrame, genome: Genome) -> np.ndarray:
-    """A number for the sequence of each window, the same for its reverse complement.
+    """A hash of the sequence of each window (`chrom`, `start`, `end`, all of one length), shape (N,) uint64.
 
-    64 bits: among a million different sequences two share a number with a probability of 3e-8.
-
-    Parameters
-    ----------
-    table : pandas.DataFrame, N rows
-        Columns `chrom`, `start`, `end` (bp, 0-based, end exclusive), all of one length.
-    genome : Genome
-
-    Returns
-    -------
-    numpy.ndarray, shape (N,), uint64
+    A reverse complement has the same hash. Two of a million different sequences share one with probability 3e-8.
     """
     digests = np.zeros(len(table), np.uint64)
     if not len(table):
@@ -50,19 +40,9 @@ def sequence_digests(table: pd.DataFrame, genome: Genome) -> np.ndarray:
 
 
 def repeated_in_another_split(digests: np.ndarray, table: pd.DataFrame, splits: Sequence[str]) -> np.ndarray:
-    """Which rows to drop, so that no sequence is in two splits.
+    """Which rows (columns `split` and `kind`) to drop so that no sequence is in two splits, shape (N,) bool.
 
-    Parameters
-    ----------
-    digests : numpy.ndarray, shape (N,)
-    table : pandas.DataFrame, N rows
-        Columns `split` and `kind`.
-    splits : sequence of str
-        Names of the splits, the one that keeps a sequence before the others first.
-
-    Returns
-    -------
-    numpy.ndarray, shape (N,), bool
+    `splits` are the names of the splits in the order in which they keep a sequence.
     """
     place = table["split"].map({split: place for place, split in enumerate(splits)}).to_numpy(int)
     rank = place + len(splits) * (table["kind"] != "peak").to_numpy()

@@ -1,9 +1,9 @@
-"""Regions: the windows a model is trained and judged on, each with its labels and its split.
+"""Regions: the windows for training and evaluation, each with its labels and its split.
 
-A region is a window of one length around the summit of a peak, or a negative. It carries one label a target: 1 where
-the target has a peak, 0 where it has none, none where that is not known. Regions are split by chromosome, or by long
+A region is a window of one length around the summit of a peak, or a negative. It has a label for each target: 1 where
+the target has a peak, 0 where it has none, empty where that is unknown. Regions are split by chromosome, or by long
 intervals, into train, valid and test (or into folds), because neighbouring or overlapping windows share bases, and a
-model must be judged on sequence it has not seen.
+model must be evaluated on held-out sequence.
 """
 
 import logging
@@ -18,7 +18,7 @@ from seqlift.data.chromosomes import some
 from seqlift.data.genome import Genome
 from seqlift.data.intervals import merge_intervals
 from seqlift.data.signal import check_bigwigs, signal_totals, strands_of
-from seqlift.data.targets import Target, check_names, check_target
+from seqlift.data.targets import SIGNAL_KEYS, Target, check_names, check_target
 from seqlift.errors import SeqliftError
 from seqlift.regions.duplicates import repeated_in_another_split, sequence_digests
 from seqlift.regions.masks import outside, read_mask, read_masks, widened
@@ -29,7 +29,7 @@ from seqlift.regions.negatives import (
     make_negatives,
     window_names,
 )
-from seqlift.regions.peaks import DROPPED, MIN_PEAKS, judge_peaks, labels, read_target_peaks
+from seqlift.regions.peaks import DROPPED, MIN_PEAKS, labels, place_windows, read_target_peaks
 from seqlift.regions.settings import RegionSettings
 from seqlift.regions.splits import Splits, check_apart, choose_splits, interval_example, matching
 from seqlift.regions.table import (
@@ -45,7 +45,6 @@ from seqlift.regions.table import (
 from seqlift.regions.windows import candidate_windows
 
 log = logging.getLogger(__name__)
-_SIGNAL_FILES = ("signal", "signal_minus", "control", "control_minus")
 
 
 def make_regions(genome_path: str | os.PathLike, targets: Sequence[Target], settings: RegionSettings) -> Regions:
@@ -53,21 +52,21 @@ def make_regions(genome_path: str | os.PathLike, targets: Sequence[Target], sett
 
     The rules, none of which depends on the order of the lines of a file:
 
-    - *Windows.* `length` bp from `summit - length // 2`. A peak makes no region whose window, widened by
-      `jitter_margin` on either side, overlaps `exclude_regions`, is not inside `include_regions`, runs off its
-      chromosome or straddles a border between splits, or whose window holds more than `max_n_fraction` of N.
-    - *Share kept.* Each target keeps the best `top_fraction` of its peaks by score, those on excluded chromosomes and
-      in masked places left aside. Peaks that tie with the last one kept are kept too.
-    - *Merging.* The peaks of all targets are taken in the order of their rank (share of its target's peaks that score
+    - *Windows.* `length` bp from `summit - length // 2`. A peak makes no region if its window, widened by `jitter` on
+      either side, overlaps `exclude_regions`, is not inside `include_regions`, or reaches past the end of its
+      chromosome or across a border between splits, or if its window has more than `max_n_fraction` of N.
+    - *Fraction kept.* Each target keeps the best `top_fraction` of its peaks by score, without those on excluded
+      chromosomes and in masked places. Peaks that tie with the last one kept are kept too.
+    - *Merging.* The peaks of all targets come in the order of their rank (fraction of its target's peaks that score
       higher; at equal rank, order of targets, then of chromosomes, then of summits). Each one not merged yet makes a
       region, and all other summits within `merge_distance` bp of its own are merged into it. So regions are centred
       on the best peak of their surroundings and the summits of two regions are more than `merge_distance` apart.
-    - *Labels.* 1 for a target that has a summit among its best `top_fraction` inside the window. None where the window
-      overlaps the target's `unlabelled` intervals, or holds only summits of it that are weaker or masked. Else 0.
+    - *Labels.* 1 for a target with a summit among its best `top_fraction` inside the window. Unknown where the window
+      overlaps the target's `unlabelled` intervals, or contains only weaker or masked summits of it. Else 0.
     - *Negatives.* `ratio` negatives for each region with a peak, in each split; label 0 for all targets. They are drawn
-      without replacement, with no base of their window, jitter included, nearer than `min_distance` bp to any peak that
-      was read, also the weaker ones, or to the window around its summit, and none in masked or unlabelled places. Or
-      they are dinucleotide shuffles of a region's own window.
+      without replacement, with no base of their window, jitter included, nearer than `min_distance` bp to any peak in
+      the files or to the window around its summit, and none in masked or unlabelled places. Or they are dinucleotide
+      shuffles of a region's own window.
     - *Duplicates.* No sequence, on either strand, is in two splits (see `seqlift.regions.duplicates`).
 
     Parameters
@@ -79,9 +78,9 @@ def make_regions(genome_path: str | os.PathLike, targets: Sequence[Target], sett
     Returns
     -------
     Regions
-        In its summary, `dropped` counts for each reason the peaks that are not the centre of a region; together with
-        the regions of kind `peak` they are all the peaks read. `used` counts a target's peaks that are the centre of
-        a region, or merged into one, before those without a label and duplicates are dropped.
+        In its summary, `dropped` counts for each reason the peaks that are not the centre of a region; the others are
+        the regions of kind `peak`. `used` counts a target's peaks that are the centre of a region, or merged into one,
+        before those without a label and duplicates are dropped.
 
     Raises
     ------
@@ -89,9 +88,16 @@ def make_regions(genome_path: str | os.PathLike, targets: Sequence[Target], sett
         On bad settings and bad files; if files do not fit the genome; if a target has fewer than `MIN_PEAKS` regions,
         or no peak or no negative left in a split; if there is too little room for the negatives.
     """
-    _check_targets(targets)
+    check_names([target.name for target in targets])
+    for target in targets:
+        try:
+            check_target(target)
+        except SeqliftError as error:
+            raise SeqliftError(f"target {target.name!r} {error}") from None
+    strands, control_strands = strands_of(targets)
+    files = {target.name: {key: list(map(str, getattr(target, key))) for key in SIGNAL_KEYS} for target in targets}
     with Genome(genome_path) as genome:
-        check_bigwigs(sorted({path for t in targets for paths in _files(t).values() for path in paths}), genome.sizes)
+        check_bigwigs(sorted({path for of in files.values() for paths in of.values() for path in paths}), genome.sizes)
         peaks = read_target_peaks(targets, genome, settings.exclude_chromosomes)
         splits = choose_splits(
             genome.sizes,
@@ -102,8 +108,16 @@ def make_regions(genome_path: str | os.PathLike, targets: Sequence[Target], sett
             excluded=matching(genome.sizes, settings.exclude_chromosomes),
             source=str(genome.path),
         )
-        masked, unlabelled = _read_masks(targets, genome, settings)
-        peaks = judge_peaks(peaks, targets, genome, splits, masked, settings)
+        source = str(genome.path)
+        masked = pd.concat(
+            [
+                read_masks(settings.exclude_regions, genome.sizes, source=source),
+                outside(settings.include_regions, genome.sizes, source=source),
+            ],
+            ignore_index=True,
+        )
+        unlabelled = [read_mask(t.unlabelled, genome.sizes, source=source) if t.unlabelled else None for t in targets]
+        peaks = place_windows(peaks, targets, genome, splits, masked, settings)
         positives, repeated = _positives(peaks, targets, unlabelled, genome, splits)
         _check_positives(positives, peaks, targets, splits, genome.sizes)
 
@@ -124,55 +138,48 @@ def make_regions(genome_path: str | os.PathLike, targets: Sequence[Target], sett
         table = _in_order(table, genome.sizes)
         _check_negatives(table, splits)
         check_apart(table, settings.jitter)
-        table, signal = _add_signal(table, targets, genome.sizes, settings)
-        summary = {
+        how: dict[str, Any] = {
+            "window": settings.length if settings.signal_window is None else settings.signal_window,
+            "missing": settings.missing,
+            "negative": settings.negative,
+        }
+        totals = {t.name: signal_totals(table, t, genome.sizes, **how) for t in targets if t.signal}
+        table = table.assign(**{SIGNAL_PREFIX + name: total for name, total in totals.items()})
+        signal = {
+            **how,
+            "strands": strands,
+            "control_strands": control_strands,
+            "files": {name: files[name] for name in totals},
+            "unknown": {name: int(np.isnan(total).sum()) for name, total in totals.items()},
+        }
+        summary: dict[str, Any] = {
             "format": FORMAT,
             "length": settings.length,
             "targets": target_names(table),
             "genome": {"path": str(genome_path), "sha256": genome.sha256, "chromosomes": genome.sizes},
             "splits": splits.describe(),
-            **_describe_settings(settings),
+            "folds": settings.folds or 0,
+            "seed": settings.seed,
+            "settings": {
+                "merge_distance": settings.merge_distance,
+                "top_fraction": settings.top_fraction,
+                "max_n_fraction": settings.max_n_fraction,
+                "jitter_margin": settings.jitter,
+                "exclude_chromosomes": list(settings.exclude_chromosomes),
+                "exclude_regions": list(map(str, settings.exclude_regions)),
+                "include_regions": list(map(str, settings.include_regions)),
+            },
             "negatives": describe_negatives(table, settings, made, splits.names),
             **_count(table, splits),
-            # Free windows that do not overlap: what a scan of the genome would show the model besides peaks
+            # Free windows that do not overlap: the rest of the genome besides peaks
             "windows": {split: int((candidates["split"] == split).sum()) for split in splits.names},
             "duplicates": duplicates,
-            "signal": signal,
+            "signal": signal if totals else None,
             **_count_peaks(peaks, targets),
         }
     if summary["negatives"]["warning"]:
         log.warning("warning: %s", summary["negatives"]["warning"])
     return Regions(table, summary)
-
-
-def _check_targets(targets: Sequence[Target]) -> None:
-    check_names([target.name for target in targets])
-    for target in targets:
-        try:
-            check_target(target)
-        except SeqliftError as error:
-            raise SeqliftError(f"target {target.name!r} {error}") from None
-    strands_of(targets)
-
-
-def _files(target: Target) -> dict[str, list[str]]:
-    """The bigWigs of a target, by what they are."""
-    return {key: [str(path) for path in getattr(target, key)] for key in _SIGNAL_FILES}
-
-
-def _read_masks(
-    targets: Sequence[Target], genome: Genome, settings: RegionSettings
-) -> tuple[pd.DataFrame, list[pd.DataFrame | None]]:
-    """Where no region may lie, and for each target where its label is not known."""
-    source = str(genome.path)
-    masked = [
-        read_masks(settings.exclude_regions, genome.sizes, source=source),
-        outside(settings.include_regions, genome.sizes, source=source),
-    ]
-    unlabelled = [
-        read_mask(target.unlabelled, genome.sizes, source=source) if target.unlabelled else None for target in targets
-    ]
-    return pd.concat(masked, ignore_index=True), unlabelled
 
 
 def _positives(
@@ -201,7 +208,7 @@ def _positives(
 
 
 def _keepers(splits: Splits) -> list[str]:
-    """Splits in the order in which they keep a sequence that is in several."""
+    """Splits in the order in which they keep a duplicate sequence."""
     return ["test", "valid", "train"] if splits.names == list(SPLITS) else splits.names
 
 
@@ -211,7 +218,7 @@ def _blocked(
     unlabelled: Sequence[pd.DataFrame | None],
     settings: RegionSettings,
 ) -> pd.DataFrame:
-    """What no window of a negative overlaps, without its jitter; of a peak, the window around its summit counts too."""
+    """Intervals that no window of a negative may overlap: widened peaks and their windows, masked and unlabelled."""
     around = pd.DataFrame(
         {
             "chrom": peaks["chrom"],
@@ -230,14 +237,14 @@ def _without_duplicates(
 ) -> tuple[pd.DataFrame, dict[str, int]]:
     """The table without negatives whose sequence is in another split; and how many windows are duplicates.
 
-    Shuffled sequences are made later and never repeat one another.
+    Shuffled sequences are made later and are never duplicates.
     """
     real = table[table["kind"] != "shuffled"]
     digests = sequence_digests(real, genome)
     repeated = repeated_in_another_split(digests, real, _keepers(splits))
     _, group, count = np.unique(np.concatenate([digests, dropped]), return_inverse=True, return_counts=True)
     alike = count[group] > 1
-    # A background window may be the same place as a negative, which is no duplicate
+    # A background window at the place of a negative is not a duplicate
     same_place = real.duplicated(["chrom", "start"], keep=False).to_numpy()
     identical = int(alike[len(real) :].sum() + (alike[: len(real)] & ~same_place).sum())
     table = table.drop(real.index[repeated])
@@ -292,7 +299,7 @@ def _remedy(own: pd.DataFrame, split: str, sizes: Mapping[str, int]) -> str:
     if kept["chrom"].nunique() == 1 and len(kept) > 2:
         chrom = kept["chrom"].iloc[0]
         return f"all its peaks lie on {chrom}: split that by intervals, as in {interval_example(kept, sizes[chrom])}"
-    first = "ask for fewer folds" if split.startswith("fold") else "choose other valid and test chromosomes"
+    first = "use fewer folds" if split.startswith("fold") else "choose other valid and test chromosomes"
     return f"{first}, or keep more peaks (top_fraction, exclude_chromosomes, length, max_n_fraction)"
 
 
@@ -305,28 +312,12 @@ def _check_negatives(table: pd.DataFrame, splits: Splits) -> None:
             if not (rows[TARGET_PREFIX + name] == 0).any():
                 raise SeqliftError(
                     f"target {name!r} has no negatives in split {split!r}; raise ratio so that each split gets some, "
-                    "or take negatives that lie there"
+                    "or use negatives that lie there"
                 )
 
 
-def _describe_settings(settings: RegionSettings) -> dict:
-    return {
-        "folds": settings.folds or 0,
-        "seed": settings.seed,
-        "settings": {
-            "merge_distance": settings.merge_distance,
-            "top_fraction": settings.top_fraction,
-            "max_n_fraction": settings.max_n_fraction,
-            "jitter_margin": settings.jitter,
-            "exclude_chromosomes": list(settings.exclude_chromosomes),
-            "exclude_regions": [str(path) for path in settings.exclude_regions],
-            "include_regions": [str(path) for path in settings.include_regions],
-        },
-    }
-
-
 def _count(table: pd.DataFrame, splits: Splits) -> dict[str, dict]:
-    """What the table holds: rows of each split, and of these positives of each target, negatives and background."""
+    """Rows of each split, and of these the positives of each target, negatives and background."""
     names = target_names(table)
     counts: dict[str, dict] = {"kept": {}, "regions": {}, "background": {}}
     for split in splits.names:
@@ -341,7 +332,7 @@ def _count(table: pd.DataFrame, splits: Splits) -> dict[str, dict]:
 
 
 def _count_peaks(peaks: pd.DataFrame, targets: Sequence[Target]) -> dict[str, dict]:
-    """What became of the peaks that were read."""
+    """Numbers of peaks: dropped by reason; and for each target read and used."""
     used = peaks["dropped"].isin(["", "merged", "unlabelled", "duplicate"])
     return {
         "dropped": {reason: int((peaks["dropped"] == reason).sum()) for reason in DROPPED},
@@ -354,27 +345,3 @@ def _count_peaks(peaks: pd.DataFrame, targets: Sequence[Target]) -> dict[str, di
             for number, target in enumerate(targets)
         },
     }
-
-
-def _add_signal(
-    table: pd.DataFrame, targets: Sequence[Target], sizes: Mapping[str, int], settings: RegionSettings
-) -> tuple[pd.DataFrame, dict | None]:
-    """The table with a column `signal:<name>` for each target that has a signal, and what its numbers are."""
-    measured = [target for target in targets if target.signal]
-    if not measured:
-        return table, None
-    how: dict[str, Any] = {
-        "window": settings.length if settings.signal_window is None else settings.signal_window,
-        "missing": settings.missing,
-        "negative": settings.negative,
-    }
-    totals = {SIGNAL_PREFIX + target.name: signal_totals(table, target, sizes, **how) for target in measured}
-    strands, control_strands = strands_of(targets)
-    described = {
-        **how,
-        "strands": strands,
-        "control_strands": control_strands,
-        "files": {target.name: _files(target) for target in measured},
-        "unknown": {target.name: int(np.isnan(totals[SIGNAL_PREFIX + target.name]).sum()) for target in measured},
-    }
-    return table.assign(**totals), described

@@ -1,8 +1,8 @@
-"""Masks: parts of a genome where no region may lie, or only where regions may lie.
+"""Masks: parts of a genome where regions are excluded, or to which they are limited.
 
-Blacklists hold places where reads pile up whatever the experiment (satellites, collapsed repeats): a peak there says
-nothing about biology. Mappability tracks hold the places that short reads can be told apart at: elsewhere the absence
-of a peak says nothing.
+Blacklists list places where reads pile up in every experiment (satellites, collapsed repeats), so that a peak there has
+no biological meaning. Mappability tracks list the places where short reads map uniquely: elsewhere the absence of a
+peak has no meaning.
 """
 
 import os
@@ -31,7 +31,7 @@ def read_mask(path: str | os.PathLike, sizes: Mapping[str, int], *, source: str)
     Returns
     -------
     pandas.DataFrame
-        `chrom`, `start`, `end` (bp, 0-based, end exclusive); ends past the end of the chromosome are cut.
+        `chrom`, `start`, `end` (bp, 0-based, end exclusive), cut at the end of the chromosome.
 
     Raises
     ------
@@ -52,26 +52,23 @@ def read_mask(path: str | os.PathLike, sizes: Mapping[str, int], *, source: str)
         first = past.iloc[0]
         raise SeqliftError(
             f"{path}:{first['line']}: interval {first['chrom']}:{first['start']}-{first['end']} lies past the end of "
-            f"{first['chrom']} ({sizes[first['chrom']]} bp in {source}), as do {len(past)} in all; the file is of "
-            "another assembly: take the one of the FASTA file's"
+            f"{first['chrom']} ({sizes[first['chrom']]} bp in {source}), as do {len(past)} in all; use a file of the "
+            "assembly of the FASTA file"
         )
     return intervals.assign(end=intervals["end"].clip(upper=size))[["chrom", "start", "end"]]
 
 
 def read_masks(paths: Sequence[str | os.PathLike], sizes: Mapping[str, int], *, source: str) -> pd.DataFrame:
-    """The intervals of all files together; parameters and errors as `read_mask`."""
+    """The intervals of all files together; for parameters and errors see `read_mask`."""
     return pd.concat([_NOWHERE, *(read_mask(path, sizes, source=source) for path in paths)], ignore_index=True)
 
 
 def outside(paths: Sequence[str | os.PathLike], sizes: Mapping[str, int], *, source: str) -> pd.DataFrame:
-    """What lies outside the intervals of at least one of the files; parameters and errors as `read_mask`.
-
-    A window that does not overlap this lies inside one interval (or several that touch) of each file.
-    """
+    """Everything outside the intervals of at least one of the files; for parameters and errors see `read_mask`."""
     left = [complement(merge_intervals(read_mask(path, sizes, source=source)), sizes) for path in paths]
     return pd.concat([_NOWHERE, *left], ignore_index=True)
 
 
 def widened(intervals: pd.DataFrame, by: int | pd.Series) -> pd.DataFrame:
-    """The intervals with `by` bp more on either side; they may then reach past the ends of their chromosomes."""
+    """The intervals extended by `by` bp on either side, also past the ends of their chromosomes."""
     return pd.DataFrame({"chrom": intervals["chrom"], "start": intervals["start"] - by, "end": intervals["end"] + by})

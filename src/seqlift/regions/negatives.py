@@ -1,8 +1,8 @@
-"""Negatives of each kind as rows of the table of regions, and the background that metrics are weighted with.
+"""Negatives of each kind as rows of the table of regions, and the background that weights the metrics.
 
-What a model learns depends on what it is shown as a negative. Stretches of the genome with the same GC content leave
-it the order of the bases to learn; shuffles with the same dinucleotides, the motifs and their grammar; open chromatin
-where a factor does not bind, what sets its sites apart from other regulatory DNA.
+What a model learns depends on its negatives. From genomic windows of the same GC content it learns the order of the
+bases; from shuffles with the same dinucleotides, motifs and their grammar; from open chromatin where a factor does not
+bind, the difference between its sites and other regulatory DNA.
 """
 
 import zlib
@@ -19,14 +19,14 @@ from seqlift.regions.peaks import measure_windows, merged, read_genome_peaks
 from seqlift.regions.settings import FROM_FILE, RegionSettings
 from seqlift.regions.splits import Splits, matching
 from seqlift.regions.table import COLUMNS, TARGET_PREFIX, target_names
-from seqlift.regions.windows import GC_DRIFT, draw_any, draw_matched, gc_distance, gc_histogram, share_out
+from seqlift.regions.windows import GC_DRIFT, draw_any, draw_matched, share_out
 
-# Why a line of negatives_file is no negative. In this order: the first that holds is counted.
+# Reasons why a line of negatives_file is not a negative; the first that applies is counted
 POOL_DROPPED = {
-    "excluded_chromosome": "on a chromosome that is excluded",
+    "excluded_chromosome": "on an excluded chromosome",
     "between_splits": "its window and the room for jitter run off the chromosome or straddle a border between splits",
     "near_peak": "nearer than min_distance to a peak, or in a masked or unlabelled place",
-    "too_many_n": "its window holds too many N",
+    "too_many_n": "too many N in its window",
     "merged": "merged into a better one nearby",
 }
 
@@ -40,7 +40,7 @@ def make_negatives(
     splits: Splits,
     blocked: pd.DataFrame,
 ) -> tuple[pd.DataFrame, dict]:
-    """Rows of negatives, and what was asked for and left out.
+    """Rows of negatives; and how many were requested in each split, and how many lines of a file were dropped and why.
 
     Parameters
     ----------
@@ -52,7 +52,7 @@ def make_negatives(
     genome : Genome
     splits : Splits
     blocked : pandas.DataFrame
-        Where no negative may lie, jitter left out: peaks widened by `min_distance` and `margin`, and so on.
+        Intervals that no window of a negative may overlap: widened peaks, masks and so on.
 
     Raises
     ------
@@ -62,7 +62,7 @@ def make_negatives(
     names = target_names(positives)
     quotas = share_out(round(settings.ratio * len(positives)), positives["split"].value_counts())
     sets = {split: 1 if split in ("valid", "test") else settings.negative_sets for split in quotas}
-    asked = {split: quota * sets[split] for split, quota in quotas.items()}
+    requested = {split: quota * sets[split] for split, quota in quotas.items()}
     dropped: dict[str, int] = {}
     if settings.negatives == "shuffled":
         rows = _shuffled_rows(positives, sets, settings)
@@ -72,20 +72,22 @@ def make_negatives(
         rows = _as_rows(rows, settings.negatives, settings.length, names)
     else:
         pool, dropped = _pool(settings, genome, splits, blocked)
-        quotas = {
-            split: min(quota, int((pool["split"] == split).sum()) // sets[split]) for split, quota in quotas.items()
-        }
+        have = pool["split"].value_counts()
+        quotas = {split: min(quota, int(have.get(split, 0)) // sets[split]) for split, quota in quotas.items()}
         if settings.negatives == "unbound":
             rows = draw_matched(pool, positives, quotas, sets, seed=settings.seed)
         else:
             rows = draw_any(pool, quotas, sets, seed=settings.seed)
         rows = rows.assign(name=window_names(rows))
     rows = rows.assign(kind=settings.negatives, **{TARGET_PREFIX + name: 0.0 for name in names})
-    return rows[[*COLUMNS, *(TARGET_PREFIX + name for name in names)]], {"asked": asked, "file_dropped": dropped}
+    return rows[[*COLUMNS, *(TARGET_PREFIX + name for name in names)]], {
+        "requested": requested,
+        "file_dropped": dropped,
+    }
 
 
 def window_names(rows: pd.DataFrame) -> pd.Series:
-    """Names that are unique because no two windows are equal, and stay the same when other regions come or go."""
+    """Names of windows by their place, which do not depend on other regions."""
     return rows["chrom"] + "_" + rows["start"].astype(str) + "_" + rows["end"].astype(str)
 
 
@@ -96,21 +98,17 @@ def _check_room(
         have = int((candidates["split"] == split).sum())
         if have < quota * sets[split]:
             times = f" ({sets[split]} sets of {quota})" if sets[split] > 1 else ""
-            jitter = settings.jitter
-            room = f" with {jitter} bp for jitter on either side" if jitter else ""
-            fewer = "the ratio, negative_sets" if sets[split] > 1 else "the ratio"
+            room = f" with {settings.jitter} bp for jitter on either side" if settings.jitter else ""
+            fewer = "ratio, negative_sets" if sets[split] > 1 else "ratio"
             raise SeqliftError(
                 f"split {split!r} needs {quota * sets[split]} negatives from the genome{times}, but there is room for "
                 f"only {have} windows of {settings.length} bp{room} at least {settings.min_distance} bp away from all "
-                f"peaks; lower {fewer} or min_distance, or make the negatives by shuffling (negatives: shuffled)"
+                f"peaks; lower {fewer} or min_distance, or use negatives: shuffled"
             )
 
 
 def _shuffled_rows(positives: pd.DataFrame, sets: Mapping[str, int], settings: RegionSettings) -> pd.DataFrame:
-    """`ratio` copies of each window in each set; a remainder goes to windows chosen at random.
-
-    Shuffle number k of a window is named `<name>_shuffle<k>`; each set goes on where the one before it ended.
-    """
+    """`ratio` copies of each window in each set, a remainder for random windows; names are `<name>_shuffle<k>`."""
     copies = []
     for split, rows in positives.groupby("split"):
         rng = np.random.default_rng([settings.seed, zlib.crc32(str(split).encode())])
@@ -128,7 +126,7 @@ def _shuffled_rows(positives: pd.DataFrame, sets: Mapping[str, int], settings: R
 def _pool(
     settings: RegionSettings, genome: Genome, splits: Splits, blocked: pd.DataFrame
 ) -> tuple[pd.DataFrame, dict[str, int]]:
-    """Windows around the summits of negatives_file that can be negatives, and how many cannot, by the reason why."""
+    """Windows around the summits of negatives_file that can be negatives, and how many cannot, by reason."""
     assert settings.negatives_file is not None
     peaks = read_genome_peaks(settings.negatives_file, genome, settings.exclude_chromosomes)
     peaks = peaks.sort_values(["place", "summit", "start", "end", "line"], ignore_index=True)
@@ -138,10 +136,10 @@ def _pool(
     excluded = peaks["chrom"].isin(matching(peaks["chrom"].unique(), settings.exclude_chromosomes)).to_numpy()
     near = overlapping(pool, merge_intervals(blocked))
     inside = np.flatnonzero(pool["split"] != "")
-    gc, n_share = np.zeros(len(pool)), np.zeros(len(pool))
-    gc[inside], n_share[inside] = measure_windows(pool.iloc[inside], genome, settings.length)
+    gc, n_fraction = np.zeros(len(pool)), np.zeros(len(pool))
+    gc[inside], n_fraction[inside] = measure_windows(pool.iloc[inside], genome, settings.length)
     why = np.select(
-        [excluded, (pool["split"] == "").to_numpy(), near, n_share > settings.max_n_fraction],
+        [excluded, (pool["split"] == "").to_numpy(), near, n_fraction > settings.max_n_fraction],
         list(POOL_DROPPED)[:4],
         default="",
     )
@@ -157,7 +155,7 @@ def _pool(
 
 
 def even_sets(rows: pd.DataFrame, seed: int) -> pd.DataFrame:
-    """Rows of negatives with the same number in each set of a split: a random choice of the larger sets is left out."""
+    """Rows of negatives, the larger sets of a split reduced at random to the size of the smallest."""
     counts = rows.groupby(["split", "set"]).size()
     smallest = counts.groupby("split").transform("min")
     if (counts == smallest).all():
@@ -170,13 +168,13 @@ def even_sets(rows: pd.DataFrame, seed: int) -> pd.DataFrame:
 def background_rows(
     candidates: pd.DataFrame, splits: Splits, names: Sequence[str], settings: RegionSettings
 ) -> pd.DataFrame:
-    """Rows of kind `background`: candidates of each test split (each fold) at random, or all where there are too few.
+    """Rows of kind `background`: random candidates of each test split (each fold), or all where there are too few.
 
-    A window may be a negative as well; a background that left these out would not be a random sample of the genome.
+    A window may also be a negative; a background without these would not be a random sample of the genome.
     """
-    judged = [split for split in splits.names if split not in ("train", "valid")]
-    quotas = {split: min(settings.background, int((candidates["split"] == split).sum())) for split in judged}
-    rows = draw_any(candidates, quotas, dict.fromkeys(judged, 1), seed=settings.seed)
+    evaluated = [split for split in splits.names if split not in ("train", "valid")]
+    quotas = {split: min(settings.background, int((candidates["split"] == split).sum())) for split in evaluated}
+    rows = draw_any(candidates, quotas, dict.fromkeys(quotas, 1), seed=settings.seed)
     rows = _as_rows(rows, "background", settings.length, names)
     return rows.assign(name=rows["name"] + "_background")
 
@@ -191,39 +189,41 @@ def _as_rows(windows: pd.DataFrame, kind: str, length: int, names: Sequence[str]
 
 def describe_negatives(table: pd.DataFrame, settings: RegionSettings, made: Mapping, splits: Sequence[str]) -> dict:
     """The section `negatives` of regions.json: settings, numbers, and how well the GC content matches the peaks'."""
+    from scipy.stats import wasserstein_distance  # importing it takes longer than most runs with bad input
+
     peaks = table[table["kind"] == "peak"]
     negatives = table[~table["kind"].isin(["peak", "background"])]
     distance = {}
     for split in splits:
         groups = [rows.loc[rows["split"] == split, "gc"].to_numpy() for rows in (peaks, negatives)]
         if all(len(group) for group in groups):
-            distance[split] = round(gc_distance(*groups), 6)
+            distance[split] = round(float(wasserstein_distance(*groups)), 6)
     drawn = negatives["split"].value_counts()
     warnings = []
     far = [f"{split} {value:.3f}" for split, value in distance.items() if value > GC_DRIFT]
     if far and settings.negatives != "bed":
         warnings.append(
             f"negatives do not match the peaks in GC content: the mean difference is above {GC_DRIFT} in {some(far)}; "
-            "a model could tell them apart by that alone: ask for fewer (ratio, negative_sets), lower min_distance, or "
-            "make them by shuffling"
+            "a model could distinguish them by that alone: lower ratio, negative_sets or min_distance, or use "
+            "negatives: shuffled"
         )
-    short = [f"{split} {drawn.get(split, 0)} of {asked}" for split, asked in made["asked"].items()
-             if drawn.get(split, 0) < asked]  # fmt: skip
+    numbers = {split: (drawn.get(split, 0), requested) for split, requested in made["requested"].items()}
+    short = [f"{split} {n} of {requested}" for split, (n, requested) in numbers.items() if n < requested]
     if short and settings.negatives in FROM_FILE:
-        warnings.append(f"fewer negatives than asked for: {some(short)}")
+        warnings.append(f"fewer negatives than requested: {some(short)}")
     return {
         "kind": settings.negatives,
         "file": None if settings.negatives_file is None else str(settings.negatives_file),
         "ratio": settings.ratio,
         "sets": settings.negative_sets,
         "min_distance": settings.min_distance,
-        "asked": made["asked"],
+        "requested": made["requested"],
         "drawn": {split: int(drawn.get(split, 0)) for split in splits},
         "file_dropped": made["file_dropped"],
         "gc_histogram": {
             "bins": "20 of 0.05, from 0 to 1",
-            "positives": gc_histogram(peaks["gc"].to_numpy()),
-            "negatives": gc_histogram(negatives["gc"].to_numpy()),
+            "positives": np.histogram(peaks["gc"], bins=20, range=(0.0, 1.0))[0].tolist(),
+            "negatives": np.histogram(negatives["gc"], bins=20, range=(0.0, 1.0))[0].tolist(),
         },
         # Mean difference between the sorted GC contents of positives and negatives (first Wasserstein distance).
         "gc_distance": distance,

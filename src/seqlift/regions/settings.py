@@ -7,12 +7,6 @@ from typing import ClassVar, Literal
 from seqlift.core.settings import SEED, Settings, setting
 from seqlift.data.settings import PATH, PATH_LIST, SignalSettings
 
-NEGATIVES = {
-    "genome": "drawn from the genome away from all peaks, matched in GC content",
-    "shuffled": "dinucleotide shuffles of the regions with peaks",
-    "unbound": "summits of negatives_file away from all peaks (open but unbound), matched in GC content",
-    "bed": "the intervals of negatives_file, away from all peaks, a random sample if there are more than needed",
-}
 FROM_FILE = ("unbound", "bed")
 
 _CHROMOSOMES = {"minItems": 1, "uniqueItems": True, "items": {"type": "string", "minLength": 1}}
@@ -140,19 +134,14 @@ class RegionSection(Settings):
         if self.negatives in FROM_FILE and self.negatives_file is None:
             yield "negatives_file", f"is missing; negatives (={self.negatives!r}) are taken from a BED file"
         if self.negatives not in FROM_FILE and self.negatives_file is not None:
-            yield (
-                "negatives_file",
-                f"(={str(self.negatives_file)!r}) has no effect with negatives (={self.negatives!r}); delete it, or "
-                f"use {' or '.join(FROM_FILE)}",
-            )
+            text = f"(={str(self.negatives_file)!r}) has no effect with negatives (={self.negatives!r})"
+            yield "negatives_file", f"{text}; delete it, or use {' or '.join(FROM_FILE)}"
         if self.folds and (self.valid or self.test):
             yield "folds", f"(={self.folds}) cannot be combined with valid or test; delete either"
         for key in ("valid", "test"):
             if not self.folds and not getattr(self, key):
-                yield (
-                    key,
-                    f"is missing; add held-out chromosomes, as in {key}: [chr8], or folds: 5 instead of valid and test",
-                )
+                advice = f"add held-out chromosomes, as in {key}: [chr8], or folds: 5 instead of valid and test"
+                yield key, f"is missing; {advice}"
 
 
 @dataclass(frozen=True, kw_only=True)

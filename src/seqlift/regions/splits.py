@@ -1,8 +1,8 @@
-"""Splits: which parts of the genome a model learns from, is chosen by, and is judged on.
+"""Splits: the parts of the genome for training, validation and test.
 
-Neighbouring windows share bases, so a split is never drawn window by window: it is made of whole chromosomes or of long
-intervals of them. A window belongs to the split that holds all of it, the room for jitter on either side included; one
-that straddles a border between two splits belongs to none. So windows of two splits never share a base.
+Neighbouring windows share bases, so a split consists of whole chromosomes or of long intervals of them. A window
+belongs to the split that contains all of it, with the room for jitter on either side; one across a border between two
+splits belongs to none. So windows of two splits never share a base.
 
 Validation and test parts are named as `chr8`, by a shell pattern as `chr1?`, or as an interval as browsers write it:
 `chr20:1-40000000` is the first 40 million bases (1-based, both ends included), `chr20:40000001-` the rest. With folds,
@@ -11,7 +11,9 @@ whole chromosomes are assigned to folds with about the same number of peaks.
 
 import fnmatch
 import re
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
+from itertools import groupby
+from operator import itemgetter
 
 import numpy as np
 import pandas as pd
@@ -19,9 +21,7 @@ import pandas as pd
 from seqlift.data.chromosomes import name_mapping, some
 from seqlift.errors import SeqliftError
 
-MIN_FOLDS = 3  # one to judge on, one to stop by, and at least one to learn from
-_INTERVAL = re.compile(r"(?P<chrom>.+):(?P<first>[\d,]+)-(?P<last>[\d,]*)")
-_NO_SPLIT = ""
+INTERVAL = re.compile(r"(?P<chrom>.+):(?P<first>[0-9,]*[0-9])-(?P<last>[0-9,]*)")
 
 
 class Splits:
@@ -30,35 +30,29 @@ class Splits:
     Parameters
     ----------
     parts : mapping of str to sequence of (start, end, split)
-        Chromosome -> its parts in rising order (bp, 0-based, end exclusive), that cover it without gap or overlap.
+        Chromosome -> its parts in rising order (bp, 0-based, end exclusive), which cover it without gap or overlap.
         Chromosomes that are left out are excluded.
     names : sequence of str
-        Of the splits, in the order of tables and messages.
+        Names of the splits, in the order of tables and messages.
     """
 
     def __init__(self, parts: Mapping[str, Sequence[tuple[int, int, str]]], names: Sequence[str]):
         self.names = list(names)
-        self.parts = {chrom: list(_joined(stretches)) for chrom, stretches in parts.items()}
+        self.parts: dict[str, list[tuple[int, int, str]]] = {}
+        for chrom, stretches in parts.items():  # neighbouring parts of one split become one
+            runs = [(split, list(run)) for split, run in groupby(stretches, itemgetter(2))]
+            self.parts[chrom] = [(run[0][0], run[-1][1], split) for split, run in runs]
 
     def __contains__(self, chrom: str) -> bool:
         return chrom in self.parts
 
     def of(self, windows: pd.DataFrame, margin: int = 0) -> np.ndarray:
-        """The split of each window, '' where it straddles a border or lies on no part.
+        """The split of each window (`chrom`, `start`, `end`), shape (N,); '' across a border or on no part.
 
-        Parameters
-        ----------
-        windows : pandas.DataFrame, N rows
-            Columns `chrom`, `start`, `end` (bp, 0-based, end exclusive).
-        margin : int
-            Bases on either side that must lie in the same split (bp).
-
-        Returns
-        -------
-        numpy.ndarray, shape (N,), object (str)
+        `margin` bp on either side must lie in the same split.
         """
         start, end = windows["start"].to_numpy() - margin, windows["end"].to_numpy() + margin
-        found = np.full(len(windows), _NO_SPLIT, dtype=object)
+        found = np.full(len(windows), "", dtype=object)
         for chrom, rows in windows.groupby("chrom", observed=True).indices.items():
             for first, last, split in self.parts.get(chrom, []):
                 found[rows[(start[rows] >= first) & (end[rows] <= last)]] = split
@@ -69,7 +63,7 @@ class Splits:
         return self.of(pd.DataFrame({"chrom": chroms, "start": positions, "end": positions + 1}))
 
     def describe(self) -> dict[str, list[str]]:
-        """Split -> its chromosomes and intervals, written as in a config."""
+        """Split -> its chromosomes and intervals, as in a config."""
         described: dict[str, list[str]] = {name: [] for name in self.names}
         for chrom, stretches in self.parts.items():
             for first, last, split in stretches:
@@ -78,29 +72,15 @@ class Splits:
         return described
 
 
-def _joined(stretches: Sequence[tuple[int, int, str]]) -> Iterator[tuple[int, int, str]]:
-    """Neighbouring parts of the same split as one: the border between them means nothing."""
-    current = None
-    for first, last, split in stretches:
-        if current and current[2] == split:
-            current = (current[0], last, split)
-            continue
-        if current:
-            yield current
-        current = (first, last, split)
-    if current:
-        yield current
-
-
 def matching(names: Iterable[str], patterns: Sequence[str]) -> set[str]:
-    """The names that one of the shell patterns fits, in upper and lower case as written."""
+    """The names that match one of the shell patterns (case counts)."""
     return {name for name in names if any(fnmatch.fnmatchcase(name, pattern) for pattern in patterns)}
 
 
 def split_by_place(
     sizes: Mapping[str, int], valid: Sequence[str], test: Sequence[str], excluded: set[str], *, source: str
 ) -> Splits:
-    """Splits train, valid and test: the parts named for two of them, all else for training.
+    """Splits train, valid and test: `valid` and `test` name the parts of two of them, all else is for training.
 
     Parameters
     ----------
@@ -116,7 +96,7 @@ def split_by_place(
     Raises
     ------
     SeqliftError
-        If an entry names nothing, runs off its chromosome, or overlaps one of the other split.
+        If an entry names nothing, reaches past the end of its chromosome, or overlaps one of the other split.
     """
     named: dict[str, list[tuple[int, int, str, str]]] = {}
     for split, entries in (("valid", valid), ("test", test)):
@@ -150,7 +130,7 @@ def _places(
     entry: str, split: str, sizes: Mapping[str, int], excluded: set[str], source: str
 ) -> list[tuple[str, int, int]]:
     """The (chromosome, start, end) that an entry names; 0-based, end exclusive."""
-    interval = None if entry in sizes else _INTERVAL.fullmatch(entry)
+    interval = None if entry in sizes else INTERVAL.fullmatch(entry)
     pattern = interval["chrom"] if interval else entry
     if pattern in sizes:
         chroms = [pattern]
@@ -170,17 +150,17 @@ def _places(
     last = int(interval["last"].replace(",", "") or size)
     if not 1 <= first <= last <= size:
         raise SeqliftError(
-            f"{split} interval {entry!r} does not lie on {pattern}, whose bases are 1 to {size} in {source}; the first "
-            "base must not lie after the last, and both must lie on the chromosome (leave the last out for its end)"
+            f"{split} interval {entry!r} must lie on {pattern}, bases 1 to {size} in {source}, its first base not "
+            "after its last (leave the last out for the end of the chromosome)"
         )
     return [(pattern, first - 1, last)]
 
 
 def split_by_folds(sizes: Mapping[str, int], n_peaks: Mapping[str, int], folds: int) -> Splits:
-    """Deal out whole chromosomes to folds with about equal numbers of peaks, and of bases where there are no peaks.
+    """Assign whole chromosomes to folds with about equal numbers of peaks, and of bases where there are no peaks.
 
     Chromosomes come in falling order of their peaks (then of their size), each to the fold with the fewest peaks so far
-    (then the fewest bases). No random choice is made.
+    (then the fewest bases). Nothing is random.
 
     Parameters
     ----------
@@ -193,18 +173,13 @@ def split_by_folds(sizes: Mapping[str, int], n_peaks: Mapping[str, int], folds: 
     Raises
     ------
     SeqliftError
-        If there are fewer than three folds, or fewer chromosomes with peaks than folds.
+        If there are fewer chromosomes with peaks than folds.
     """
-    if folds < MIN_FOLDS:
-        raise SeqliftError(
-            f"folds (={folds}) must be at least {MIN_FOLDS}: one to judge a model on, one to stop its training by, and "
-            "one to learn from"
-        )
     with_peaks = [chrom for chrom in sizes if n_peaks.get(chrom, 0)]
     if len(with_peaks) < folds:
         raise SeqliftError(
-            f"folds (={folds}) are more than the {len(with_peaks)} chromosomes that have peaks ({some(with_peaks)}); a "
-            "fold is made of whole chromosomes: ask for fewer, or name valid and test by intervals"
+            f"folds (={folds}) must be at most {len(with_peaks)}, the number of chromosomes with peaks "
+            f"({some(with_peaks)}), as a fold is made of whole chromosomes: use fewer, or valid and test by intervals"
         )
     number = {chrom: rank for rank, chrom in enumerate(sizes)}
     order = sorted(sizes, key=lambda chrom: (-n_peaks.get(chrom, 0), -sizes[chrom], number[chrom]))
@@ -228,7 +203,7 @@ def choose_splits(
     excluded: set[str],
     source: str,
 ) -> Splits:
-    """Splits by place, or by folds if `folds` is not 0; parameters as `split_by_place` and `split_by_folds`.
+    """Splits by place, or by folds if `folds` is not 0; see `split_by_place` and `split_by_folds`.
 
     Raises
     ------
@@ -239,7 +214,7 @@ def choose_splits(
     kept = {chrom: size for chrom, size in sizes.items() if chrom not in excluded}
     usable = peaks[peaks["chrom"].isin(list(kept))]
     if not len(usable):
-        raise SeqliftError("all peaks lie on chromosomes that exclude_chromosomes leaves out; name fewer of them there")
+        raise SeqliftError("all peaks lie on chromosomes in exclude_chromosomes; name fewer of them there")
     chroms = usable["chrom"].unique()
     if len(chroms) == 1 and (splits is None or len(splits.parts[chroms[0]]) == 1):
         raise SeqliftError(
@@ -250,15 +225,7 @@ def choose_splits(
 
 
 def check_apart(table: pd.DataFrame, margin: int) -> None:
-    """Raise SeqliftError if windows of two splits share a base, each widened by `margin` bp on either side.
-
-    Parameters
-    ----------
-    table : pandas.DataFrame
-        Columns `chrom`, `start`, `end`, `name` and `split`; windows of one length.
-    margin : int
-        Largest move of a window in training (bp).
-    """
+    """Raise SeqliftError if windows of two splits, all of one length, overlap with `margin` bp on either side."""
     chrom = pd.factorize(table["chrom"])[0]
     order = np.lexsort([table["start"], chrom])
     chrom, split = chrom[order], pd.factorize(table["split"])[0][order]
@@ -270,23 +237,15 @@ def check_apart(table: pd.DataFrame, margin: int) -> None:
         one, other = (table.iloc[order[place]] for place in (at, at + 1))
         raise SeqliftError(
             f"regions {one['name']} ({one['split']}) and {other['name']} ({other['split']}) overlap, with {margin} bp "
-            f"for jitter on either side, as do {int(shared.sum())} pairs in all; a model would be judged on sequence "
-            "that it has seen: make the regions again with this jitter, or put both places into one split"
+            f"for jitter on either side, as do {int(shared.sum())} pairs in all, so that held-out sequence is in "
+            "training: make the regions again with this jitter, or put both places into one split"
         )
 
 
 def interval_example(peaks: pd.DataFrame, size: int) -> str:
-    """How to split one chromosome by intervals: the last fifth of its peaks for test, the tenth before for validation.
-
-    Parameters
-    ----------
-    peaks : pandas.DataFrame
-        Column `chrom`, all the same, and `summit` (bp, 0-based).
-    size : int
-        Of the chromosome (bp).
-    """
+    """Example of a split of one chromosome: the last fifth of its peaks for test, the tenth before for validation."""
     summits = np.unique(peaks["summit"].to_numpy())
-    if len(summits) < 5:  # too few to split by: take shares of the chromosome
+    if len(summits) < 5:  # too few: split by length
         summits = np.linspace(0, size, 11).astype(int)
     chrom = peaks["chrom"].iloc[0]
     # Half way between two peaks, with this share of them before

@@ -1,14 +1,14 @@
-"""The table of regions, `regions.tsv.gz`: one row a region, written and read, and what others ask of it.
+"""The table of regions, `regions.tsv.gz`, one row per region: written, read, and its targets, labels and folds.
 
 Columns: `chrom start end` (bp, 0-based, end exclusive), `name`, `strand`, `summit` (position on the chromosome, bp),
 `kind`, `split`, `set`, `score` (of the peak), `gc` (fraction), `source` (file:line of the peak), then `target:<name>`
 for each target and `signal:<name>` for each target with a signal.
 
-- `kind`: what a region is there for, see `KINDS`.
-- `split`: train, valid or test; or, where the model is trained once for each fold, fold0, fold1, ...
-- `set`: 0; the negatives of training may come in several sets of one size, of which each epoch sees one.
-- `target:<name>`: 1 where the target has a peak, 0 where it has none, empty where that is not known (masked).
-- `signal:<name>`: total of the signal in the middle of the region, empty where it is not known.
+- `kind`: see `KINDS`.
+- `split`: train, valid or test; or, where a model is trained for each fold, fold0, fold1, ...
+- `set`: 0, or the number of the set of negatives; each epoch of training uses one set.
+- `target:<name>`: 1 where the target has a peak, 0 where it has none, empty where that is unknown (masked).
+- `signal:<name>`: total of the signal in the middle of the region, empty where it is unknown.
 """
 
 import io
@@ -33,8 +33,8 @@ KINDS = {
     "genome": "a negative drawn from the genome, matched in GC content",
     "shuffled": "a negative that is a dinucleotide shuffle of its window",
     "unbound": "a negative at a summit of negatives_file, away from all peaks",
-    "bed": "a negative that negatives_file names",
-    "background": "a random window of a test split, for metrics at the true imbalance; never trained on",
+    "bed": "a negative of negatives_file",
+    "background": "a random window of a test split, for metrics at the true imbalance; not used in training",
 }
 COLUMNS = ["chrom", "start", "end", "name", "strand", "summit", "kind", "split", "set", "score", "gc", "source"]
 TARGET_PREFIX = "target:"
@@ -45,15 +45,7 @@ _LINES_AT_ONCE = 100_000  # a million regions as text fill gigabytes
 
 @dataclass(frozen=True)
 class Regions:
-    """A table of regions and how it came about.
-
-    Attributes
-    ----------
-    table : pandas.DataFrame
-        One row a region, columns as in `regions.tsv.gz`.
-    summary : dict
-        What was kept, what was dropped and why, and the settings: the content of `regions.json`.
-    """
+    """A table of regions, as in `regions.tsv.gz`, and its summary, as in `regions.json`."""
 
     table: pd.DataFrame
     summary: dict
@@ -76,18 +68,11 @@ def fold_names(table: pd.DataFrame) -> list[str]:
 
 
 def assign_fold(table: pd.DataFrame, fold: int) -> pd.DataFrame:
-    """The table that the model of one fold is trained and judged on.
+    """The table for training and evaluating the model of one fold (from 0).
 
     The fold's regions become its test split, those of the next fold (of the first after the last) its valid split, all
     others its train split. Validation and test keep the negatives of set 0 only, and the background of other folds is
     left out.
-
-    Parameters
-    ----------
-    table : pandas.DataFrame
-        With folds.
-    fold : int
-        From 0.
 
     Raises
     ------
@@ -96,9 +81,9 @@ def assign_fold(table: pd.DataFrame, fold: int) -> pd.DataFrame:
     """
     folds = fold_names(table)
     if not folds:
-        raise SeqliftError(f"fold {fold} is asked for, but the regions are split into train, valid and test")
+        raise SeqliftError(f"fold (={fold}) needs folds, but the regions are split into train, valid and test")
     if not 0 <= fold < len(folds):
-        raise SeqliftError(f"fold {fold} is asked for, but the regions have folds 0 to {len(folds) - 1}")
+        raise SeqliftError(f"fold (={fold}) must be from 0 to {len(folds) - 1}, the folds of the regions")
     names = {name: "train" for name in folds} | {folds[(fold + 1) % len(folds)]: "valid", folds[fold]: "test"}
     split = table["split"].map(names)
     keep = ((split == "train") | (table["set"] == 0)) & ((table["kind"] != "background") | (split == "test"))
@@ -106,7 +91,7 @@ def assign_fold(table: pd.DataFrame, fold: int) -> pd.DataFrame:
 
 
 def write_regions(regions: Regions, tsv_path: str | os.PathLike, json_path: str | os.PathLike) -> None:
-    """Write `regions.tsv.gz` and `regions.json`, both whole or neither. The same regions give the same bytes."""
+    """Write `regions.tsv.gz` and `regions.json`, both or neither. The same regions give the same bytes."""
     table = regions.table
     try:
         with replacing(tsv_path) as tsv, replacing(json_path) as summary:
@@ -124,6 +109,19 @@ def _text(rows: pd.DataFrame, *, header: bool) -> str:
         form = "{:.0f}" if column.startswith(TARGET_PREFIX) else "{:.10g}"
         texts[column] = rows[column].map(form.format, na_action="ignore")
     return rows.assign(**texts).to_csv(sep="\t", index=False, header=header, float_format="%.6g", lineterminator="\n")
+
+
+def read_summary(path: str | os.PathLike) -> dict:
+    """Read `regions.json`; SeqliftError if it is missing or not in the format of this version."""
+    try:
+        summary = json.loads(Path(path).read_text(encoding="utf-8"))
+    except FileNotFoundError:
+        raise SeqliftError(f"{path}: no such file; `seqlift regions` makes it") from None
+    except ValueError as error:
+        raise SeqliftError(f"{path}: not JSON ({error}); make it again with `seqlift regions`") from None
+    if not isinstance(summary, dict) or summary.get("format") != FORMAT:
+        raise SeqliftError(f"{path}: `format` must be {FORMAT!r}; make the regions again with `seqlift regions`")
+    return summary
 
 
 def read_regions(tsv_path: str | os.PathLike) -> pd.DataFrame:
@@ -161,8 +159,6 @@ def read_regions(tsv_path: str | os.PathLike) -> pd.DataFrame:
 
 
 def _check_columns(columns: list[str], path: Path) -> None:
-    if "set" not in columns and columns[:1] == ["chrom"] and "source" in columns:
-        raise SeqliftError(f"{path}:1: a table of regions of an older version of seqlift; make the regions again")
     if columns[: len(COLUMNS)] != COLUMNS:
         raise SeqliftError(f"{path}:1: not a table of regions: columns must be {' '.join(COLUMNS)}, then the targets")
     added = columns[len(COLUMNS) :]
@@ -194,8 +190,8 @@ def _stretches(lines: Iterator[tuple[int, str]], n_columns: int, path: Path) -> 
 
 
 def _read_part(first: int, body: list[str], columns: list[str], path: Path) -> pd.DataFrame:
-    """Some lines of a table with the right types; the index is the line's place in the table."""
-    # Python's strings, of which equal ones can be shared: most columns hold few different ones
+    """Lines of a table with the right types; the index is the position in the table."""
+    # Python's strings, of which equal ones are shared: most columns have few different ones
     texts = pd.read_csv(
         io.StringIO("\n".join(body)),
         sep="\t",

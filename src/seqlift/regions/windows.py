@@ -1,11 +1,11 @@
-"""Negatives: stretches of the genome without peaks, as rich in G and C as the regions with peaks.
+"""Candidate windows for negatives, and drawing negatives with the GC content of the regions with peaks.
 
-Regulatory DNA is richer in G and C than the rest of the genome. A model that is shown random stretches as negatives
-learns just that. So each negative is drawn to have the GC content of a positive region of the same split, and what is
-left to learn is the order of the bases.
+Regulatory DNA is richer in G and C than the rest of the genome, and a model with random windows as negatives learns
+just that. So each negative has the GC content of a positive region of the same split, and the model must learn the
+order of the bases.
 
-Negatives are drawn without replacement from candidates: windows that do not overlap and keep away from all peaks. There
-may be several sets of them, one for each epoch of training in turn; the sets are equally good.
+Negatives are drawn without replacement from candidates: windows that neither overlap nor lie near a peak. There may be
+several sets of them, one for each epoch of training in turn.
 """
 
 import zlib
@@ -18,31 +18,28 @@ from seqlift.core.compiled import compiled
 from seqlift.data.genome import N_CODE, Genome
 from seqlift.regions.splits import Splits
 
-GC_BINS = 20
 GC_DRIFT = 0.02  # mean difference in GC content above which negatives do not match any more
 _BASES_AT_ONCE = 2**23  # measured in one step: keeps memory small
 
 
 def window_content(codes: np.ndarray, starts: np.ndarray, length: int) -> tuple[np.ndarray, np.ndarray]:
-    """Measure windows of a chromosome.
+    """GC content and fraction of N of windows of a chromosome.
 
     Parameters
     ----------
     codes : numpy.ndarray, shape (size of the chromosome,), uint8 codes 0..4
     starts : numpy.ndarray, shape (W,), int
-        Windows lie on the chromosome from here to start + length (bp, 0-based).
+        Starts of windows on the chromosome (bp, 0-based).
     length : int
         In bp.
 
     Returns
     -------
-    gc : numpy.ndarray, shape (W,), float64
-        (G + C) / (A + C + G + T); 0 where all is N.
-    n_share : numpy.ndarray, shape (W,), float64
-        Share of N.
+    gc, n_fraction : numpy.ndarray, shape (W,), float64
+        (G + C) / (A + C + G + T), 0 where all is N; and the fraction of N.
     """
     gc = np.zeros(len(starts))
-    n_share = np.zeros(len(starts))
+    n_fraction = np.zeros(len(starts))
     if len(starts):
         windows = np.lib.stride_tricks.sliding_window_view(codes, length)
         step = max(1, _BASES_AT_ONCE // length)
@@ -51,13 +48,8 @@ def window_content(codes: np.ndarray, starts: np.ndarray, length: int) -> tuple[
             unknown = np.count_nonzero(block == N_CODE, axis=1)
             strong = np.count_nonzero((block == 1) | (block == 2), axis=1)
             gc[first : first + step] = strong / np.maximum(length - unknown, 1)
-            n_share[first : first + step] = unknown / length
-    return gc, n_share
-
-
-def gc_histogram(gc: np.ndarray) -> list[int]:
-    """Count GC contents in 20 bins of 0.05 from 0 to 1, the last with its upper end."""
-    return np.histogram(gc, bins=GC_BINS, range=(0.0, 1.0))[0].tolist()
+            n_fraction[first : first + step] = unknown / length
+    return gc, n_fraction
 
 
 def candidate_windows(
@@ -70,7 +62,7 @@ def candidate_windows(
     margin: int,
     seed: int,
 ) -> pd.DataFrame:
-    """Windows that do not overlap, lie away from `blocked` and hold few N.
+    """Windows that overlap neither each other nor `blocked`, with few N.
 
     Every free stretch of a split is cut into adjacent windows, from a random phase. The result does not
     depend on the order of rows.
@@ -79,22 +71,22 @@ def candidate_windows(
     ----------
     genome : Genome
     blocked : pandas.DataFrame
-        `chrom`, `start`, `end` (bp, 0-based, end exclusive): what no window overlaps.
+        `chrom`, `start`, `end` (bp, 0-based, end exclusive).
     length : int
-        Of each window (bp).
+        Length of each window (bp).
     max_n_fraction : float
-        Largest share of N in a window.
+        Largest fraction of N in a window.
     splits : Splits
         Windows lie on its parts only.
     margin : int
-        Kept free at the ends of each part (bp).
+        Room at the ends of each part (bp).
     seed : int
 
     Returns
     -------
     pandas.DataFrame
-        `chrom`, `split` (both categorical), `start` (int64, bp) and `gc` (float64), in the order of the genome.
-        About 19 bytes a window: for windows of 200 bp all over a human genome, 300 MB.
+        `chrom`, `split` (both categorical), `start` (int64, bp) and `gc` (float64), in the order of the genome:
+        19 bytes per window, 300 MB for windows of 200 bp in all of a human genome.
     """
     spans_of = {chrom: rows.sort_values("start") for chrom, rows in blocked.groupby("chrom", observed=True)}
     chroms = [chrom for chrom in genome.sizes if chrom in splits]
@@ -105,13 +97,12 @@ def candidate_windows(
             # The first part's key is that of a whole chromosome
             rng = np.random.default_rng([seed, zlib.crc32(chrom.encode()), *([first] if first else [])])
             starts = _cut_free(spans, first + margin, last - margin, length, rng)
-            gc, n_share = window_content(genome.codes(chrom), starts, length)
-            good = n_share <= max_n_fraction
+            gc, n_fraction = window_content(genome.codes(chrom), starts, length)
+            good = n_fraction <= max_n_fraction
             chrom_code = np.full(good.sum(), number, np.int32)
             split_code = np.full(good.sum(), splits.names.index(split), np.int16)
             found.append((chrom_code, split_code, starts[good], gc[good]))
-    nothing = (np.empty(0, np.int32), np.empty(0, np.int16), np.empty(0, np.int64), np.empty(0))
-    chrom_codes, split_codes, start, gc = (np.concatenate(column) for column in zip(nothing, *found, strict=True))
+    chrom_codes, split_codes, start, gc = (np.concatenate(column) for column in zip(*found, strict=True))
     return pd.DataFrame(
         {
             "chrom": pd.Categorical.from_codes(chrom_codes, chroms),
@@ -124,7 +115,7 @@ def candidate_windows(
 
 def _cut_free(spans: pd.DataFrame, first: int, last: int, length: int, rng: np.random.Generator) -> np.ndarray:
     """Starts of windows between `first` and `last` that overlap no span; spans are sorted by start."""
-    # Free stretches lie between the end of all that came before and the start of what comes next.
+    # Free stretches lie between the end of all spans before and the start of the next
     reach = np.maximum.accumulate(spans["end"].to_numpy(np.int64))
     begin = np.maximum(np.concatenate([[first], reach]), first)
     end = np.minimum(np.concatenate([spans["start"].to_numpy(np.int64), [last]]), last)
@@ -155,10 +146,9 @@ def draw_matched(
 ) -> pd.DataFrame:
     """Draw candidates that match the positives of their split in GC content, without replacement.
 
-    The negatives of a set are shared among the positives of its split evenly (a remainder goes to positives chosen at
-    random). Then, in random order and with the sets taking turns, each takes the candidate of its split with the
-    nearest GC content that is not taken yet, at random among equals. The result depends on the arguments' content and
-    `seed` alone, not on the order of the positives.
+    The negatives of a set are shared among the positives of its split evenly (a remainder goes to random positives).
+    Then, in random order and with the sets taking turns, each takes the free candidate of its split with the nearest GC
+    content, at random among equals. The result does not depend on the order of the positives.
 
     Parameters
     ----------
@@ -166,10 +156,8 @@ def draw_matched(
         `split`, `gc` and others; a split has at least quota x sets of them.
     positives : pandas.DataFrame
         `split` and `gc` (fraction).
-    quotas : mapping of str to int
-        Split -> negatives in each set.
-    n_sets : mapping of str to int
-        Split -> number of sets.
+    quotas, n_sets : mapping of str to int
+        Split -> negatives in each set, and number of sets.
     seed : int
 
     Returns
@@ -211,32 +199,9 @@ def draw_any(
 
 
 def _chosen(candidates: pd.DataFrame, rows: list[np.ndarray], sets: list[np.ndarray]) -> pd.DataFrame:
-    row = np.concatenate([np.empty(0, np.int64), *rows])
+    row = np.concatenate(rows)
     order = np.argsort(row, kind="stable")
-    number = np.concatenate([np.empty(0, np.int64), *sets])
-    return candidates.iloc[row[order]].assign(set=number[order]).reset_index(drop=True)
-
-
-def gc_distance(positives: np.ndarray, negatives: np.ndarray) -> float:
-    """Mean difference between the sorted GC contents of two groups (first Wasserstein distance)."""
-    from scipy.stats import wasserstein_distance  # importing it takes longer than most runs of bad input
-
-    return float(wasserstein_distance(positives, negatives))
-
-
-def _nearest_free(values: np.ndarray, wanted: np.ndarray) -> np.ndarray:
-    """For each wanted value in turn, the index of the nearest value that is not taken yet.
-
-    Parameters
-    ----------
-    values : numpy.ndarray, shape (V,), sorted
-    wanted : numpy.ndarray, shape (W,), W <= V
-
-    Returns
-    -------
-    numpy.ndarray, shape (W,), int64
-    """
-    return _take_nearest(values, wanted, np.searchsorted(values, wanted))
+    return candidates.iloc[row[order]].assign(set=np.concatenate(sets)[order]).reset_index(drop=True)
 
 
 @compiled
@@ -252,9 +217,11 @@ def _first_free(ways: np.ndarray, place: int) -> int:
 
 
 @compiled
-def _take_nearest(values: np.ndarray, wanted: np.ndarray, places: np.ndarray) -> np.ndarray:
+def _nearest_free(values: np.ndarray, wanted: np.ndarray) -> np.ndarray:
+    """For each wanted value in turn, (W,), the index of the nearest free one of the sorted values, (V,) with V >= W."""
     # right[i]: a place at or after i on the way to the first free one; left[i + 1]: the same before. Following and
     # shortening these ways (union-find) keeps each search short.
+    places = np.searchsorted(values, wanted)
     right = np.arange(len(values) + 1)
     left = np.arange(len(values) + 1)
     taken = np.empty(len(wanted), dtype=np.int64)

@@ -66,7 +66,7 @@ def write_report(
             path = run.scores(output_name, method)
             with open_scores(path) as scores:
                 attributions[path.name] = scores.attributes
-    jobs = read_jobs(run.directory, config)
+    jobs = read_jobs(run.directory)
     log.info("%d outputs by %d methods; records of %d jobs", len(run.outputs), len(run.methods), len(jobs))
     provenance = collect_provenance(config, run.regions, run.metrics, attributions, jobs=jobs, workflow=workflow)
     write_provenance(run.directory / "provenance.json", provenance)

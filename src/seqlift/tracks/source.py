@@ -17,6 +17,7 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
+from seqlift.data.chromosomes import some
 from seqlift.errors import SeqliftError
 from seqlift.scores.file import Scores, open_scores
 from seqlift.tracks.laying import RowsByIndex
@@ -57,10 +58,9 @@ class Source:
         size = coords["chrom"].map(sizes)
         unknown = coords["chrom"][size.isna()].unique()
         if len(unknown):
-            known = ", ".join(map(repr, list(sizes)[:5]))
             raise SeqliftError(
-                f"{self.name}: {len(unknown)} chromosomes are not in the genome, the first is {unknown[0]!r}; the "
-                f"genome has {known}, ...; give the one that the regions were made from"
+                f"{self.name}: its regions lie on chromosomes that the genome lacks: {some(unknown)}; the genome has "
+                f"{some(sizes)}; give the one that the regions were made from"
             )
         off = (coords["start"] < 0) | (coords["end"] > size) | (coords["end"] - coords["start"] != length)
         if off.any():

@@ -50,7 +50,7 @@ class TrainingSettings(Settings):
     weight_decay: float = setting(
         0.1,
         "Weight decay of AdamW.",
-        advice="0.01 if there are so many regions that nothing overfits.".replace("so many", "enough"),
+        advice="0.01 if there are enough regions that nothing overfits.",
         metavar="X",
         minimum=0,
     )

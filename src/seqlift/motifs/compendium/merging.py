@@ -94,8 +94,8 @@ class Member:
     reverse : bool
         The pattern's logo is the reverse complement of the consensus.
     offset : int
-        Position of the consensus (0-based; may be negative) on which the first base of the trimmed pattern lies, once
-        turned.
+        Position of the consensus (0-based; may be negative) on which the first base of the trimmed pattern lies, after
+        reverse-complementing it where `reverse` is true.
     p : float
         The larger of TOMTOM's two p-values between pattern and consensus.
     """

@@ -20,7 +20,7 @@ import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.backends.backend_svg import FigureCanvasSVG
 from matplotlib.figure import Figure
-from matplotlib.ticker import MaxNLocator
+from matplotlib.ticker import FuncFormatter, MaxNLocator
 
 from seqlift.errors import SeqliftError
 
@@ -146,9 +146,29 @@ def _two_decimals(found: re.Match) -> str:
 
 
 def axes(ax: Axes, xlabel: str, ylabel: str) -> None:
-    ax.set_xlabel(xlabel)
-    ax.set_ylabel(ylabel)
+    ax.set(xlabel=xlabel, ylabel=ylabel)
     ax.yaxis.set_major_locator(MaxNLocator(5))
+
+
+def note(
+    ax: Axes, text: str, at: tuple[float, float], colour: str, shift: tuple[float, float] = (0, 0), **look: Any
+) -> None:
+    """Text at a place given in fractions of the axes, moved by `shift` points."""
+    settings: dict[str, Any] = {"xycoords": "axes fraction", "va": "bottom", "fontsize": 8.5, **look}
+    ax.annotate(text, at, xytext=shift, textcoords="offset points", color=colour, **settings)
+
+
+def genome_axis(ax: Axes, ticks: int) -> None:
+    """Ticks at round genome coordinates, at most `ticks` steps."""
+    ax.xaxis.set_major_locator(MaxNLocator(ticks, integer=True, steps=[1, 2, 5, 10]))
+    ax.xaxis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:,.0f}"))
+
+
+def histogram(ax: Axes, values: np.ndarray, edges: np.ndarray, *, filled: float = 0, **look: Any) -> None:
+    """Percentages of the values in each bin: filled with this opacity, or as an outline."""
+    weights = np.full(len(values), 100 / len(values))
+    look |= {"histtype": "stepfilled", "alpha": filled, "linewidth": 0} if filled else {"histtype": "step"}
+    ax.hist(values, bins=edges.tolist(), weights=weights, **look)
 
 
 def bars(ax: Axes, first: int, values: np.ndarray, **look: Any) -> None:
@@ -164,15 +184,11 @@ def bars(ax: Axes, first: int, values: np.ndarray, **look: Any) -> None:
 
 
 def unit_square(ax: Axes, xlabel: str, ylabel: str) -> None:
-    ax.set_xlabel(xlabel)
-    ax.set_ylabel(ylabel)
-    ax.set_xlim(-0.01, 1.01)
-    ax.set_ylim(-0.01, 1.01)
     ticks = [0, 0.25, 0.5, 0.75, 1]
     labels = [f"{tick:g}" for tick in ticks]
+    ax.set(xlabel=xlabel, ylabel=ylabel, xlim=(-0.01, 1.01), ylim=(-0.01, 1.01), aspect="equal")
     ax.set_xticks(ticks, labels)
     ax.set_yticks(ticks, labels)
-    ax.set_aspect("equal")
 
 
 def file_image(path: Path, alt: str, stage: str, largest: int = LARGEST) -> Image:

@@ -1,6 +1,7 @@
 """Figures of training, regions and explanations; those of performance are in `performance.py`."""
 
 from collections.abc import Sequence
+from typing import Any, Literal
 
 import matplotlib
 import numpy as np
@@ -13,7 +14,22 @@ from matplotlib.path import Path
 from matplotlib.ticker import FuncFormatter, MaxNLocator
 
 from seqlift.motifs.logos import COLOURS
-from seqlift.report.figures.canvas import INK, NEGATIVE, PAGE, PAIR, POSITIVE, RULE, SOFT, Image, axes, bars, drawing
+from seqlift.report.figures.canvas import (
+    INK,
+    NEGATIVE,
+    PAGE,
+    PAIR,
+    POSITIVE,
+    RULE,
+    SOFT,
+    Image,
+    axes,
+    bars,
+    drawing,
+    genome_axis,
+    histogram,
+    note,
+)
 from seqlift.report.figures.letters import definitions, place_letters
 from seqlift.report.read.analysis import Agreement, Completeness, Example, PathCurve
 from seqlift.report.read.run import METHOD_NAMES, MUTAGENESIS
@@ -27,40 +43,49 @@ _DENSITY = LinearSegmentedColormap.from_list("density", ["#e9eff6", "#8fb3d9", "
 
 def training(histories: list[pd.DataFrame], best_epochs: list[int | None]) -> Image:
     """Training and validation loss by epoch, of each model."""
-    with drawing(3.5, 2.6) as (figure, image):
-        ax = figure.add_subplot()
-        for i, history in enumerate(histories):
-            width = 1.6 if len(histories) == 1 else 0.9
-            labels = ("training", "validation") if i == 0 else (None, None)
-            ax.plot(history["epoch"], history["train_loss"], color=NEGATIVE, label=labels[0], linewidth=width)
-            ax.plot(history["epoch"], history["valid_loss"], color=POSITIVE, label=labels[1], linewidth=width)
-        _mark_epochs(ax, best_epochs)
-        axes(ax, "epoch", "loss")
-        ax.xaxis.set_major_locator(MaxNLocator(5, integer=True))
-        ax.legend(loc="upper right")
-        last = [history.iloc[-1] for history in histories]
-        ends = [", ".join(f"{row[f'{kind}_loss']:.3g}" for row in last) for kind in ("train", "valid")]
-        return image(f"Line chart of the loss by epoch; it ends at {ends[0]} in training and {ends[1]} in validation.")
+    last = [history.iloc[-1] for history in histories]
+    ends = [", ".join(f"{row[f'{kind}_loss']:.3g}" for row in last) for kind in ("train", "valid")]
+    alt = f"Line chart of the loss by epoch; it ends at {ends[0]} in training and {ends[1]} in validation."
+    lines = [("train_loss", NEGATIVE, "training"), ("valid_loss", POSITIVE, "validation")]
+    return _by_epoch(histories, lines, best_epochs, "loss", "upper right", alt)
 
 
 def validation(histories: list[pd.DataFrame], targets: list[str], kind: str, best_epochs: list[int | None]) -> Image:
-    """AUROC or Pearson correlation (`kind`) on the validation split by epoch, one line a target and model."""
+    """AUROC or Pearson correlation (`kind`) on the validation split by epoch, one line for each target and model."""
     name = {"auroc": "AUROC", "pearson": "Pearson"}[kind]
+    columns = {target: f"valid_{kind}_{target}" for target in targets}
+    highest = {target: max(history[column].max() for history in histories) for target, column in columns.items()}
+    best = ", ".join(f"{target} {value:.3f}" for target, value in highest.items())
+    alt = f"Line chart of the {name} on validation regions by epoch. Highest: {best}."
+    named = len(targets) <= LEGEND
+    lines = [
+        (column, colour, _legend(target) if named else None)
+        for (target, column), colour in zip(columns.items(), _target_colours(len(targets)), strict=True)
+    ]
+    return _by_epoch(histories, lines, best_epochs, f"{name}, validation", "lower right" if named else None, alt)
+
+
+def _by_epoch(
+    histories: list[pd.DataFrame],
+    lines: Sequence[tuple[str, Any, str | None]],
+    best_epochs: list[int | None],
+    ylabel: str,
+    legend: Literal["upper right", "lower right"] | None,
+    alt: str,
+) -> Image:
+    """Columns of the histories (name, colour, label) by epoch, a line for each model."""
     with drawing(3.5, 2.6) as (figure, image):
         ax = figure.add_subplot()
-        for colour, target in zip(_target_colours(len(targets)), targets, strict=True):
+        for column, colour, label in lines:
             for i, history in enumerate(histories):
-                label = _legend(target) if i == 0 and len(targets) <= LEGEND else None
                 width = 1.6 if len(histories) == 1 else 0.9
-                ax.plot(history["epoch"], history[f"valid_{kind}_{target}"], color=colour, label=label, linewidth=width)
+                ax.plot(history["epoch"], history[column], color=colour, label=None if i else label, linewidth=width)
         _mark_epochs(ax, best_epochs)
-        axes(ax, "epoch", f"{name}, validation")
+        axes(ax, "epoch", ylabel)
         ax.xaxis.set_major_locator(MaxNLocator(5, integer=True))
-        if len(targets) <= LEGEND:
-            ax.legend(loc="lower right")
-        highest = {t: max(history[f"valid_{kind}_{t}"].max() for history in histories) for t in targets}
-        best = ", ".join(f"{target} {value:.3f}" for target, value in highest.items())
-        return image(f"Line chart of the {name} on validation regions by epoch. Highest: {best}.")
+        if legend:
+            ax.legend(loc=legend)
+        return image(alt)
 
 
 def gc_match(positives: np.ndarray, negatives: np.ndarray) -> Image:
@@ -68,23 +93,11 @@ def gc_match(positives: np.ndarray, negatives: np.ndarray) -> Image:
     with drawing(3.5, 2.6) as (figure, image):
         ax = figure.add_subplot()
         both = np.r_[positives, negatives]
-        edges = np.linspace(both.min() - 0.01, both.max() + 0.01, 25).tolist()
-        for values, colour, label, fill in (
-            (negatives, NEGATIVE, "negatives", True),
-            (positives, POSITIVE, "positives", False),
-        ):
+        edges = np.linspace(both.min() - 0.01, both.max() + 0.01, 25)
+        classes = (negatives, NEGATIVE, "negatives", 0.45), (positives, POSITIVE, "positives", 0)
+        for values, colour, label, filled in classes:
             if len(values):
-                weights = np.full(len(values), 100 / len(values))
-                ax.hist(
-                    values,
-                    bins=edges,
-                    weights=weights,
-                    histtype="stepfilled" if fill else "step",
-                    color=colour,
-                    alpha=0.45 if fill else 1,
-                    linewidth=0 if fill else 1.6,
-                    label=label,
-                )
+                histogram(ax, values, edges, filled=filled, color=colour, label=label, linewidth=1.6)
         axes(ax, "GC content", "% of regions")
         ax.xaxis.set_major_formatter(FuncFormatter(lambda value, _: f"{100 * value:.0f}%"))
         ax.set_ylim(0, ax.get_ylim()[1] * 1.18)
@@ -95,21 +108,11 @@ def gc_match(positives: np.ndarray, negatives: np.ndarray) -> Image:
 def example_region(
     example: Example, planted: Sequence[tuple[int, int, str]] = (), palette: dict[str, str] = COLOURS
 ) -> tuple[Image, str]:
-    """Sequence logos of one region, the methods one above the other on the same coordinates.
+    """Sequence logos of one region, the methods one above the other on the same coordinates, and which part they show.
 
     A region of more than `LOGO_BASES` bp is drawn whole as bars, and its core (the stretch with the largest sum of
-    |contribution| over the methods, mutagenesis aside) as letters.
-
-    Parameters
-    ----------
-    example : Example
-    planted : sequence of (start, end, name)
-        Known motif instances (simulated data) to mark; genome coordinates, bp, 0-based, end exclusive.
-
-    Returns
-    -------
-    (Image, str)
-        The figure and, in words, which part the logos show.
+    |contribution| over the methods, mutagenesis aside) as letters. `planted` holds known motif instances (simulated
+    data) to mark: start, end and name; genome coordinates, bp, 0-based, end exclusive.
     """
     methods = list(example.contributions)
     length = example.end - example.start
@@ -143,9 +146,8 @@ def example_region(
                 _mark_planted(ax, planted, example, height)
         part = f"{example.chrom}:{example.start + low:,}–{example.start + high:,}"
         names = " above ".join(METHOD_NAMES[method] for method in methods)
-        return image(
-            f"Contribution of each base at {part}: {names}, as sequence logos.", letters
-        ), part if zoomed else ""
+        alt = f"Contribution of each base at {part}: {names}, as sequence logos."
+        return image(alt, letters), part if zoomed else ""
 
 
 def core(importance: np.ndarray, width: int) -> tuple[int, int]:
@@ -233,15 +235,13 @@ def agreement_density(found: Agreement, first: str, second: str) -> Image:
         counts = np.ma.masked_less(found.density.T, 1)
         limit = float(found.edges[-1])
         ax.plot([-limit, limit], [-limit, limit], color=RULE, linewidth=1, zorder=1)
-        ax.imshow(
-            counts,
-            origin="lower",
-            extent=(-limit, limit, -limit, limit),
-            cmap=_DENSITY,
-            norm=LogNorm(1, max(2, counts.max() if counts.count() else 2)),
-            interpolation="nearest",
-            zorder=2,
-        )
+        look: dict[str, Any] = {
+            "cmap": _DENSITY,
+            "norm": LogNorm(1, max(2, counts.max() if counts.count() else 2)),
+            "zorder": 2,
+        }
+        extent = (-limit, limit, -limit, limit)
+        ax.imshow(counts, origin="lower", extent=extent, interpolation="nearest", **look)
         used = np.flatnonzero(found.density.sum(axis=0) + found.density.sum(axis=1))
         room = found.edges[[used[0], used[-1] + 1]] if len(used) else (-1, 1)
         ax.set_xlim(*room)
@@ -249,22 +249,15 @@ def agreement_density(found: Agreement, first: str, second: str) -> Image:
         axes(ax, METHOD_NAMES[first], METHOD_NAMES[second])
         ax.locator_params(nbins=5)
         ax.set_aspect("equal", adjustable="box")
-        return image(
-            f"Density of all bases by their two contributions; correlation {found.overall:.2f} over all bases."
-        )
+        alt = f"Density of all bases by their two contributions; correlation {found.overall:.2f} over all bases."
+        return image(alt)
 
 
 def mutagenesis_agreement(values: dict[str, np.ndarray], kind: str) -> Image:
     """Correlation with mutagenesis within each region, a row of dots for each method, its median as a line.
 
-    Of more than `DOTS` regions a random choice has a dot.
-
-    Parameters
-    ----------
-    values : dict
-        method -> array, shape (N,)
-    kind : str
-        Of the correlation, for the description.
+    Of more than `DOTS` regions a random choice has a dot. `values` has an array of shape (N,) for each method; `kind`
+    names the correlation.
     """
     with drawing(PAIR, 0.55 + 0.55 * len(values)) as (figure, image):
         ax = figure.add_subplot()
@@ -297,15 +290,8 @@ def _mark_epochs(ax: Axes, epochs: list[int | None]) -> None:
         ax.plot(kept, [0] * len(kept), "o", color=SOFT, markersize=4, transform=ax.get_xaxis_transform(), clip_on=False)
     elif epochs and epochs[0] is not None:
         ax.axvline(epochs[0], color=RULE, linewidth=1, zorder=0)
-        ax.annotate(
-            " kept",
-            (epochs[0], 0.5),
-            xycoords=("data", "axes fraction"),
-            color=SOFT,
-            fontsize=8.5,
-            ha="left",
-            va="center",
-        )
+        place: dict[str, Any] = {"xycoords": ("data", "axes fraction"), "va": "center"}
+        note(ax, " kept", (epochs[0], 0.5), SOFT, **place)
 
 
 def _target_colours(count: int) -> list:
@@ -364,24 +350,11 @@ def _draw_scores(ax: Axes, example: Example, values: np.ndarray, method: str, of
 
 
 def _method_label(ax: Axes, method: str) -> None:
-    ax.annotate(
-        METHOD_NAMES[method],
-        (0, 1),
-        xycoords="axes fraction",
-        xytext=(0, 2),
-        textcoords="offset points",
-        ha="left",
-        va="bottom",
-        color=METHOD_COLOURS[method],
-        fontsize=9,
-        fontweight="bold",
-    )
+    note(ax, METHOD_NAMES[method], (0, 1), METHOD_COLOURS[method], (0, 2), fontsize=9, fontweight="bold")
 
 
 def _genome_axis(ax: Axes, *, labelled: bool, named: bool, example: Example) -> None:
-    """Ticks at round genome coordinates."""
-    ax.xaxis.set_major_locator(MaxNLocator(10, integer=True, steps=[1, 2, 5, 10]))
-    ax.xaxis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:,.0f}"))
+    genome_axis(ax, 10)
     ax.spines["bottom"].set_visible(labelled)
     ax.spines["bottom"].set_position(("outward", 3))
     ax.tick_params(axis="x", length=3 if labelled else 0, labelbottom=labelled)
@@ -395,21 +368,7 @@ def _mark_planted(ax: Axes, planted: Sequence[tuple[int, int, str]], example: Ex
     for start, end, name in planted:
         if end <= example.start or start >= example.end:
             continue
-        ax.plot(
-            [start - 0.4, end - 0.6],
-            [bar, bar],
-            transform=ax.get_xaxis_transform(),
-            color=INK,
-            linewidth=2.2,
-            solid_capstyle="butt",
-            clip_on=False,
-        )
-        ax.annotate(
-            name,
-            ((start + end - 1) / 2, label),
-            xycoords=("data", "axes fraction"),
-            ha="center",
-            va="bottom",
-            fontsize=8,
-            annotation_clip=False,
-        )
+        look: dict[str, Any] = {"color": INK, "linewidth": 2.2, "solid_capstyle": "butt", "clip_on": False}
+        ax.plot([start - 0.4, end - 0.6], [bar, bar], transform=ax.get_xaxis_transform(), **look)
+        place: dict[str, Any] = {"xycoords": ("data", "axes fraction"), "ha": "center", "annotation_clip": False}
+        note(ax, name, ((start + end - 1) / 2, label), INK, fontsize=8, **place)

@@ -1,5 +1,7 @@
 """Figures of how well a target is predicted: curves, reliability, correlations and profiles, beside the baselines."""
 
+from typing import Any
+
 import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.ticker import FuncFormatter, MaxNLocator
@@ -17,6 +19,9 @@ from seqlift.report.figures.canvas import (
     axes,
     bars,
     drawing,
+    genome_axis,
+    histogram,
+    note,
     unit_square,
 )
 from seqlift.report.read.analysis import Curves, wilson_interval
@@ -38,15 +43,8 @@ STRAND_NAMES = {"+": "plus strand", "-": "minus strand", ".": ""}
 def roc(target: str, found: dict[str, Curves], names: dict[str, str], best_possible: float | None) -> Image:
     """Receiver operating characteristic of the model and the baselines.
 
-    Parameters
-    ----------
-    target : str
-    found : dict
-        model, motif, kmers -> Curves
-    names : dict
-        The same keys -> what to call them.
-    best_possible : float or None
-        AUROC of the planted truth.
+    `found` has the curves of model, motif and kmers, `names` what to call them; `best_possible` is the AUROC of the
+    planted truth.
     """
     with drawing(PAIR, 2.4) as (figure, image):
         ax = figure.add_subplot()
@@ -54,27 +52,25 @@ def roc(target: str, found: dict[str, Curves], names: dict[str, str], best_possi
         for kind, curve in found.items():
             ax.plot(curve.false_positive_rate, curve.true_positive_rate, **_line(kind))
         unit_square(ax, "false positive rate", "true positive rate")
-        notes = [(f"{names[kind]} {curve.auroc:.3f}", COLOURS[kind]) for kind, curve in found.items()]
-        if best_possible is not None:
-            notes.append((f"best possible {best_possible:.3f}", SOFT))
-        _notes(ax, notes, right=True)
-        said = ", ".join(f"{names[kind]} {curve.auroc:.3f}" for kind, curve in found.items())
-        return image(f"ROC curves of {target} on the held-out split; areas: {said}.")
+        areas = {kind: f"{names[kind]} {curve.auroc:.3f}" for kind, curve in found.items()}
+        best = [] if best_possible is None else [(f"best possible {best_possible:.3f}", SOFT)]
+        _notes(ax, [(text, COLOURS[kind]) for kind, text in areas.items()] + best, right=True)
+        return image(f"ROC curves of {target} on the held-out split; areas: {', '.join(areas.values())}.")
 
 
 def precision_recall(target: str, found: dict[str, Curves], names: dict[str, str]) -> Image:
     """Precision against recall of the model and the baselines; parameters as of `roc`."""
     with drawing(PAIR, 2.4) as (figure, image):
         ax = figure.add_subplot()
-        prevalence = found["model"].prevalence
-        ax.axhline(prevalence, color=RULE, linewidth=1, zorder=1)
+        chance = found["model"].prevalence
+        ax.axhline(chance, color=RULE, linewidth=1, zorder=1)
         for kind, curve in found.items():
             ax.plot(curve.recall, curve.precision, **_line(kind))
         unit_square(ax, "recall", "precision")
-        notes = [(f"{names[kind]} {curve.auprc:.3f}", COLOURS[kind]) for kind, curve in found.items()]
-        _notes(ax, [*notes, (f"by chance {prevalence:.3f}", SOFT)])
-        said = ", ".join(f"{names[kind]} {curve.auprc:.3f}" for kind, curve in found.items())
-        return image(f"Precision-recall curves of {target}; areas: {said}; by chance {prevalence:.3f}.")
+        areas = {kind: f"{names[kind]} {curve.auprc:.3f}" for kind, curve in found.items()}
+        _notes(ax, [(text, COLOURS[kind]) for kind, text in areas.items()] + [(f"by chance {chance:.3f}", SOFT)])
+        said = ", ".join(areas.values())
+        return image(f"Precision-recall curves of {target}; areas: {said}; by chance {chance:.3f}.")
 
 
 def _line(kind: str) -> dict:
@@ -85,17 +81,7 @@ def _notes(ax: Axes, notes: list[tuple[str, str]], *, right: bool = False) -> No
     """Lines of text in a lower corner, each in its own colour, the first on top."""
     for i, (text, colour) in enumerate(reversed(notes)):
         x, side = (0.98, "right") if right else (0.03, "left")
-        ax.annotate(
-            text,
-            (x, 0.03),
-            xycoords="axes fraction",
-            xytext=(0, 10.5 * i),
-            textcoords="offset points",
-            ha=side,
-            va="bottom",
-            color=colour,
-            fontsize=8.5,
-        )
+        note(ax, text, (x, 0.03), colour, (0, 10.5 * i), ha=side)
 
 
 def reliability(target: str, found: dict) -> Image:
@@ -108,12 +94,10 @@ def reliability(target: str, found: dict) -> Image:
         count = np.array(found["count"])
         bins = len(count)
         filled = np.flatnonzero(count)
-        ax.bar(
-            (np.arange(bins) + 0.5) / bins, 0.25 * count / max(1, count.max()), 0.92 / bins, color="#e9eef3", zorder=0
-        )
+        middles, heights = (np.arange(bins) + 0.5) / bins, 0.25 * count / max(1, count.max())
+        ax.bar(middles, heights, 0.92 / bins, color="#e9eef3", zorder=0)
         ax.plot([0, 1], [0, 1], color=RULE, linewidth=1, zorder=1)
-        predicted = np.array([found["predicted"][i] for i in filled])
-        observed = np.array([found["observed"][i] for i in filled])
+        predicted, observed = (np.array([found[name][i] for i in filled]) for name in ("predicted", "observed"))
         low, high = wilson_interval(observed * count[filled], count[filled])
         ax.vlines(predicted, low, high, color=POSITIVE, linewidth=1, alpha=0.6)
         ax.plot(predicted, observed, "o-", color=POSITIVE, markersize=4)
@@ -135,15 +119,8 @@ def forest(rows: list[Row], column: str, *, lowest_is_best: bool = False) -> Ima
                 ax.plot([value.low, value.high], [-i, -i], color=colour, linewidth=2)
             assert value.value is not None  # or it would not be shown
             ax.plot(value.value, -i, "o", color=colour, markersize=5.5)
-            name = _forest_name(row)
-            ax.text(
-                0,
-                -i + 0.24,
-                f"{name}  {value.value:.3f}".replace("-0.", "−0."),
-                color=colour,
-                transform=ax.get_yaxis_transform(),
-                fontsize=8.5,
-            )
+            text = f"{_forest_name(row)}  {value.value:.3f}".replace("-0.", "−0.")
+            ax.text(0, -i + 0.24, text, color=colour, transform=ax.get_yaxis_transform(), fontsize=8.5)
         ax.set_ylim(0.4 - len(shown), 0.75)
         ax.set_yticks([])
         ax.spines["left"].set_visible(False)
@@ -167,15 +144,9 @@ def short_name(row: Row) -> str:
 
 
 def scatter(target: str, observed: np.ndarray, predicted: np.ndarray, peak: np.ndarray, dots: int = DOTS) -> Image:
-    """Predicted against observed log(1 + count) of held-out regions, peaks and others.
+    """Predicted against observed log(1 + count) of held-out regions, peaks (a mask) and others, all of shape (N,).
 
-    Parameters
-    ----------
-    target : str
-    observed, predicted : numpy.ndarray, shape (N,)
-    peak : numpy.ndarray, shape (N,), bool
-    dots : int
-        Of more regions a random choice of this size is drawn.
+    Of more than `dots` regions a random choice of this size is drawn.
     """
     with drawing(PAIR, 2.4) as (figure, image):
         ax = figure.add_subplot()
@@ -186,24 +157,18 @@ def scatter(target: str, observed: np.ndarray, predicted: np.ndarray, peak: np.n
         size = float(np.clip(900 / max(1, len(shown)), 1.6, 4))
         for chosen, colour in ((~peak, NEGATIVE), (peak, POSITIVE)):
             rows = shown[chosen[shown]]
-            ax.plot(
-                observed[rows],
-                predicted[rows],
-                "o",
-                color=colour,
-                markersize=size,
-                markeredgewidth=0,
-                alpha=0.5,
-                zorder=2,
-            )
-        ax.set_xlim(low - room, high + room)
-        ax.set_ylim(low - room, high + room)
+            look: dict[str, Any] = {
+                "color": colour,
+                "markersize": size,
+                "markeredgewidth": 0,
+                "alpha": 0.5,
+                "zorder": 2,
+            }
+            ax.plot(observed[rows], predicted[rows], "o", **look)
+        ax.set(xlim=(low - room, high + room), ylim=(low - room, high + room), aspect="equal")
         axes(ax, "observed log(1 + count)", "predicted")
         ax.xaxis.set_major_locator(MaxNLocator(5))
-        ax.set_aspect("equal")
-        _notes(
-            ax, [("peaks", POSITIVE), ("other regions", SOFT)] if (~peak).any() else [("peaks", POSITIVE)], right=True
-        )
+        _notes(ax, [("peaks", POSITIVE), ("other regions", SOFT)][: 2 if (~peak).any() else 1], right=True)
         return image(f"Predicted against observed log counts of {target} in {len(observed)} held-out regions.")
 
 
@@ -213,21 +178,10 @@ def distances(target: str, found: dict[str, np.ndarray], names: dict[str, str]) 
         ax = figure.add_subplot()
         low = min(values.min() for values in found.values())
         high = max(values.max() for values in found.values())
-        edges = np.linspace(low, high if high > low else low + 0.01, 31).tolist()
+        edges = np.linspace(low, high if high > low else low + 0.01, 31)
         for kind, values in found.items():
-            weights = np.full(len(values), 100 / len(values))
-            fill = kind == "model"
-            ax.hist(
-                values,
-                bins=edges,
-                weights=weights,
-                histtype="stepfilled" if fill else "step",
-                color=COLOURS[kind],
-                alpha=0.35 if fill else 1,
-                linewidth=0 if fill else 1.4,
-                label=names[kind],
-                zorder=1 if fill else 2,
-            )
+            look: dict[str, Any] = {"filled": 0.35, "zorder": 1} if kind == "model" else {"linewidth": 1.4, "zorder": 2}
+            histogram(ax, values, edges, color=COLOURS[kind], label=names[kind], **look)
         axes(ax, "Jensen–Shannon distance", "% of peaks")
         ax.xaxis.set_major_locator(MaxNLocator(5))
         ax.set_ylim(0, ax.get_ylim()[1] * 1.34)
@@ -239,14 +193,10 @@ def distances(target: str, found: dict[str, np.ndarray], names: dict[str, str]) 
 def profile(name: str, chrom: str, strands: dict[str, np.ndarray]) -> Image:
     """Observed and expected signal of one region, the minus strand pointing down.
 
-    Parameters
-    ----------
-    name, chrom : str
-    strands : dict
-        `+`, `-` or `.` -> array (W, 3) of position (bp, 0-based), observed and predicted.
+    `strands` has for `+` and `-`, or `.`, an array (W, 3) of position (bp, 0-based), observed and predicted.
     """
-    with drawing(PAGE, 1.9 if len(strands) == 1 else 2.4, placed=True) as (figure, image):
-        height = 1.9 if len(strands) == 1 else 2.4
+    height = 1.9 if len(strands) == 1 else 2.4
+    with drawing(PAGE, height, placed=True) as (figure, image):
         ax = figure.add_axes((0.62 / PAGE, 0.5 / height, 1 - 0.97 / PAGE, 1 - 0.72 / height))
         for strand, values in strands.items():
             sign = -1 if strand == "-" else 1
@@ -259,19 +209,9 @@ def profile(name: str, chrom: str, strands: dict[str, np.ndarray]) -> Image:
         axes(ax, f"position on {chrom} (bp, 0-based)", "signal")
         ax.yaxis.set_major_locator(MaxNLocator(4))
         ax.yaxis.set_major_formatter(FuncFormatter(lambda value, _: f"{abs(value):g}"))
-        ax.xaxis.set_major_locator(MaxNLocator(9, integer=True, steps=[1, 2, 5, 10]))
-        ax.xaxis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:,.0f}"))
+        genome_axis(ax, 9)
         for i, (text, colour) in enumerate((("observed", SOFT), ("predicted", POSITIVE))):
-            ax.annotate(
-                text,
-                (0, 1),
-                xycoords="axes fraction",
-                xytext=(64 * i, 3),
-                textcoords="offset points",
-                color=colour,
-                fontsize=9,
-                fontweight="bold",
-            )
+            note(ax, text, (0, 1), colour, (64 * i, 3), fontsize=9, fontweight="bold", va="baseline")
         if len(strands) == 2:
             for height_, text in ((0.95, STRAND_NAMES["+"]), (0.05, STRAND_NAMES["-"])):
                 ax.text(0.995, height_, text, transform=ax.transAxes, ha="right", va="center", color=INK, fontsize=8.5)

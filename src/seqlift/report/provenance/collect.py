@@ -13,22 +13,25 @@ use it again.
 
 import contextlib
 import datetime
+import functools
 import importlib.metadata
 import importlib.util
 import json
 import logging
 import os
 import platform
+import re
 import runpy
 import subprocess
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
+from seqlift.config import custom_source
+from seqlift.config.checks import named_files
 from seqlift.core.files import replacing
 from seqlift.data.genome import known_checksum
-from seqlift.report.provenance.costs import Job, as_json, costs_of_rules, devices_of_rules
-from seqlift.report.provenance.inputs import input_files
+from seqlift.report.provenance.costs import Job, costs_of_rules
 
 log = logging.getLogger(__name__)
 
@@ -84,7 +87,8 @@ def collect_provenance(
     dict
         As docs/files.md lists it.
     """
-    devices = devices_of_rules(list(jobs))
+    rules = costs_of_rules(list(jobs))
+    devices = {row["rule"]: row["devices"] for row in sorted(rules, key=lambda row: row["rule"]) if row["devices"]}
     if "evaluate_model" not in devices and metrics.get("device"):  # stages run by hand have no logs
         devices["evaluate_model"] = [str(metrics["device"])]
     return {
@@ -99,8 +103,8 @@ def collect_provenance(
         "inputs": _inputs(config, regions),
         "motif_database": metrics.get("database"),
         "attributions": {name: _plain(attributes) for name, attributes in attributions.items()},
-        "rules": costs_of_rules(list(jobs)),
-        "jobs": list(as_json(list(jobs))),
+        "rules": rules,
+        "jobs": [{key: value for key, value in job._asdict().items() if value not in (None, "")} for job in jobs],
         "config": config,
     }
 
@@ -173,14 +177,35 @@ def _describe_workflow(source: str) -> dict[str, str | None]:
 
 def _inputs(config: dict, regions: dict) -> list[dict[str, str | None]]:
     """Role, path and sha256 of every file that the run was made from; a file of several roles is read once."""
-    genome = regions["genome"]
-    known: dict[str, str | None] = {}
-    for _, path in input_files(config, regions):
-        if path not in known:
-            known[path] = sha256(path)
-    log.info("%d input files besides the genome, with their checksums", len(known))
+    genome, known = regions["genome"], functools.cache(sha256)
     inputs = [{"role": "genome", "path": str(genome["path"]), "sha256": genome.get("sha256")}]
-    return inputs + [{"role": role, "path": path, "sha256": known[path]} for role, path in input_files(config, regions)]
+    inputs += [{"role": role, "path": path, "sha256": known(path)} for role, path in input_files(config)]
+    log.info("%d input files besides the genome, with their checksums", len({each["path"] for each in inputs[1:]}))
+    return inputs
+
+
+def input_files(config: dict) -> Iterator[tuple[str, str]]:
+    """Role and path of every input file besides the genome that a resolved config names and the run uses."""
+    for file in named_files(config):
+        section, _, rest = re.sub(r"\[\d+\]$", "", file.key).partition(".")
+        name = rest.replace("_", " ").removesuffix(" file")
+        if section.startswith("targets"):
+            target = config["targets"][int(section.removeprefix("targets[").rstrip("]"))]["name"]
+            name = f"{rest.replace('_', ', ')} of {target}"
+        elif section == "attribution":
+            method = rest.partition(".")[0]
+            if method not in config[section].get("methods", ()):
+                continue
+            name = f"references of {method}"
+        elif section == "motifs":
+            name = "motif database"
+        elif section == "aggregate":
+            name = rest.replace(".", " ", 1)
+        if section != "genome":
+            yield name, file.place(config.get("data_dir", "."))
+    source = custom_source(config) if config.get("model") else None
+    if source is not None:
+        yield "model class", str(source)
 
 
 def sha256(path: str | os.PathLike) -> str | None:

@@ -7,7 +7,7 @@ saturation of arXiv 1611.02639)?
 """
 
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
 import numpy as np
@@ -36,53 +36,27 @@ class Curves:
 
 @dataclass(frozen=True)
 class Completeness:
-    """How well the contributions of one score file add up.
+    """How well the contributions of one score file add up."""
 
-    Attributes
-    ----------
-    relative : numpy.ndarray, shape (number of pairs,)
-        |delta| of every sequence and each of its references as a share of what was explained: |f(x) - f(reference)|,
-        or the sum of the sequence's |contributions| where these cancel in a small change.
-    tolerance : float
-        The limit the attribution stage held it to.
-    broken : int
-        How many exceed it.
-    n_references : numpy.ndarray, shape (N,)
-        References that each sequence was compared with.
-    """
-
+    # (pairs,): |delta| of every sequence and each of its references as a share of what was explained: |f(x) -
+    # f(reference)|, or the sum of the sequence's |contributions| where these cancel in a small change
     relative: np.ndarray
-    tolerance: float
-    broken: int
-    n_references: np.ndarray
+    tolerance: float  # the limit of the attribution stage
+    broken: int  # how many exceed it
+    n_references: np.ndarray  # (N,): references that each sequence was compared with
 
 
 @dataclass(frozen=True)
 class PathCurve:
-    """The output along the interior-gradient path, over all regions of a score file.
+    """The output along the interior-gradient path, over all N regions of a score file."""
 
-    Attributes
-    ----------
-    alphas : numpy.ndarray, shape (K + 2,)
-        0, the quadrature nodes, 1.
-    prediction : numpy.ndarray, shape (N, K + 2)
-        f(reference), f at each node, f(sequence); means over references.
-    nodes : numpy.ndarray, shape (K,)
-    gradient_size : numpy.ndarray, shape (N, K)
-        Sum over bases of |gradient × (x - reference)| at each node.
-    half, most : numpy.ndarray, shape (N,)
-        α at which half and 90 % of the change of a region's output has happened; NaN where it does not change.
-    steps : numpy.ndarray, shape (number of paths,)
-        Points that each path took.
-    """
-
-    alphas: np.ndarray
-    prediction: np.ndarray
-    nodes: np.ndarray
-    gradient_size: np.ndarray
-    half: np.ndarray
-    most: np.ndarray
-    steps: np.ndarray
+    alphas: np.ndarray  # (K + 2,): 0, the quadrature nodes, 1
+    prediction: np.ndarray  # (N, K + 2): f(reference), f at each node, f(sequence); means over references
+    nodes: np.ndarray  # (K,)
+    gradient_size: np.ndarray  # (N, K): sum over bases of |gradient × (x - reference)| at each node
+    half: np.ndarray  # (N,): α at which half of the change of a region's output has happened; NaN without a change
+    most: np.ndarray  # (N,): α of 90 %
+    steps: np.ndarray  # (paths,): points that each path took
 
     def overshoot(self) -> float | None:
         """Alpha at which the mean curve is highest, if that is before its end by over 2 % of its rise; else None."""
@@ -94,36 +68,20 @@ class PathCurve:
 
 @dataclass(frozen=True)
 class Agreement:
-    """How alike the contributions of two methods are.
+    """How alike the contributions of two methods are."""
 
-    Attributes
-    ----------
-    shared : int
-        Regions that both methods explained, of which N were compared.
-    per_region : numpy.ndarray, shape (N,)
-        Pearson correlation over the bases of each region; NaN where one is constant.
-    overall : float
-        Pearson correlation over all bases of these regions.
-    density : numpy.ndarray, shape (B, B)
-        Number of bases by contribution of the first (rows) and second method (columns).
-    edges : numpy.ndarray, shape (B + 1,)
-    """
-
-    shared: int
-    per_region: np.ndarray
-    overall: float
-    density: np.ndarray
-    edges: np.ndarray
+    shared: int  # regions that both methods explained, of which N were compared
+    per_region: np.ndarray  # (N,): Pearson correlation over the bases of each region; NaN where one is constant
+    overall: float  # Pearson correlation over all bases of these regions
+    density: np.ndarray  # (B, B): number of bases by contribution of the first (rows) and second method (columns)
+    edges: np.ndarray  # (B + 1,)
 
 
 @dataclass(frozen=True)
 class MutagenesisAgreement:
-    """How alike the contributions of a method are to those of mutagenesis, within each region that has both.
+    """Correlation of contributions, and of their ranks, with mutagenesis over the bases of each region, shape (N,).
 
-    Attributes
-    ----------
-    pearson, spearman : numpy.ndarray, shape (N,)
-        Correlation over the bases of the region, of contributions and of their ranks; NaN where one is constant.
+    It is NaN where either is constant.
     """
 
     pearson: np.ndarray
@@ -145,41 +103,23 @@ class Spread:
 
 @dataclass(frozen=True)
 class Example:
-    """One region with the contributions of each method.
-
-    Attributes
-    ----------
-    chrom, start, end, name : where it lies; bp, 0-based, end exclusive
-    prediction, reference_prediction : float
-        Logit of the sequence, and mean logit of its references (of the first method).
-    contributions : dict
-        method -> array, shape (4, L); mutagenesis too, where the region has it
-    standard_error : dict
-        method -> array, shape (L,); NaN where one reference or none was used
-    row : dict
-        method -> row in its score file
-    """
+    """One region with the contributions of each method; coordinates in bp, 0-based, end exclusive."""
 
     chrom: str
     start: int
     end: int
     name: str
-    prediction: float
-    reference_prediction: float
-    contributions: dict[str, np.ndarray]
-    standard_error: dict[str, np.ndarray]
-    row: dict[str, int]
+    prediction: float  # logit of the sequence
+    reference_prediction: float  # mean logit of its references (of the first method)
+    contributions: dict[str, np.ndarray] = field(default_factory=dict)  # (4, L) by method, mutagenesis where there is
+    standard_error: dict[str, np.ndarray] = field(default_factory=dict)  # (L,); NaN with one reference or none
+    row: dict[str, int] = field(default_factory=dict)  # in the score file of each method
 
 
 def curves(labels: np.ndarray, logits: np.ndarray, points: int = 400) -> Curves | None:
-    """ROC and precision-recall curves; None when the split has only one class.
+    """ROC and precision-recall curves of at most `points` points; None when the split has only one class.
 
-    Parameters
-    ----------
-    labels : numpy.ndarray, shape (N,), 0 or 1
-    logits : numpy.ndarray, shape (N,)
-    points : int
-        At most this many points a curve.
+    `labels` (0 or 1) and `logits` have the shape (N,).
     """
     from sklearn.metrics import average_precision_score, precision_recall_curve, roc_auc_score, roc_curve
 
@@ -210,19 +150,20 @@ def wilson_interval(positives: np.ndarray, n: np.ndarray, z: float = 1.96) -> tu
 
 
 def read_examples(paths: dict[str, Path], table: pd.DataFrame, count: int) -> tuple[list[Example], str]:
-    """Examples of one target with the contributions of every method.
+    """Examples of one target with the contributions of every method, and the rule by which they were chosen.
 
-    Parameters
-    ----------
-    paths : dict
-        method -> score file; examples are chosen from the first
-    table : pandas.DataFrame
-        The region table: columns name and split.
-    count : int
+    `paths` holds the score file of each method; examples are chosen from the first. `table` has name and split of the
+    regions.
     """
     first, *_ = paths.values()
     with open_scores(first) as scores:
-        split = _splits(scores.coords, table.set_index("name")["split"], first)
+        split = scores.coords["name"].map(table.set_index("name")["split"])
+        strangers = scores.coords["name"][split.isna()]
+        if len(strangers):
+            raise SeqliftError(
+                f"{first}: {len(strangers)} of its regions, first {strangers.iloc[0]!r}, are not in regions.tsv.gz: "
+                "the two are of different runs; run `seqlift attribute` again"
+            )
         height, references = scores.prediction[:], scores.reference_prediction
         unknown = bool(len(height)) and bool(np.isnan(height).all())
         if unknown:  # scores from elsewhere: nobody says what the model said
@@ -236,9 +177,6 @@ def read_examples(paths: dict[str, Path], table: pd.DataFrame, count: int) -> tu
                 **scores.coords.iloc[row][["chrom", "start", "end", "name"]].to_dict(),
                 prediction=float(scores.prediction[row]),
                 reference_prediction=np.nan if references is None else float(np.nanmean(references[row])),
-                contributions={},
-                standard_error={},
-                row={},
             )
             for row in rows
         ]
@@ -249,10 +187,9 @@ def read_examples(paths: dict[str, Path], table: pd.DataFrame, count: int) -> tu
                 if example.name in row_of:
                     row = row_of[example.name]
                     example.contributions[method] = scores.contributions[row]
-                    error = np.full(scores.contributions.shape[2], np.nan)
-                    example.standard_error[method] = (
-                        error if scores.standard_error is None else scores.standard_error[row]
-                    )
+                    unknown_error = np.full(scores.contributions.shape[2], np.nan)
+                    error = unknown_error if scores.standard_error is None else scores.standard_error[row]
+                    example.standard_error[method] = error
                     example.row[method] = row
     return examples, rule
 
@@ -260,12 +197,7 @@ def read_examples(paths: dict[str, Path], table: pd.DataFrame, count: int) -> tu
 def completeness(path: Path) -> Completeness | None:
     """Relative completeness error of every sequence and reference of a score file, computed again.
 
-    None for scores from elsewhere (`seqlift convert`, `seqlift.save_scores`), which were held to no limit.
-
-    Raises
-    ------
-    SeqliftError
-        If the file does not say which tolerance it was held to.
+    None for scores from elsewhere (`seqlift convert`, `seqlift.save_scores`), which had no limit to keep.
     """
     with open_scores(path) as scores:
         if "source" in scores.attributes:
@@ -351,7 +283,7 @@ def model_spread(path: Path) -> Spread | None:
 
 
 def mutagenesis_agreement(method: Path, mutagenesis: Path) -> MutagenesisAgreement | None:
-    """Hold the contributions of a score file against those of mutagenesis; None when they share no region."""
+    """Compare the contributions of a score file with those of mutagenesis; None when they share no region."""
     with open_scores(method) as a, open_scores(mutagenesis) as b:
         rows = _shared_rows(a, b)
         if not len(rows[0]):
@@ -377,10 +309,8 @@ def _shared_rows(a: Scores, b: Scores) -> tuple[np.ndarray, np.ndarray]:
 def _blocks(a: Scores, b: Scores, rows_a: np.ndarray, rows_b: np.ndarray) -> Iterator[tuple[np.ndarray, np.ndarray]]:
     """Pairs of arrays (rows, L): the contribution of the base that is there, by either method, in float64."""
     for start in range(0, len(rows_a), BLOCK):
-        yield (
-            _projected(a, rows_a[start : start + BLOCK]),
-            _projected(b, rows_b[start : start + BLOCK]),
-        )
+        block = slice(start, start + BLOCK)
+        yield _projected(a, rows_a[block]), _projected(b, rows_b[block])
 
 
 def _projected(scores: Scores, rows: np.ndarray) -> np.ndarray:
@@ -402,14 +332,3 @@ def _row_correlation(x: np.ndarray, y: np.ndarray) -> np.ndarray:
 
 def _rank_correlation(x: np.ndarray, y: np.ndarray) -> np.ndarray:
     return _row_correlation(*(pd.DataFrame(values).rank(axis=1).to_numpy() for values in (x, y)))
-
-
-def _splits(coords: pd.DataFrame, split_of: pd.Series, path: Path) -> pd.Series:
-    split = coords["name"].map(split_of)
-    unknown = coords["name"][split.isna()]
-    if len(unknown):
-        raise SeqliftError(
-            f"{path}: {len(unknown)} of its regions, first {unknown.iloc[0]!r}, are not in regions.tsv.gz: the two are "
-            "of different runs; run `seqlift attribute` again"
-        )
-    return split

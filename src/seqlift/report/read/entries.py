@@ -14,27 +14,16 @@ from seqlift.report.read.run import Run
 
 @dataclass(frozen=True)
 class Member:
-    """One pattern of one output and method, as a member of a motif.
-
-    Attributes
-    ----------
-    output, method, fold : str
-    pattern : StoredPattern
-    row : dict
-        Its row of patterns.tsv.
-    reverse : bool
-        The pattern, as it is shown, reads on the other strand than the motif.
-    offset : int
-        Position of the motif on which the first base of the pattern lies, as it is shown and oriented like the motif's
-        strand; negative where it begins before the motif.
-    """
+    """One pattern of one output and method, as a member of a motif."""
 
     output: str
     method: str
     fold: str
     pattern: StoredPattern
-    row: dict
-    reverse: bool = False
+    row: dict  # of patterns.tsv
+    reverse: bool = False  # the pattern, as it is shown, reads on the other strand than the motif
+    # Position of the motif on which the first base of the pattern lies, as it is shown and oriented like the motif's
+    # strand; negative where it begins before the motif
     offset: int = 0
 
     def shown(self, kind: str) -> np.ndarray:
@@ -130,13 +119,8 @@ def key_of(entries: list[Entry]) -> dict[tuple[str, str, str], int]:
 
 def _single(key: tuple[str, str, str], member: Member) -> Entry:
     row = member.row
-    return Entry(
-        key=".".join(key),
-        sign="positive" if key[2].startswith("pos") else "negative",
-        members=[member],
-        seqlets=int(row["seqlets"]),
-        **_described(row),
-    )
+    sign = "positive" if key[2].startswith("pos") else "negative"
+    return Entry(".".join(key), sign, members=[member], seqlets=int(row["seqlets"]), **_described(row))
 
 
 def _described(row: dict) -> dict[str, Any]:
@@ -160,8 +144,8 @@ def _merged(row: dict, compendium: Compendium, stored: dict) -> Entry:
     usage = compendium.usage[compendium.usage["motif"] == row["motif"]]
     positions = compendium.positions[compendium.positions["motif"] == row["motif"]]
     return Entry(
-        key=row["motif"],
-        sign=row["sign"],
+        row["motif"],
+        row["sign"],
         members=members,
         seqlets=int(row["seqlets"]),
         hits=int(row["hits"]),

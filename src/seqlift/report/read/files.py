@@ -3,6 +3,7 @@
 import json
 import os
 import zlib
+from collections.abc import Container
 from pathlib import Path
 from urllib.parse import quote
 
@@ -19,13 +20,7 @@ TEXT = (
 
 
 def read_config(path: str | os.PathLike) -> dict:
-    """The resolved configuration of a run, a YAML mapping.
-
-    Raises
-    ------
-    SeqliftError
-        If the file is missing, is not YAML or is not a mapping.
-    """
+    """The resolved configuration of a run; a SeqliftError if it is missing, not YAML or not a mapping."""
     path = Path(path)
     try:
         config = yaml.safe_load(path.read_text(encoding="utf-8"))
@@ -39,12 +34,8 @@ def read_config(path: str | os.PathLike) -> dict:
 
 
 def read_json(path: Path, stage: str, keys: list[str], expected_format: str | None = None) -> dict:
-    """Read a JSON object that `seqlift <stage>` wrote and check its format and keys.
-
-    Raises
-    ------
-    SeqliftError
-        If it is missing, cut short, of another format or lacks a key.
+    """Read a JSON object that `seqlift <stage>` wrote; a SeqliftError if it is missing or cut short, of another format
+    or lacks a key.
     """
     require(path, stage)
     again = f"make it again with `seqlift {stage}`"
@@ -56,21 +47,15 @@ def read_json(path: Path, stage: str, keys: list[str], expected_format: str | No
         raise SeqliftError(f"{path}: it holds no JSON object; {again}")
     if expected_format is not None and content.get("format") != expected_format:
         raise SeqliftError(f"{path}: its `format` is {content.get('format')!r}, not {expected_format!r}; {again}")
-    missing = [key for key in keys if key not in content]
-    if missing:
-        raise SeqliftError(f"{path}: it lacks the key {missing[0]!r} (of {len(missing)} missing); {again}")
+    _require_all("key", keys, content, path, stage)
     return content
 
 
 def read_table(path: Path, columns: list[str], stage: str) -> pd.DataFrame:
     """Read a tab-separated file (`.gz` unpacked) that `seqlift <stage>` wrote and check its columns.
 
-    Names are kept as text: a pattern or chromosome called `NA` or `1` stays so.
-
-    Raises
-    ------
-    SeqliftError
-        If it is missing, cut short or lacks a column.
+    Names are kept as text: a pattern or chromosome called `NA` or `1` stays so. A table that is missing or cut short or
+    lacks a column is a SeqliftError.
     """
     require(path, stage)
     text = dict.fromkeys(TEXT, str)
@@ -81,12 +66,7 @@ def read_table(path: Path, columns: list[str], stage: str) -> pd.DataFrame:
     except (EOFError, OSError, ValueError, zlib.error) as error:  # ValueError: pandas' and Unicode errors too
         reason = " ".join(str(error).split())
         raise SeqliftError(f"{path}: cannot be read ({reason}); make it again with `seqlift {stage}`") from None
-    missing = [column for column in columns if column not in table]
-    if missing:
-        raise SeqliftError(
-            f"{path}: it lacks the column {missing[0]!r} (of {len(missing)} missing); "
-            f"make it again with `seqlift {stage}`"
-        )
+    _require_all("column", columns, table, path, stage)
     return table
 
 
@@ -99,3 +79,10 @@ def require(path: Path, stage: str) -> None:
     """Raise a SeqliftError where `path` is no file."""
     if not path.is_file():
         raise SeqliftError(f"{path}: no such file; `seqlift {stage}` makes it")
+
+
+def _require_all(kind: str, names: list[str], found: Container[str], path: Path, stage: str) -> None:
+    missing = [name for name in names if name not in found]
+    if missing:
+        again = f"make it again with `seqlift {stage}`"
+        raise SeqliftError(f"{path}: it lacks the {kind} {missing[0]!r} (of {len(missing)} missing); {again}")

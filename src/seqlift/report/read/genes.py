@@ -30,7 +30,7 @@ class Neighbour:
 
 
 def read_genes(path: str | os.PathLike) -> pd.DataFrame:
-    """Genes of a BED, GFF3 or GTF file, plain or gzipped; told apart by the file's name.
+    """Genes of a BED, GFF3 or GTF file, plain or gzipped; recognised by the name of the file.
 
     Of GFF3 and GTF the lines whose type ends in `gene` count; of BED all.
 
@@ -59,16 +59,13 @@ def read_genes(path: str | os.PathLike) -> pd.DataFrame:
         try:
             row = _bed(fields) if kind == ".bed" else _gff(fields)
         except (IndexError, ValueError):
-            raise SeqliftError(
-                f"{path}: line {number} is no line of a {kind[1:]} file with tabs between its columns and whole "
-                "numbers for start and end"
-            ) from None
+            form = f"a line of a {kind[1:]} file: tabs between its columns, whole numbers for start and end"
+            raise SeqliftError(f"{path}: line {number} is not {form}") from None
         if row is not None:
             rows.append(row)
     if not rows:
-        raise SeqliftError(
-            f"{path}: no gene in it" + ("" if kind == ".bed" else " (no line whose type ends in `gene`)")
-        )
+        why = "" if kind == ".bed" else " (no line whose type ends in `gene`)"
+        raise SeqliftError(f"{path}: no gene in it{why}")
     table = pd.DataFrame(rows, columns=["chrom", "start", "end", "name", "strand"])
     return table.sort_values(["chrom", "start", "end", "name"], kind="stable", ignore_index=True)
 
@@ -76,17 +73,7 @@ def read_genes(path: str | os.PathLike) -> pd.DataFrame:
 def neighbours(genes: pd.DataFrame, regions: pd.DataFrame) -> list[list[Neighbour]]:
     """The genes of each region: those that overlap it, and the one whose start is nearest within `NEAR` bp.
 
-    Parameters
-    ----------
-    genes : pandas.DataFrame
-        As from `read_genes`.
-    regions : pandas.DataFrame
-        Columns chrom, start, end; bp, 0-based, end exclusive.
-
-    Returns
-    -------
-    list of lists of Neighbour
-        In the order of `regions`; within one by distance.
+    `genes` are as from `read_genes`; those of one region are sorted by distance.
     """
     by_chrom = {
         chrom: (part, part["start"].to_numpy(), part["end"].to_numpy(), (part["strand"] == "-").to_numpy())

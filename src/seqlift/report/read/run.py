@@ -34,64 +34,27 @@ WEAK = {"auroc": 0.6, "pearson": 0.2}  # below this a model's explanations expla
 
 @dataclass(frozen=True)
 class Run:
-    """The results of one run at one input length.
+    """The results of one run at one input length."""
 
-    Attributes
-    ----------
-    directory : pathlib.Path
-        results/<name>/<length>bp
-    name : str
-    length : int, bp
-    targets, methods : list of str
-        In the order of the model, and deeplift before interior_gradients.
-    outputs : list of str
-        What is explained: the targets, or `<target>.counts` and `<target>.profile` of each.
-    head : str
-        What the model predicts: classes, counts or profile.
-    folds : int
-        Number of folds, each held out by a model of its own; 0 without folds.
-    seeds : list of int
-        Those of which there is a model, of each fold; empty for a single one.
-    mutagenesis : bool
-        Whether there are score files of mutagenesis, too.
-    regions : dict
-        regions.json
-    metrics : dict
-        model/metrics.json
-    motifs : dict
-        (output, method) -> MotifFolder
-    fold_motifs : dict
-        (output, method, fold) -> MotifFolder, of those folds whose model was explained by itself, too
-    hits : dict
-        (output, method) -> hits.json, of those for which hits were called
-    compendium : Compendium or None
-    faithfulness : pandas.DataFrame or None
-        faithfulness.tsv
-    sites : list of Sites
-        Mean contributions around the sites of a BED file.
-    truth : dict or None
-        truth.json; only simulated data have one.
-    """
-
-    directory: Path
+    directory: Path  # results/<name>/<length>bp
     name: str
-    length: int
-    targets: list[str]
-    outputs: list[str]
-    methods: list[str]
-    head: str
-    folds: int
-    seeds: list[int]
-    mutagenesis: bool
-    regions: dict
-    metrics: dict
-    motifs: dict[tuple[str, str], MotifFolder]
-    fold_motifs: dict[tuple[str, str, str], MotifFolder]
-    hits: dict[tuple[str, str], dict]
+    length: int  # bp
+    targets: list[str]  # in the order of the model
+    outputs: list[str]  # what is explained: the targets, or `<target>.counts` and `<target>.profile` of each
+    methods: list[str]  # deeplift before interior_gradients
+    head: str  # what the model predicts: classes, counts or profile
+    folds: int  # number of folds, each held out by a model of its own; 0 without folds
+    seeds: list[int]  # those of which there is a model, of each fold; empty for a single one
+    mutagenesis: bool  # whether there are score files of mutagenesis, too
+    regions: dict  # regions.json
+    metrics: dict  # model/metrics.json
+    motifs: dict[tuple[str, str], MotifFolder]  # by output and method
+    fold_motifs: dict[tuple[str, str, str], MotifFolder]  # by output, method and fold whose model was explained alone
+    hits: dict[tuple[str, str], dict]  # hits.json by output and method, of those for which hits were called
     compendium: Compendium | None
-    faithfulness: pd.DataFrame | None
-    sites: list[Sites]
-    truth: dict | None
+    faithfulness: pd.DataFrame | None  # faithfulness.tsv
+    sites: list[Sites]  # mean contributions around the sites of a BED file
+    truth: dict | None  # truth.json; only simulated data have one
 
     def scores(self, output: str, method: str, fold: str = "") -> Path:
         """The score file of one output and method, or of one fold's model alone."""
@@ -188,7 +151,7 @@ def load_run(directory: str | os.PathLike, methods: list[str] | None = None, mut
     methods : list of str, optional
         The methods that must be there for every output. Default: those with a score file.
     mutagenesis : bool
-        Whether score files of mutagenesis must be there, too; without it those that are there are left aside, as they
+        Whether score files of mutagenesis must be there, too. Otherwise those that are there are left aside, as they
         may be of an earlier run.
 
     Raises
@@ -199,28 +162,24 @@ def load_run(directory: str | os.PathLike, methods: list[str] | None = None, mut
     directory = Path(directory)
     if not directory.is_dir():
         raise SeqliftError(f"{directory}: no such folder; `--run-dir` is the folder results/<name>/<length>bp of a run")
-    regions = read_json(
-        directory / "regions.json",
-        "regions",
-        ["length", "targets", "genome", "seed", "kept", "regions", "dropped", "peaks", "negatives"],
-        expected_format=REGIONS_FORMAT,
-    )
+    keys = ["length", "targets", "genome", "seed", "kept", "regions", "dropped", "peaks", "negatives"]
+    regions = read_json(directory / "regions.json", "regions", keys, REGIONS_FORMAT)
     targets = [str(target) for target in regions["targets"]]
-    metrics = read_json(
-        directory / "model" / "metrics.json",
-        "evaluate",
-        ["targets", "outputs", "head", "models", "learned_outputs", "parameters"],
-        expected_format=METRICS_FORMAT,
-    )
+    path = directory / "model" / "metrics.json"
+    keys = ["targets", "outputs", "head", "models", "learned_outputs", "parameters"]
+    metrics = read_json(path, "evaluate", keys, METRICS_FORMAT)
     for target in targets:
         if target not in metrics["targets"]:
             raise SeqliftError(
-                f"{directory / 'model' / 'metrics.json'}: it has no target {target!r}, which regions.json has: the two "
-                "are of different runs; run `seqlift evaluate` again"
+                f"{path}: it has no target {target!r}, which regions.json has: the two are of different runs; run "
+                "`seqlift evaluate` again"
             )
     outputs = [str(output["name"]) for output in metrics["outputs"]]
     if methods is None:
-        methods = _methods_present(directory / "scores", outputs)
+        methods = [method for method in METHODS if (directory / "scores" / f"{outputs[0]}.{method}.h5").exists()]
+        if not methods:
+            folder = directory / "scores"
+            raise SeqliftError(f"{folder}: no score file of {outputs[0]!r} there; `seqlift attribute` makes them")
     methods = sorted(methods)
     motifs = {}
     for output in outputs:
@@ -233,10 +192,9 @@ def load_run(directory: str | os.PathLike, methods: list[str] | None = None, mut
     folds = {model.get("fold") for model in metrics["models"]} - {None}
     seeds = sorted({model.get("seed") for model in metrics["models"]} - {None})
     truth_path = directory / "truth.json"
-    absolute = directory.resolve()
     return Run(
         directory=directory,
-        name=absolute.parent.name,
+        name=directory.resolve().parent.name,
         length=int(regions["length"]),
         targets=targets,
         outputs=outputs,
@@ -248,30 +206,16 @@ def load_run(directory: str | os.PathLike, methods: list[str] | None = None, mut
         regions=regions,
         metrics=metrics,
         motifs=motifs,
-        fold_motifs=_fold_motifs(directory, outputs, methods),
+        fold_motifs={
+            (output, method, fold.name.removeprefix("fold")): read_motifs(fold / method / output)
+            for fold in sorted((directory / "motifs").glob("fold*"))
+            for output in outputs
+            for method in methods
+            if (fold / method / output / "motifs.json").is_file()
+        },
         hits={key: found for key, each in motifs.items() if (found := read_hit_summary(each.folder)) is not None},
         compendium=read_compendium(directory),
         faithfulness=read_faithfulness(directory),
         sites=read_sites(directory, outputs, methods),
         truth=read_json(truth_path, "truth", []) if truth_path.exists() else None,
     )
-
-
-def _fold_motifs(directory: Path, outputs: list[str], methods: list[str]) -> dict[tuple[str, str, str], MotifFolder]:
-    """Motifs of the models of single folds, where these were explained, too: (output, method, fold) -> folder."""
-    return {
-        (output, method, fold.name.removeprefix("fold")): read_motifs(fold / method / output)
-        for fold in sorted((directory / "motifs").glob("fold*"))
-        for output in outputs
-        for method in methods
-        if (fold / method / output / "motifs.json").is_file()
-    }
-
-
-def _methods_present(folder: Path, outputs: list[str]) -> list[str]:
-    files = {path.name for path in folder.glob("*.h5")} if folder.is_dir() else set()
-    prefix = f"{outputs[0]}." if outputs else ""
-    methods = {name[len(prefix) : -len(".h5")] for name in files if name.startswith(prefix)} & set(METHODS)
-    if not methods:
-        raise SeqliftError(f"{folder}: no score file of {outputs[0]!r} there; `seqlift attribute` makes them")
-    return sorted(methods)
