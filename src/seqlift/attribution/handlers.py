@@ -58,7 +58,8 @@ class Walk(Protocol):
 
 def _linear(walk: Walk, call: Call) -> Any:
     function, args, kwargs = call.function, call.args, call.kwargs
-    if call.is_in_place or call.name == "__setitem__":
+    writes = call.is_in_place or call.name == "__setitem__"
+    if writes:
         walk.before_change(args[0])
     if function in op.LINEAR:
         constant = [arg for i, arg in enumerate(args) if i not in op.LINEAR[function]]
@@ -72,6 +73,8 @@ def _linear(walk: Walk, call: Call) -> Any:
         raise NotImplementedError("it makes whole numbers of an activation")
     if walk.rule != "rescale" and not any(result is tensor for tensor in call.tracked):
         walk.split_change(call, result)
+    if writes:
+        walk.follow(args[0])
     return walk.follow(result)
 
 

@@ -55,8 +55,9 @@ class ChannelsLast:
                 result = function(copy, *args[1:], **kwargs)
         else:
             result = function(*args, **kwargs)
-        made_here = isinstance(result, Tensor) and result.grad_fn is not None and all(result is not arg for arg in args)
-        if made_here and is_channels_last(result):
+        new = isinstance(result, Tensor) and all(result is not arg for arg in args)
+        # While recording there is no graph to ask for, and a view that was changed in place refuses to say
+        if new and torch.is_grad_enabled() and result.grad_fn is not None and is_channels_last(result):
             result.register_hook(_as_channels_last)  # so that the layers before meet one order
         return result
 

@@ -55,6 +55,9 @@ VALUELESS = find(
     "requires_grad grad grad_fn names itemsize nbytes _version _base is_mkldnn is_xpu output_nr retains_grad",
 )
 
+# Of these only in their first argument; others may hold values.
+FILLED = find("new_tensor new_full full_like")
+
 # The identity, whatever it means for autograd.
 IDENTITY = find("detach", "detach_", "requires_grad_", "retain_grad", "alias") | getters("data")
 
@@ -64,7 +67,7 @@ LINEAR: dict[Callable, tuple[int, ...]] = {
     for positions, names in {
         (0,): (
             "view reshape flatten unflatten ravel squeeze unsqueeze transpose t permute movedim moveaxis swapaxes "
-            "swapdims adjoint clone expand broadcast_to repeat tile __deepcopy__ repeat_interleave narrow select "
+            "swapdims adjoint clone expand broadcast_to repeat tile repeat_interleave narrow select "
             "index_select __getitem__ split split_with_sizes chunk unbind tensor_split contiguous hsplit vsplit "
             "dsplit flip fliplr flipud roll rot90 diagonal diag diag_embed tril triu trace unfold fold pad "
             "constant_pad_nd sum mean cumsum neg negative positive to type float double half bfloat16 cuda "
@@ -171,6 +174,7 @@ COMPOSITIONS = by_names(
         "vector_norm": compositions.vector_norm,
         "maximum fmax": compositions.maximum,
         "minimum fmin": compositions.minimum,
+        "__deepcopy__": compositions.deepcopy,
         "addcmul": compositions.add_product,
         "addmm addmv baddbmm": compositions.add_matrix_product,
         **recurrent.COMPOSITIONS,

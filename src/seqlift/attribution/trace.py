@@ -10,25 +10,35 @@ is known about it; nor is a value that reached the output by a way that the walk
 the first walk lets autograd look on: each activation it follows is a leaf that requires gradients, so a value that has
 one of them in its graph without having been followed itself came from a hidden operation. The second walk switches
 autograd on for the operations it follows and off around them, so that checkpointed blocks are explained like any
-others; where something has cut the graph nevertheless, it is refused.
+others; where something has cut the graph nevertheless, it is refused. Both walks know the memory of the activations
+that they follow, so an activation that comes back as another tensor on the same memory is refused too.
+
+`torch.vmap` runs its function on tensors that hide the batch. While a walk runs, it calls the function once for each
+entry instead, which is what it means.
 """
 
 import contextlib
 import sys
 import threading
+import traceback
 import types
 from collections.abc import Callable, Iterator
-from typing import Any
+from typing import Any, NoReturn
 
 import torch
 from torch import Tensor, nn
+from torch._functorch import apis
+from torch._functorch.vmap import _broadcast_to_and_flatten, _process_batched_inputs
+from torch.multiprocessing.reductions import StorageWeakRef
 from torch.overrides import TorchFunctionMode, resolve_name
+from torch.utils._pytree import tree_flatten, tree_unflatten
 from torch.utils.checkpoint import CheckpointFunction
 
 from seqlift.attribution import layout, reveal_cancel, rules
+from seqlift.attribution.batch_size import is_out_of_memory
 from seqlift.attribution.calls import MARK, Call, is_tracked, mark
 from seqlift.attribution.handlers import Walk, handle
-from seqlift.attribution.operations import IDENTITY, VALUELESS, tensors_in
+from seqlift.attribution.operations import FILLED, IDENTITY, VALUELESS, tensors_in
 from seqlift.errors import SeqliftError
 
 
@@ -46,6 +56,24 @@ def _came_from_input(value: Tensor) -> bool:
     return False
 
 
+class _Memory:
+    """The memory of the activations that a walk follows, as long as it is in use."""
+
+    def __init__(self) -> None:
+        self._in_use: dict[int, StorageWeakRef] = {}
+
+    def add(self, tensor: Tensor) -> None:
+        if tensor.layout == torch.strided and tensor.numel():
+            storage = tensor.untyped_storage()
+            self._in_use[storage.data_ptr()] = StorageWeakRef(storage)
+
+    def holds(self, tensor: Tensor) -> bool:
+        if tensor.layout != torch.strided or not tensor.numel():
+            return False
+        known = self._in_use.get(tensor.untyped_storage().data_ptr())
+        return known is not None and not known.expired()
+
+
 class _Walk(TorchFunctionMode, Walk):
     """What both walks share: seeing each operation, and refusing by name what cannot be explained."""
 
@@ -55,6 +83,7 @@ class _Walk(TorchFunctionMode, Walk):
         model = getattr(model, "module", model)  # inside of what `seqlift.attribution.output_layer` wraps around it
         self._names = {module: name for name, module in model.named_modules()} if isinstance(model, nn.Module) else {}
         self.rule = rule
+        self._memory = _Memory()
 
     def _place(self) -> str:
         """Where in the model the current operation is called, found on the call stack."""
@@ -78,17 +107,19 @@ class _Walk(TorchFunctionMode, Walk):
     def __torch_function__(self, function: Callable, types: Any, args: tuple = (), kwargs: dict | None = None) -> Any:
         kwargs = kwargs or {}
         tensors = tensors_in((args, kwargs))
-        tracked = [tensor for tensor in tensors if is_tracked(tensor)]
-        if function not in VALUELESS and any(_came_from_input(t) for t in tensors if not is_tracked(t)):
-            raise self._refuse(
-                function,
-                "its input was computed where operations cannot be seen "
-                "(a scripted or compiled function, a custom autograd.Function that calls no PyTorch operation)",
-            )
+        if function is torch._C._set_grad_enabled:
+            return self.set_grad_enabled(*args)
+        transformed = any(map(torch._C._functorch.is_functorch_wrapped_tensor, tensors))
+        tracked = [] if transformed else [tensor for tensor in tensors if is_tracked(tensor)]
+        if transformed or (tracked and torch._C._functorch.peek_interpreter_stack() is not None):
+            raise self._refuse(function, "it runs inside a transform of torch.func, where activations are hidden")
+        self._check_seen(function, [tensor for tensor in tensors if not is_tracked(tensor)])
         if not tracked:
-            with torch.no_grad():
+            with self.around():
                 return function(*args, **kwargs)
         self._check_followed(function, tracked)
+        if function in FILLED and any(map(is_tracked, tensors_in((args[1:], kwargs)))):
+            raise self._refuse(function, "it copies the values of an activation where they cannot be followed")
         if function in VALUELESS:
             return self.run(function, *args, **kwargs)
         if function in IDENTITY:
@@ -97,6 +128,34 @@ class _Walk(TorchFunctionMode, Walk):
             return handle(self, Call(function, args, kwargs, tracked))
         except NotImplementedError as reason:
             raise self._refuse(function, str(reason) or "it has no DeepLIFT rule") from None
+
+    def _check_seen(self, function: Callable, constants: list[Tensor]) -> None:
+        """Refuse what counts as a constant and is none."""
+        for tensor in constants:
+            if tensor.is_nested:
+                raise self._refuse(function, "nested tensors hide whether they hold activations")
+            if function in VALUELESS:
+                continue
+            if _came_from_input(tensor):
+                raise self._refuse(
+                    function,
+                    "its input was computed where operations cannot be seen "
+                    "(a scripted or compiled function, a custom autograd.Function that calls no PyTorch operation)",
+                )
+            if self._memory.holds(tensor):
+                raise self._refuse(
+                    function,
+                    f"its input, a {type(tensor).__name__}, is an activation made into another tensor where this "
+                    "cannot be seen (`as_subclass`, `nn.Parameter`, `set_`, NumPy, DLPack)",
+                )
+
+    def set_grad_enabled(self, enabled: bool) -> None:
+        """What the model's own `no_grad` and `enable_grad` do."""
+        torch._C._set_grad_enabled(enabled)
+
+    def around(self) -> contextlib.AbstractContextManager:
+        """The mode of autograd in which operations on constants run."""
+        return torch.no_grad()
 
     def run(self, function: Callable, *args: Any, **kwargs: Any) -> Any:
         return function(*args, **kwargs) if self._layout is None else self._layout(function, *args, **kwargs)
@@ -107,7 +166,19 @@ class _Walk(TorchFunctionMode, Walk):
             self._layout.check()
 
     def follow(self, value: Any) -> Any:
-        return mark(value)
+        for tensor in tensors_in(mark(value)):
+            self._memory.add(tensor)
+        return value
+
+    def explain_failure(self, error: Exception) -> SeqliftError:
+        """Of an error that the model's operations raise only while they are followed."""
+        frames = [f for f in traceback.extract_tb(error.__traceback__) if not _is_ours(f.filename)]
+        at = f", at `{frames[-1].line}` ({frames[-1].filename}, line {frames[-1].lineno})" if frames else ""
+        return SeqliftError(
+            f"cannot explain the model{at}: PyTorch can run this, but not while its operations are followed "
+            f"({type(error).__name__}: {(str(error).splitlines() or ['no message'])[0][:200]}). Write the model with "
+            "operations that have a DeepLIFT rule, or use interior gradients, which need only gradients"
+        )
 
     def _check_followed(self, function: Callable, tracked: list[Tensor]) -> None:
         """Refuse activations whose multipliers would be lost on the way back."""
@@ -123,8 +194,11 @@ class _Record(_Walk):
     def gradients(self) -> contextlib.AbstractContextManager:
         return torch.no_grad()
 
+    def set_grad_enabled(self, enabled: bool) -> None:
+        """Autograd looks on everywhere, also where the model switches it off."""
+
     def follow(self, value: Any) -> Any:
-        for tensor in tensors_in(mark(value)):
+        for tensor in tensors_in(super().follow(value)):
             if tensor.is_floating_point():
                 tensor.requires_grad_()
         return value
@@ -157,15 +231,20 @@ class _Replay(_Walk):
     def gradients(self) -> contextlib.AbstractContextManager:
         return torch.enable_grad()
 
+    def around(self) -> contextlib.AbstractContextManager:
+        return torch.enable_grad()  # a view made without it could not be changed in place with it
+
     def end(self) -> None:
         super().end()
         if self._next != len(self.records):
             raise SeqliftError("the model takes another way for references than for sequences; it cannot be explained")
 
     def _check_followed(self, function: Callable, tracked: list[Tensor]) -> None:
-        if any(tensor.is_floating_point() and not tensor.requires_grad for tensor in tracked):
+        if any(tensor.is_floating_point() and tensor.grad_fn is None for tensor in tracked):
             raise self._refuse(
-                function, "its input comes out of a custom autograd.Function, which has a backward pass of its own"
+                function,
+                "its input comes out of a custom autograd.Function, which has a backward pass of its own, or is an "
+                "activation made into another tensor where this cannot be seen (`as_subclass`, `torch.Tensor`)",
             )
 
     def _take(self, rule: object) -> tuple[Tensor, ...]:
@@ -189,18 +268,28 @@ class _Replay(_Walk):
         reveal_cancel.note_parts(self.rule, self.run, call, result, totals)
 
 
-def _output(value: Any) -> Tensor:
+def _tensor(value: Any) -> Tensor:
     if not isinstance(value, Tensor):
         raise SeqliftError(
             f"the model returns a {type(value).__name__}; attribution needs one tensor of shape (N, T): "
             "wrap the model in a function that picks it"
         )
+    return value
+
+
+def _output(value: Any) -> Tensor:
+    value = _tensor(value)
     if not hasattr(value, MARK):
         raise SeqliftError(
             "the model's output does not depend on its input by operations that can be seen: a scripted or compiled "
             "module or a custom autograd.Function hides them, or they left PyTorch"
         )
     return value
+
+
+def _is_ours(file: str) -> bool:
+    """Whether a source file belongs to seqlift or to PyTorch."""
+    return any(f"/{name}/" in file.replace("\\", "/") for name in ("seqlift/attribution", "torch"))
 
 
 _lock = threading.Lock()
@@ -214,13 +303,37 @@ def _run_checkpoint(run: Callable, preserve: bool, *args: Any) -> Any:
     return super(CheckpointFunction, CheckpointFunction).apply(run, preserve, *args)
 
 
+_vmap = apis.vmap_impl
+
+
+def _run_vmap(
+    function: Callable, in_dims: Any, out_dims: Any, randomness: str, chunk_size: Any, *args: Any, **kwargs: Any
+) -> Any:
+    if not getattr(_walks, "here", False):
+        return _vmap(function, in_dims, out_dims, randomness, chunk_size, *args, **kwargs)
+    size, dims, flat, spec = _process_batched_inputs(in_dims, args, function)
+    results = []
+    for i in range(size):
+        inputs = [value if dim is None else value.select(dim, i) for value, dim in zip(flat, dims, strict=True)]
+        results.append(tree_flatten(function(*tree_unflatten(inputs, spec), **kwargs)))
+    spec = results[0][1]
+    wanted = out_dims[0] if spec.is_leaf() and isinstance(out_dims, tuple) else out_dims
+    outputs = zip(*(flat for flat, _ in results), strict=True)
+    into = _broadcast_to_and_flatten(wanted, spec)
+    stacked = [
+        values[0] if dim is None else torch.stack(values, dim) for values, dim in zip(outputs, into, strict=True)
+    ]
+    return tree_unflatten(stacked, spec)
+
+
 @contextlib.contextmanager
-def _checkpoints_opened() -> Iterator[None]:
-    """Let the walks of this thread see into checkpoints with `use_reentrant=True`, a function with its own backward."""
+def _opened() -> Iterator[None]:
+    """Let the walks of this thread see into `torch.vmap` and into checkpoints with `use_reentrant=True`."""
     global _n_walking
     with _lock:
         _n_walking += 1
         CheckpointFunction.apply = staticmethod(_run_checkpoint)  # type: ignore[method-assign]
+        apis.vmap_impl = _run_vmap
     _walks.here = True
     try:
         yield
@@ -230,6 +343,7 @@ def _checkpoints_opened() -> Iterator[None]:
             _n_walking -= 1
             if not _n_walking:
                 del CheckpointFunction.apply
+                apis.vmap_impl = _vmap
 
 
 def multipliers(
@@ -267,23 +381,53 @@ def multipliers(
     channels_last = layout.is_worthwhile(sequences)
     pairing = rules.Pairing(n, n_references)
     leaf = references.flatten(0, 1)
-    with _checkpoints_opened():
+    with _opened():
         while True:
+            walks = _Record(model, rule, channels_last), _Replay(model, rule, channels_last, pairing)
             try:
-                walks = _Record(model, rule, channels_last), _Replay(model, rule, channels_last, pairing)
                 gradient, f, f_references = _walk(*walks, model, target, (sequences, *args), (leaf, *repeated))
                 break
             except rules.PairingError:
                 # Rows moved to where a shape does not tell which sequence they belong to (strands stacked along the
                 # batch, batch second): give every reference a sequence row of its own, at the price of more rows.
-                if pairing.n_references == 1 and pairing.n_sequences > n:
-                    raise
+                if pairing.n_references == 1 and (pairing.n_sequences > n or n_references == 1):
+                    raise SeqliftError(
+                        "cannot explain the model: an activation has another shape for references than for sequences"
+                    ) from None
                 pairing = rules.Pairing(n * n_references, 1)
                 sequences, args = sequences.repeat_interleave(n_references, 0), repeated
             except layout.LayoutError:
                 channels_last = False
+            except Exception as error:
+                if isinstance(error, SeqliftError) or is_out_of_memory(error):
+                    raise
+                if not channels_last:
+                    _raise_failure(walks[0], error, lambda: target(_tensor(model(sequences.clone(), *args))))
+                channels_last = False  # perhaps it asks for a layout in a way that cannot be seen
+            finally:
+                _forget(model)
     prediction = f if len(f) == n else f[::n_references]
     return gradient.reshape(references.shape), prediction, f_references.view(n, n_references)
+
+
+def _raise_failure(walk: _Walk, error: Exception, run: Callable[[], Tensor]) -> NoReturn:
+    """Raise an error of a walk as what it is: the model's own, or one of following its operations."""
+    try:
+        with torch.no_grad():
+            run()
+    except Exception:
+        raise error from None
+    raise walk.explain_failure(error) from error
+
+
+def _forget(model: Callable) -> None:
+    """Take the traces of a walk off the model's own tensors, in case that it writes activations into them."""
+    model = getattr(model, "module", model)
+    if isinstance(model, nn.Module):
+        for tensor in (*model.parameters(), *model.buffers()):
+            vars(tensor).pop(MARK, None)
+            if tensor.requires_grad:
+                tensor.detach_()
 
 
 def _walk(
@@ -295,6 +439,7 @@ def _walk(
     with torch.enable_grad(), record:
         prediction = target(_output(model(followed, *args)))
     record.end()
+    _forget(model)
     leaf, *args = reference_inputs
     leaf = leaf.detach().requires_grad_()
     replay.records = record.records
