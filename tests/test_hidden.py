@@ -326,7 +326,9 @@ class Net(nn.Module):
         return self.dense((h + self.way(h)).flatten(1))
 
 
-SCRIPTED = torch.jit.script(torch.nn.Tanh())
+with warnings.catch_warnings():
+    warnings.simplefilter("ignore")
+    SCRIPTED = torch.jit.script(torch.nn.Tanh())
 
 
 def pairs(dtype=torch.float64):
@@ -370,6 +372,39 @@ def test_each_way_is_explained_or_refused(name, dtype):
     found = outcome(WAYS[name], dtype)
     assert found == "exact" or (found.startswith("refused: ") and name not in EXPLAINED), found
     assert "Traceback" not in found
+
+
+UNBOUNDED = {
+    "sqrt": lambda h: h.sqrt().sum(1),
+    "std": lambda h: h.std(1),
+    "var, sqrt": lambda h: h.var(1).sqrt(),
+    "norm": lambda h: h.norm(dim=1),
+    "linalg.norm": lambda h: torch.linalg.vector_norm(h, dim=1),
+    "pow 0.3": lambda h: (h**0.3).sum(1),
+    "pow 1.5": lambda h: (h**1.5).sum(1),
+    "pow 0.5": lambda h: h.pow(0.5).sum(1),
+    "normalize": lambda h: F.normalize(h, dim=1).sum(1),
+    "cosine_similarity": lambda h: F.cosine_similarity(h, torch.ones_like(h), dim=1),
+}
+
+
+@pytest.mark.parametrize("name", UNBOUNDED)
+def test_a_unit_that_stays_zero_contributes_nothing(name):
+    """Its slope is infinite there; the others' contributions are those of the model without it."""
+
+    class Silenced(nn.Module):
+        def __init__(self, with_it):
+            super().__init__()
+            self.with_it = with_it
+
+        def forward(self, x):
+            h = torch.relu(x[:, 1] - 5)  # never above 0
+            counts = x[:, 0] @ torch.linspace(1, 2, LENGTH, dtype=x.dtype)
+            return (counts + UNBOUNDED[name](h) if self.with_it else counts)[:, None]
+
+    found, expected = (deeplift(Silenced(with_it), *pairs()) for with_it in (True, False))
+    torch.testing.assert_close(found.contributions, expected.contributions)
+    torch.testing.assert_close(found.hypothetical, expected.hypothetical)
 
 
 if __name__ == "__main__":

@@ -187,6 +187,11 @@ def minimum(input: Tensor, other: Tensor) -> Tensor:
     return torch.stack(torch.broadcast_tensors(input, other), -1).amin(-1)
 
 
+def cosine_similarity(x1: Tensor, x2: Tensor, dim: int = 1, eps: float = 1e-8) -> Tensor:
+    a, b = (x / torch.clamp(vector_norm(x, 2, dim, True), min=eps) for x in (x1, x2))
+    return (a * b).sum(dim)
+
+
 def deepcopy(input: Tensor, memo: dict) -> Tensor:
     return input.clone()
 

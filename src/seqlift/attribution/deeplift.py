@@ -17,7 +17,7 @@ from seqlift.attribution.model_state import in_evaluation_mode
 from seqlift.attribution.options import DeepLiftOptions
 from seqlift.attribution.output_layer import ExplainedModel, select
 from seqlift.attribution.rules import RULES
-from seqlift.attribution.totals import Block, broken_completeness
+from seqlift.attribution.totals import Block, beyond_rounding
 from seqlift.attribution.trace import multipliers
 from seqlift.errors import SeqliftError
 
@@ -151,13 +151,16 @@ def deeplift(
 
     with in_evaluation_mode(model, device) as where:
         result = DeepLift(**Pairs(request, where, predict, compute, batch_size).explain())
-    _warn_if_broken(result, sequences.dtype)
+    _warn_if_broken(result, sequences.dtype, where)
     return result
 
 
-def _warn_if_broken(result: DeepLift, dtype: torch.dtype) -> None:
+def _warn_if_broken(result: DeepLift, dtype: torch.dtype, where: torch.device) -> None:
     """The rules are complete for every model that they accept: a broken pair is rounding or an error of ours."""
-    broken = broken_completeness(result, max(0.01, 4 * torch.finfo(dtype).eps ** 0.5))
+    eps = torch.finfo(dtype).eps
+    if where.type == "cuda" and dtype == torch.float32 and torch.backends.cudnn.allow_tf32:
+        eps = 2**-10  # of TF32, in which such a GPU computes convolutions unless told not to
+    broken = beyond_rounding(result, eps)
     if broken.any():
         row, column = (int(i) for i in broken.nonzero()[0])
         warnings.warn(

@@ -5,6 +5,7 @@ chooses the rule (`seqlift.attribution.rules`), and gives the model what PyTorch
 `seqlift.attribution.trace`, over the sequences and over the references, use the same handlers.
 """
 
+import functools
 import inspect
 import types
 from collections.abc import Callable, Container
@@ -122,6 +123,12 @@ def _elementwise(walk: Walk, call: Call) -> Any:
     split = walk.rule != "rescale" and call.function in op.ACTIVATIONS
     rule = (reveal_cancel.RevealCancel if split else rules.Rescale)(op.ELEMENTWISE[call.function])
     return walk.explain(rule, call.on, call.tracked)
+
+
+def _power(walk: Walk, call: Call) -> Any:
+    exponent = call.kwargs.get("exponent", call.args[-1])
+    power = functools.partial(torch.pow, exponent=exponent)
+    return walk.explain(rules.Rescale(rules.rescale_power), power, call.tracked)
 
 
 def _softmax(walk: Walk, call: Call) -> Any:
@@ -345,6 +352,13 @@ def _on_one_activation(call: Call) -> bool:
     return len(call.tracked) == 1 and bool(call.args) and call.args[0] is call.tracked[0]
 
 
+def _of_a_broken_exponent(call: Call) -> bool:
+    exponent = call.kwargs.get("exponent", call.args[-1])
+    return (
+        _on_one_activation(call) and isinstance(exponent, float) and not (exponent.is_integer() or abs(exponent) == 0.5)
+    )
+
+
 class _Row(NamedTuple):
     operations: Container[Callable]
     applies: Callable[[Call], bool]
@@ -365,6 +379,7 @@ _TABLE = (
     _Row(_Every(), _changes_its_input, _in_place),
     _Row(op.PRODUCTS, _always, _product),
     _Row(op.EXTREMA, _always, _extremum),
+    _Row(op.POWERS, _of_a_broken_exponent, _power),
     _Row(op.COMPOSITIONS, _always, _write_out),
     _Row(op.ELEMENTWISE, _on_one_activation, _elementwise),
     _Row(op.MAX_POOLS, _on_one_activation, _max_pool),

@@ -6,6 +6,7 @@ gradient, and adds up to f(x) - f(r) as precisely as the quadrature resolves the
 """
 
 import functools
+import warnings
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import cast
@@ -20,7 +21,7 @@ from seqlift.attribution.options import InteriorGradientsOptions
 from seqlift.attribution.output_layer import ExplainedModel, select
 from seqlift.attribution.path import PathGradients, Paths
 from seqlift.attribution.references import reference_kind
-from seqlift.attribution.totals import Block, exact_type
+from seqlift.attribution.totals import Block, broken_completeness, exact_type
 from seqlift.errors import SeqliftError
 
 FIRST_STEPS = 16  # with steps="auto"; doubled where they do not resolve a path
@@ -218,7 +219,25 @@ def interior_gradients(
         model, device, look_inside=False
     ) as where:  # gradients also come out of what hides its operations
         fields = Pairs(request, where, predict, compute, batch_size, points=levels[0]).explain()
-    return InteriorGradients(**fields, **_milestones(fields, alphas), alphas=alphas, weights=weights)
+    result = InteriorGradients(**fields, **_milestones(fields, alphas), alphas=alphas, weights=weights)
+    _warn_if_incomplete(result, options.step_tolerance if steps == "auto" else _LARGE_DELTA)
+    return result
+
+
+_LARGE_DELTA = 0.1  # as a share of what is explained; 50 points on paths of ReLU networks leave 0.01
+
+
+def _warn_if_incomplete(result: InteriorGradients, tolerance: float) -> None:
+    broken = broken_completeness(result, tolerance)
+    if broken.any():
+        row, column = (int(i) for i in broken.nonzero()[0])
+        warnings.warn(
+            f"the contributions of {int(broken.sum())} of {int(result.n_references.sum())} paths miss the change in "
+            f"prediction by more than {tolerance:.4g} of it, the first that of sequence {row} and reference {column}, "
+            f"by {float(result.delta[row, column]):.4g} (`delta`): take more `steps`; if that does not help, part of "
+            "the model has no gradient (`detach`, `round`, NumPy), or jumps",
+            stacklevel=3,
+        )
 
 
 def _levels(steps: int | str, options: InteriorGradientsOptions) -> list[int]:

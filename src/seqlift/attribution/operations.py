@@ -142,6 +142,7 @@ NEGATIONS = find("logical_not bitwise_not __invert__")
 CONJUNCTIONS = find("logical_and bitwise_and __and__ __rand__")
 DISJUNCTIONS = find("logical_or bitwise_or __or__ __ror__")
 CHOICES = find("where masked_fill masked_fill_ __setitem__")
+POWERS = find("pow", "__pow__")
 TO_NUMBERS = find("to type type_as float double half bfloat16")
 TOP_K = find("topk")
 
@@ -174,6 +175,7 @@ COMPOSITIONS = by_names(
         "vector_norm": compositions.vector_norm,
         "maximum fmax": compositions.maximum,
         "minimum fmin": compositions.minimum,
+        "cosine_similarity": compositions.cosine_similarity,
         "__deepcopy__": compositions.deepcopy,
         "addcmul": compositions.add_product,
         "addmm addmv baddbmm": compositions.add_matrix_product,

@@ -151,7 +151,7 @@ class PathGradients:
                 raise SeqliftError(
                     f"the model returns {len(f)} rows for {len(leaf)} sequences; it must be one for each"
                 )
-            gradient = torch.autograd.grad(f.sum(), leaf, allow_unused=True)[0] if f.requires_grad else None
+            gradient = _gradient(f, leaf) if f.requires_grad else None
         if gradient is None:
             raise SeqliftError(
                 "the model's output has no gradient with respect to its input (detached inside the model?)"
@@ -177,6 +177,19 @@ class PathGradients:
             ends.check(f, leaf, math.prod(shape))
             (average,) = torch.autograd.grad(f.sum(), leaf)
         return PathResult(average.view(references.shape), f.detach().view(shape), cast(Tensor, ends.slope).view(shape))
+
+
+def _gradient(f: Tensor, leaf: Tensor) -> Tensor | None:
+    try:
+        return torch.autograd.grad(f.sum(), leaf, allow_unused=True)[0]
+    except RuntimeError as error:
+        if isinstance(error, SeqliftError) or is_out_of_memory(error):
+            raise
+        raise SeqliftError(
+            f"PyTorch cannot compute the model's gradient ({str(error).splitlines()[0][:200]}): change nothing in "
+            "place after an activation (`+=`, `relu_`), and give checkpoints `use_reentrant=False`; or use DeepLIFT, "
+            "which explains both"
+        ) from error
 
 
 def _layout(rows: Tensor) -> ChannelsLast | None:

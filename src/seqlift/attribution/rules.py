@@ -157,8 +157,23 @@ def rescale_log(function: Function | None, x: Tensor, r: Tensor, fx: Tensor, fr:
 
 
 def rescale_sqrt(function: Function, x: Tensor, r: Tensor, fx: Tensor, fr: Tensor) -> Tensor:
-    """(√x - √r) / (x - r) = 1 / (√x + √r)."""
-    return 1 / (fx + fr)
+    """(√x - √r) / (x - r) = 1 / (√x + √r); 0 where both are 0, as what does not change contributes nothing."""
+    total = fx + fr
+    return torch.where(total == 0, torch.zeros_like(total), 1 / total)
+
+
+def rescale_power(function: Any, x: Tensor, r: Tensor, fx: Tensor, fr: Tensor) -> Tensor:
+    """(xᵖ - rᵖ) / (x - r) = rᵖ (e^(p log(1 + Δ/r)) - 1) / Δ, which loses no digits near Δ = 0; 0 where both are 0.
+
+    `function` is a `functools.partial` of `torch.pow` with the keyword `exponent`.
+    """
+    exponent, delta = function.keywords["exponent"], x - r
+    ratio = delta / r
+    near = (ratio.abs() < 0.5) & (ratio != 0)
+    series = fr * torch.expm1(exponent * torch.log1p(torch.where(near, ratio, torch.full_like(ratio, 0.5))))
+    multiplier = torch.where(near, series, fx - fr) / delta
+    multiplier = torch.where(delta == 0, exponent * r.pow(exponent - 1), multiplier)
+    return torch.where((delta == 0) & (r == 0), torch.zeros_like(multiplier), multiplier)
 
 
 def rescale_reciprocal(function: Function, x: Tensor, r: Tensor, fx: Tensor, fr: Tensor) -> Tensor:

@@ -128,6 +128,18 @@ class Totals:
         return fields | {"contributions": contributions, "n_references": self._count}
 
 
+def beyond_rounding(result: Any, eps: float) -> Tensor:
+    """Which pairs of sequence and reference miss the change in prediction by more than rounding can: (N, R), bool.
+
+    Rounding grows with `eps` (ε) of the type, Σ|contribution| and the predictions. Exact networks of any
+    depth stay below 50 ε of their sum (`benchmarks/rounding.py`); the limit is 256 ε. Types of low precision have 4 √ε.
+    """
+    predictions = torch.maximum(result.prediction.abs()[:, None], result.reference_prediction.abs())
+    size = result.contributions.abs().sum((1, 2))[:, None] + predictions
+    used = torch.arange(result.delta.shape[1]) < result.n_references[:, None]
+    return used & ~(result.delta.abs() <= min(256 * eps, 4 * eps**0.5) * size + 1e-30)
+
+
 def broken_completeness(result: Any, tolerance: float) -> Tensor:
     """Which pairs of sequence and reference have contributions that do not add up: (N, R), bool.
 

@@ -319,7 +319,7 @@ def _run_vmap(
     spec = results[0][1]
     wanted = out_dims[0] if spec.is_leaf() and isinstance(out_dims, tuple) else out_dims
     outputs = zip(*(flat for flat, _ in results), strict=True)
-    into = _broadcast_to_and_flatten(wanted, spec)
+    into = _broadcast_to_and_flatten(wanted, spec) or []
     stacked = [
         values[0] if dim is None else torch.stack(values, dim) for values, dim in zip(outputs, into, strict=True)
     ]
@@ -333,7 +333,7 @@ def _opened() -> Iterator[None]:
     with _lock:
         _n_walking += 1
         CheckpointFunction.apply = staticmethod(_run_checkpoint)  # type: ignore[method-assign]
-        apis.vmap_impl = _run_vmap
+        apis.vmap_impl = _run_vmap  # type: ignore[assignment]
     _walks.here = True
     try:
         yield
@@ -402,7 +402,7 @@ def multipliers(
                 if isinstance(error, SeqliftError) or is_out_of_memory(error):
                     raise
                 if not channels_last:
-                    _raise_failure(walks[0], error, lambda: target(_tensor(model(sequences.clone(), *args))))
+                    _raise_failure(walks[0], error, model, target, (sequences, *args))
                 channels_last = False  # perhaps it asks for a layout in a way that cannot be seen
             finally:
                 _forget(model)
@@ -410,13 +410,14 @@ def multipliers(
     return gradient.reshape(references.shape), prediction, f_references.view(n, n_references)
 
 
-def _raise_failure(walk: _Walk, error: Exception, run: Callable[[], Tensor]) -> NoReturn:
+def _raise_failure(walk: _Walk, error: Exception, model: Callable, target: Callable, inputs: tuple) -> NoReturn:
     """Raise an error of a walk as what it is: the model's own, or one of following its operations."""
     try:
         with torch.no_grad():
-            run()
+            target(_tensor(model(*(value.clone() for value in inputs))))
     except Exception:
-        raise error from None
+        if not type(error).__module__.startswith("torch._dynamo"):  # which remembers that it failed
+            raise error from None
     raise walk.explain_failure(error) from error
 
 
