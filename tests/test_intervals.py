@@ -89,7 +89,7 @@ def test_chromosomes_are_renamed_and_others_left_alone(tmp_path):
         ("chr1\t5\t9\tn\tinf", r"a\.bed:2: score \(column 5\) is 'inf', must be finite"),
         ("chr1\t5\t9\tn\t1\tx", r"a\.bed:2: strand \(column 6\) is 'x'"),
         ("chr1\t5\t9\tn\t1\t.\t1\t1\t1\tx", r"a\.bed:2: summit \(column 10\) is 'x', must be a whole number"),
-        ("chr1\t5\t9\tn\t1\t.\t1\t1\t1\t4", r"a\.bed:2: summit \(column 10\) is 4, .* \(0 to 3\), or -1"),
+        ("chr1\t5\t9\tn\t1\t.\t1\t1\t1\t5", r"a\.bed:2: summit \(column 10\) is 5, .* \(0 to 3\), or -1"),
     ],
 )
 def test_a_bad_line_is_named_with_its_rule(tmp_path, line, message):
@@ -168,3 +168,36 @@ def test_what_intervals_cover_overlap_and_leave_is_as_counted_base_by_base():
         windows["end"] = windows["start"] + rng.integers(1, 10, 40)
         expected = [covered[row.chrom][row.start : row.end].any() for row in windows.itertuples()]
         assert overlapping(windows, merged).tolist() == expected
+
+
+NARROW = "chr1\t{}\t{}\tp\t9\t.\t5.0\t4.0\t3.0\t{}"
+
+
+@pytest.mark.parametrize(
+    "added", ["", "\tx", "\t1.2\t1.1", "\t1\t1", "\t1.2\t1.1\t200\t420\t5.0\t30\t200\t420\t4.0\t31"]
+)
+def test_added_columns_keep_the_summit(tmp_path, added):
+    """11 to 20 columns: IDR writes 12 for one replicate file and 20 for two."""
+    line = NARROW.format(200, 420, 30) + added
+    assert read_peaks(write(tmp_path / "a.bed", line))["summit"].tolist() == [230]
+
+
+def test_many_columns_without_a_summit_are_refused(tmp_path):
+    line = "chr1\t200\t420\tp\t9\t.\ta\tb\tc\td\te\tf\tg"
+    with pytest.raises(SeqliftError, match=r"a\.bed:1: summit \(column 10\) is 'd'"):
+        read_peaks(write(tmp_path / "a.bed", line))
+
+
+def test_gapped_peaks_have_their_middle_as_summit(tmp_path):
+    line = "chr1\t100\t200\tp\t9\t.\t100\t200\t0\t2\t10,20,\t0,80,\t5.0\t4.0\t3.0"
+    assert read_peaks(write(tmp_path / "a.gappedPeak", line))["summit"].tolist() == [150]
+
+
+def test_a_summit_one_past_the_end_is_the_last_base(tmp_path, caplog):
+    lines = [NARROW.format(100 * i, 100 * i + 50, 50 if i in (7, 80) else 20) for i in range(200)]
+    peaks = read_peaks(write(tmp_path / "a.narrowPeak", "\n".join(lines)))
+    assert peaks["summit"][7] == 749 and peaks["summit"][8] == 820
+    assert "a.narrowPeak:8: the summit (column 10) lies one base past" in caplog.text and "2 of 200" in caplog.text
+    lines[9] = NARROW.format(900, 950, 50)
+    with pytest.raises(SeqliftError, match=r"a\.narrowPeak:8: .* 3 of 200 lines; is it counted from 1"):
+        read_peaks(write(tmp_path / "a.narrowPeak", "\n".join(lines)))

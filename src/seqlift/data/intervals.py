@@ -2,10 +2,11 @@
 
 An interval is chrom, start, end; 0-based, end exclusive. A peak is an interval with a summit, the base with the highest
 signal: the binding site of a factor lies close to it. narrowPeak files contain the summit (column 10, as an offset from
-the start); for BED and broadPeak files it is the middle of the interval.
+the start), also those with columns added, as of IDR; for BED and broadPeak files it is the middle of the interval.
 """
 
 import gzip
+import logging
 import math
 import os
 import sys
@@ -21,6 +22,9 @@ from seqlift.errors import SeqliftError
 
 PEAK_COLUMNS = ["chrom", "start", "end", "name", "score", "strand", "summit", "line"]
 _NARROW_PEAK_COLUMNS = 10  # BED12 also has a column 10, which counts blocks
+_ODD_FRACTION = 0.01  # of the lines of a real file may be a little wrong; more, and the file is of another kind
+
+log = logging.getLogger(__name__)
 
 
 def read_lines(path: str | os.PathLike) -> Iterator[tuple[int, str]]:
@@ -55,6 +59,10 @@ def read_lines(path: str | os.PathLike) -> Iterator[tuple[int, str]]:
 def read_peaks(path: str | os.PathLike, *, rename: Mapping[str, str] | None = None) -> pd.DataFrame:
     """Read peaks from a BED (3 to 12 columns), narrowPeak or broadPeak file, plain or gzipped, LF or CRLF.
 
+    A line of 10 columns or more is narrowPeak, with columns added or not, unless it has the blocks of BED12. A summit
+    one base past the end of its peak, as some published files have, is the last base; this is warned about, and an
+    error in more than 1 % of the lines.
+
     Lines that are empty or start with `track`, `browser` or `#` are skipped. Columns are separated by tabs, or by any
     white space where a line has no tab.
 
@@ -77,7 +85,23 @@ def read_peaks(path: str | os.PathLike, *, rename: Mapping[str, str] | None = No
         If the file is missing, is not text, holds no peak, or breaks a rule of its format (names file and line).
     """
     rename = rename or {}
-    rows = [(*_parse_peak(line, where, rename), number) for number, line, where in _data_lines(path)]
+    past: list[int] = []
+    rows = []
+    for number, line, where in _data_lines(path):
+        *values, offset = _parse_peak(line, where, rename)
+        past += [number] * (offset == values[2] - values[1])
+        rows.append((*values, number))
+    if len(past) > max(1, _ODD_FRACTION * len(rows)):
+        raise SeqliftError(
+            f"{path}:{past[0]}: the summit (column 10) lies one base past the end of its peak, as in {len(past)} of "
+            f"{len(rows)} lines; is it counted from 1? It must be an offset from the start, counted from 0"
+        )
+    if past:
+        log.warning(
+            "%s:%d: the summit (column 10) lies one base past the end of its peak, as in %d of %d lines; the last base "
+            "is taken",
+            path, past[0], len(past), len(rows),
+        )  # fmt: skip
     if not rows:
         raise SeqliftError(f"{path}: holds no peak; was it cut short, or filtered until nothing was left?")
     return pd.DataFrame(rows, columns=PEAK_COLUMNS).astype({"score": "float64"})
@@ -181,25 +205,33 @@ def _parse_interval(fields: list[str], where: str) -> tuple[str, int, int]:
 
 
 def _parse_peak(line: str, where: str, rename: Mapping[str, str]) -> tuple:
-    """Values of one line, as in `PEAK_COLUMNS` without the last."""
+    """Values of one line, as in `PEAK_COLUMNS` without the last, and the offset of the summit, -1 for none."""
     fields = [field.strip() for field in split_fields(line)]
     chrom, start, end = _parse_interval(fields, where)
     score = _score(fields[4], where) if len(fields) > 4 else math.nan
     strand = fields[5] if len(fields) > 5 else "."
     if strand not in ("+", "-", "."):
         raise SeqliftError(f"{where}: strand (column 6) is {strand!r}, must be '+', '-' or '.'")
-    summit = (start + end) // 2
-    if len(fields) == _NARROW_PEAK_COLUMNS:
+    summit, offset = (start + end) // 2, -1
+    if len(fields) >= _NARROW_PEAK_COLUMNS and not _has_blocks(fields):
         offset = _integer(fields[9], "summit (column 10)", where)
-        if offset >= end - start or offset < -1:
+        if offset > end - start or offset < -1:
             raise SeqliftError(
                 f"{where}: summit (column 10) is {offset}, must be an offset from the start inside the peak "
                 f"(0 to {end - start - 1}), or -1 for none"
             )
         if offset != -1:
-            summit = start + offset
+            summit = min(start + offset, end - 1)
     name = fields[3] if len(fields) > 3 and fields[3] != "." else ""
-    return rename.get(chrom, chrom), start, end, name, score, strand, summit
+    return rename.get(chrom, chrom), start, end, name, score, strand, summit, offset
+
+
+def _has_blocks(fields: list[str]) -> bool:
+    """Whether a line is BED12 or gappedPeak: column 10 is the number of blocks that columns 11 and 12 list."""
+    if len(fields) < 12:
+        return False
+    count, *lists = fields[9], *(text.removesuffix(",").split(",") for text in fields[10:12])
+    return all(count == str(len(values)) and all(value.isdecimal() for value in values) for values in lists)
 
 
 def _integer(text: str, what: str, where: str) -> int:
