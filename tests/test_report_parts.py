@@ -337,7 +337,7 @@ def test_json_in_the_page_cannot_end_its_element():
 def test_genes_of_all_formats(tmp_path, name, text):
     path = tmp_path / f"{name}.gz"
     path.write_bytes(gzip.compress(text.encode()))
-    genes = read_genes(path)
+    genes = read_genes(path, ["chr1", "chr2"])
     rows = list(genes[["start", "end", "strand"]].itertuples(index=False, name=None))
     assert rows == [(99, 200, "-"), (5000, 5100, "+")] and [name.strip() for name in genes["name"]] == ["ABC", "FAR"]
     regions = pd.DataFrame({"chrom": ["chr1", "chr1", "chr2"], "start": [150, 20_000, 0], "end": [250, 20_100, 100]})
@@ -355,12 +355,15 @@ def test_genes_of_all_formats(tmp_path, name, text):
         ("g.bed", "chr1\t5\n", "line 1 "),
         ("g.gtf", "chr1\tx\texon\t1\t5\t.\t+\t.\t\n", "no gene in it"),
         ("g.gff3", "chr1\tx\tgene\tone\t5\t.\t+\t.\tID=1\n", "line 1 "),
+        ("g.bed", "1\t5\t9\ta\n2\t5\t9\tb\nX\t1\t2\tc\n", r"2 of 3 genes .* 1, 2; it has chr1, chr2\. .*sed -e"),
+        ("g.bed", "chr1\t5\t9\ta\n2\t5\t9\tb\n", r"1 of 2 genes .* names in another way: 2; .*sed -e 's/\^2\\t/chr2"),
+        ("g.bed", "chrUn\t5\t9\ta\n", r"no gene lies on a chromosome of the run, which has chr1, chr2; .* chrUn"),
     ],
 )
 def test_bad_genes_are_named(tmp_path, name, text, expected):
     (tmp_path / name).write_text(text)
     with pytest.raises(SeqliftError, match=expected):
-        read_genes(tmp_path / name)
+        read_genes(tmp_path / name, ["chr1", "chr2"])
 
 
 # Motifs

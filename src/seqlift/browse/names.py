@@ -61,7 +61,7 @@ def read_names(shown: Shown) -> Names:
     """Names of the peak files and of the genes, and of the regions but those that are background."""
     places = [place for target, path in shown.peaks for place in _places(read_peaks(path), f"{target} peak")]
     if shown.genes is not None:
-        places += _places(read_genes(shown.genes), "gene")
+        places += _places(read_genes(shown.genes, shown.genome.sizes), "gene")
     if shown.regions.is_file():
         table = read_regions(shown.regions)
         places += _places(table[table["kind"] != "background"], "region")

@@ -2,6 +2,7 @@
 
 import os
 import re
+from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
 from urllib.parse import unquote
@@ -9,6 +10,7 @@ from urllib.parse import unquote
 import numpy as np
 import pandas as pd
 
+from seqlift.data.chromosomes import name_mapping, sed_command, some
 from seqlift.data.intervals import read_lines
 from seqlift.errors import SeqliftError
 
@@ -29,10 +31,16 @@ class Neighbour:
     inside: bool
 
 
-def read_genes(path: str | os.PathLike) -> pd.DataFrame:
+def read_genes(path: str | os.PathLike, chromosomes: Iterable[str]) -> pd.DataFrame:
     """Genes of a BED, GFF3 or GTF file, plain or gzipped; recognised by the name of the file.
 
     Of GFF3 and GTF the lines whose type ends in `gene` count; of BED all.
+
+    Parameters
+    ----------
+    path : path of the file
+    chromosomes : iterable of str
+        Of the run. The file may have more and fewer, but must not call one of them by another name.
 
     Returns
     -------
@@ -42,7 +50,8 @@ def read_genes(path: str | os.PathLike) -> pd.DataFrame:
     Raises
     ------
     SeqliftError
-        If the file is missing, is of another kind, has a bad line or holds no gene; the message names the line.
+        If the file is missing, is of another kind, has a bad line, holds no gene, or names chromosomes in another way
+        (with the command that renames them); the message names the line.
     """
     path = Path(path)
     suffixes = [suffix.lower() for suffix in path.suffixes if suffix.lower() != ".gz"]
@@ -67,7 +76,24 @@ def read_genes(path: str | os.PathLike) -> pd.DataFrame:
         why = "" if kind == ".bed" else " (no line whose type ends in `gene`)"
         raise SeqliftError(f"{path}: no gene in it{why}")
     table = pd.DataFrame(rows, columns=["chrom", "start", "end", "name", "strand"])
+    _check_names(path, table["chrom"], list(chromosomes))
     return table.sort_values(["chrom", "start", "end", "name"], kind="stable", ignore_index=True)
+
+
+def _check_names(path: Path, chroms: pd.Series, known: list[str]) -> None:
+    present = list(dict.fromkeys(chroms))
+    renamed = {old: new for old, new in name_mapping(present, known).items() if old not in known}
+    if renamed:
+        raise SeqliftError(
+            f"{path}: {int(chroms.isin(list(renamed)).sum())} of {len(chroms)} genes lie on chromosomes that the run "
+            f"names in another way: {some(renamed)}; it has {some(known)}. Rename them in a copy of the file, by "
+            f"{sed_command(renamed, present)}"
+        )
+    if not set(present) & set(known):
+        raise SeqliftError(
+            f"{path}: no gene lies on a chromosome of the run, which has {some(known)}; the file has {some(present)}. "
+            "Use the annotation of the run's assembly"
+        )
 
 
 def neighbours(genes: pd.DataFrame, regions: pd.DataFrame) -> list[list[Neighbour]]:

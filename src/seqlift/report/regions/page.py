@@ -84,7 +84,8 @@ def region_page(
     marks = _of_scored(marks, data, run.outputs)
     peaks, gone = peaks_on(regions, run.regions["peaks"])
     planted = _planted(run, regions)
-    beside = neighbours(read_genes(genes), regions) if genes else [[] for _ in range(len(regions))]
+    annotation = read_genes(genes, sorted(set(table["chrom"]))) if genes else None
+    beside = [[] for _ in range(len(regions))] if annotation is None else neighbours(annotation, regions)
     outputs = {output: i for i, output in enumerate(run.outputs)}
     hits: list[list] = [[] for _ in data]
     for hit in marks.itertuples():
