@@ -127,9 +127,7 @@ def test_a_wrong_checksum_is_an_error_and_costs_nothing_else(checkout, config, d
     checkout.write(wrong)
     run = checkout.snakemake("--cores", "1", "--keep-going", REGIONS)
     assert run.status != 0 and "Traceback" not in run.screen
-    said = (
-        f"{server.url}/genome.fa: the file that came ({len(data['genome.fa'])} bytes) is not the one expected: sha256"
-    )
+    said = f"{server.url}/genome.fa: the sha256 of the file received ({len(data['genome.fa'])} bytes) is "
     assert f"seqlift fetch: error: {said}" in run.screen
     assert hidden(checkout) == [] and not (checkout.folder / REGIONS).exists()
     there = {path.name: path.stat().st_mtime_ns for path in (checkout.folder / "my data").rglob("*") if path.is_file()}
