@@ -168,6 +168,16 @@ def standard_deviation(
     return torch.sqrt(variance(input, dim, unbiased, keepdim, correction=correction))
 
 
+def variance_and_mean(input: Tensor, dim: Dims = None, *args: Any, **kwargs: Any) -> tuple[Tensor, Tensor]:
+    mean = input.mean(as_dims(dim, input.ndim), keepdim=kwargs.get("keepdim", args[1] if len(args) > 1 else False))
+    return variance(input, dim, *args, **kwargs), mean
+
+
+def standard_deviation_and_mean(input: Tensor, *args: Any, **kwargs: Any) -> tuple[Tensor, Tensor]:
+    spread, mean = variance_and_mean(input, *args, **kwargs)
+    return torch.sqrt(spread), mean
+
+
 def vector_norm(
     x: Tensor, ord: float = 2, dim: Dims = None, keepdim: bool = False, *, dtype: torch.dtype | None = None
 ) -> Tensor:
@@ -190,6 +200,85 @@ def minimum(input: Tensor, other: Tensor) -> Tensor:
 def cosine_similarity(x1: Tensor, x2: Tensor, dim: int = 1, eps: float = 1e-8) -> Tensor:
     a, b = (x / torch.clamp(vector_norm(x, 2, dim, True), min=eps) for x in (x1, x2))
     return (a * b).sum(dim)
+
+
+def broadcast_tensors(*tensors: Tensor) -> tuple[Tensor, ...]:
+    shape = torch.broadcast_shapes(*(tensor.shape for tensor in tensors))
+    return tuple(tensor.expand(shape) for tensor in tensors)
+
+
+def log2(input: Tensor) -> Tensor:
+    return torch.log(input) * (1 / math.log(2))
+
+
+def log10(input: Tensor) -> Tensor:
+    return torch.log(input) * (1 / math.log(10))
+
+
+def log_add_exp(input: Tensor, other: Tensor) -> Tensor:
+    return torch.logsumexp(torch.stack(torch.broadcast_tensors(input, other), -1), -1)
+
+
+def _inner_axis(dim: int | None, ndim: int) -> int:
+    if dim is None or dim % ndim == 0:
+        raise NotImplementedError("it reaches over the first axis, so rows of a batch depend on each other")
+    return dim % ndim
+
+
+def product(input: Tensor, dim: int | None = None, keepdim: bool = False) -> Tensor:
+    axis = _inner_axis(dim, input.ndim)
+    values = input.movedim(axis, -1)
+    while values.shape[-1] > 1:  # of pairs; each product has an exact rule
+        half = values.shape[-1] // 2
+        pairs = values[..., :half] * values[..., half : 2 * half]
+        values = torch.cat([pairs, values[..., 2 * half :]], -1)
+    return values.movedim(-1, axis) if keepdim else values.squeeze(-1)
+
+
+def cumulative_product(input: Tensor, dim: int) -> Tensor:
+    values = input.movedim(_inner_axis(dim, input.ndim), -1)
+    step = 1
+    while step < values.shape[-1]:
+        values = torch.cat([values[..., :step], values[..., step:] * values[..., :-step]], -1)
+        step *= 2
+    return values.movedim(-1, dim)
+
+
+def lp_pool1d(
+    input: Tensor, norm_type: float, kernel_size: int, stride: int | None = None, ceil_mode: bool = False
+) -> Tensor:
+    mean = F.avg_pool1d(torch.pow(input, norm_type), kernel_size, stride or kernel_size, 0, ceil_mode)
+    return torch.pow(mean * kernel_size, 1 / norm_type)
+
+
+def sort(input: Tensor, dim: int = -1, descending: bool = False, stable: bool = False) -> Any:
+    return torch.topk(input, input.shape[dim], dim, largest=descending)
+
+
+def einsum(equation: str, *operands: Any) -> Tensor:
+    """Of three factors or more: two at a time, keeping the axes that the rest or the result needs."""
+    factors = list(operands[0]) if len(operands) == 1 else list(operands)
+    inputs, arrow, output = equation.replace(" ", "").partition("->")
+    if not arrow or "." in inputs:
+        raise NotImplementedError("of three factors, and not written in the form 'ab,bc,cd->ad'")
+    terms = inputs.split(",")
+    while len(factors) > 2:
+        needed = set("".join(terms[2:]) + output)
+        kept = "".join(axis for axis in dict.fromkeys(terms[0] + terms[1]) if axis in needed)
+        factors = [torch.einsum(f"{terms[0]},{terms[1]}->{kept}", factors[0], factors[1]), *factors[2:]]
+        terms = [kept, *terms[2:]]
+    return torch.einsum(f"{terms[0]},{terms[1]}->{output}", *factors)
+
+
+def clamp(name: str, input: Tensor, min: Any = None, max: Any = None) -> Tensor:
+    """clamp, and clamp_max, whose only bound is the largest value, with a bound that depends on the input."""
+    if name == "clamp_max":
+        min, max = None, min if max is None else max
+    for limit, bounded in ((min, torch.maximum), (max, torch.minimum)):
+        if limit is not None:
+            limit = limit if isinstance(limit, Tensor) else torch.full_like(input, limit)
+            input = bounded(input, limit)
+    return input
 
 
 def deepcopy(input: Tensor, memo: dict) -> Tensor:

@@ -20,7 +20,6 @@ from seqlift.attribution import operations as op
 from seqlift.attribution.calls import Call, is_tracked, mark
 
 _STEP = "_seqlift_step"  # the outcome of a comparison, false or true, as an activation that is 0 or 1
-_EINSUM = op.find("einsum")
 _BATCH_AXIS = "it reaches over the first axis, so rows of a batch depend on each other"
 
 
@@ -110,7 +109,7 @@ def _write(walk: Walk, changed: Tensor, result: Tensor) -> Tensor:
 
 
 def _product(walk: Walk, call: Call) -> Any:
-    if len(call.tracked) > 2 + (call.function not in _EINSUM):
+    if len(call.tracked) > 2 + (call.function not in op.EINSUM):
         raise NotImplementedError(f"it multiplies {len(call.tracked)} activations at once; multiply two at a time")
     return walk.explain(rules.Product(), call.on, call.tracked)
 
@@ -120,6 +119,8 @@ def _product(walk: Walk, call: Call) -> Any:
 
 
 def _elementwise(walk: Walk, call: Call) -> Any:
+    if call.tracked[0].is_complex():
+        raise NotImplementedError("of complex numbers; write it with their real and imaginary parts")
     split = walk.rule != "rescale" and call.function in op.ACTIVATIONS
     rule = (reveal_cancel.RevealCancel if split else rules.Rescale)(op.ELEMENTWISE[call.function])
     return walk.explain(rule, call.on, call.tracked)
@@ -334,7 +335,7 @@ def _on_a_comparison(call: Call) -> bool:
 
 def _of_one_changing_factor(call: Call) -> bool:
     """Whether only one of the factors of a product depends on the input (the bias of a layer is none)."""
-    positional = call.args if call.function in _EINSUM else call.args[:2]
+    positional = call.args if call.function in op.EINSUM else call.args[:2]
     factors = [*positional, *(value for key, value in call.kwargs.items() if key != "bias")]
     return sum(map(is_tracked, op.tensors_in(factors))) < 2
 
@@ -359,6 +360,19 @@ def _of_a_broken_exponent(call: Call) -> bool:
     )
 
 
+def _of_many_activations(call: Call) -> bool:
+    return len(call.tracked) > 2
+
+
+def _by_an_activation(call: Call) -> bool:
+    return len(call.tracked) > 1
+
+
+def _clamp(walk: Walk, call: Call) -> Any:
+    with walk:
+        return compositions.clamp(call.name, *call.args, **call.kwargs)
+
+
 class _Row(NamedTuple):
     operations: Container[Callable]
     applies: Callable[[Call], bool]
@@ -377,7 +391,9 @@ _TABLE = (
     _Row(op.DIVISIONS, _by_a_constant, _linear),
     _Row(op.PRODUCTS, _of_one_changing_factor, _linear),
     _Row(_Every(), _changes_its_input, _in_place),
+    _Row(op.EINSUM, _of_many_activations, _write_out),
     _Row(op.PRODUCTS, _always, _product),
+    _Row(op.CLAMPS, _by_an_activation, _clamp),
     _Row(op.EXTREMA, _always, _extremum),
     _Row(op.POWERS, _of_a_broken_exponent, _power),
     _Row(op.COMPOSITIONS, _always, _write_out),

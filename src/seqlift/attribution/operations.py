@@ -28,7 +28,7 @@ def tensors_in(value: Any) -> list[Tensor]:
 def find(*names: str) -> set[Callable]:
     """Every function and tensor method of PyTorch with one of these names (several in a string, apart by spaces)."""
     wanted = " ".join(names).split()
-    homes = (torch, torch.Tensor, F, torch.special, torch.linalg, torch._C._nn)
+    homes = (torch, torch.Tensor, F, torch.special, torch.linalg, torch.fft, torch._C._nn)
     return {getattr(home, name) for name in wanted for home in homes if callable(getattr(home, name, None))}
 
 
@@ -76,20 +76,20 @@ LINEAR: dict[Callable, tuple[int, ...]] = {
             "as_strided sum_to_size cat concat concatenate stack hstack vstack dstack column_stack row_stack "
             "atleast_1d atleast_2d atleast_3d dropout dropout1d dropout2d dropout3d alpha_dropout feature_dropout "
             "feature_alpha_dropout batch_norm real zero_ fill_ squeeze_ unsqueeze_ transpose_ t_ swapaxes_ neg_ "
-            "dropout_ index_fill_ tril_ triu_ __iter__ resolve_conj resolve_neg"
+            "dropout_ index_fill_ tril_ triu_ __iter__ resolve_conj resolve_neg conj imag view_as_real view_as_complex "
+            "fft ifft rfft irfft hfft ihfft fft2 ifft2 rfft2 irfft2 fftn ifftn rfftn irfftn fftshift ifftshift"
         ),
         (0, 1): (
             "add sub subtract __radd__ __rsub__ rsub lerp add_ sub_ subtract_ lerp_ copy_ "
             "view_as reshape_as expand_as type_as"
         ),
-        (0, 1, 2, 3, 4, 5, 6, 7): "broadcast_tensors",
         (0, 2): "masked_fill masked_fill_ __setitem__ masked_scatter masked_scatter_ index_put index_put_",
         (0, 3): "index_copy index_copy_ index_add index_add_ scatter scatter_ scatter_add scatter_add_",
         (1, 2): "where",
     }.items()
     for function in find(names)
 }
-LINEAR.update(dict.fromkeys(getters("T", "mT", "H", "mH", "real"), (0,)))
+LINEAR.update(dict.fromkeys(getters("T", "mT", "H", "mH", "real", "imag"), (0,)))
 LINEAR[torch.Tensor.where] = (0, 2)  # x.where(condition, other)
 # Linear if the divisor is constant; if not, written out below (`COMPOSITIONS`).
 DIVISIONS = find("div divide true_divide __truediv__ __div__ __itruediv__ div_ divide_")
@@ -143,6 +143,8 @@ CONJUNCTIONS = find("logical_and bitwise_and __and__ __rand__")
 DISJUNCTIONS = find("logical_or bitwise_or __or__ __ror__")
 CHOICES = find("where masked_fill masked_fill_ __setitem__")
 POWERS = find("pow", "__pow__")
+CLAMPS = find("clamp clip clamp_min clamp_max")
+EINSUM = find("einsum")
 TO_NUMBERS = find("to type type_as float double half bfloat16")
 TOP_K = find("topk")
 
@@ -172,6 +174,17 @@ COMPOSITIONS = by_names(
         "glu": compositions.glu,
         "var": compositions.variance,
         "std": compositions.standard_deviation,
+        "var_mean": compositions.variance_and_mean,
+        "std_mean": compositions.standard_deviation_and_mean,
+        "broadcast_tensors": compositions.broadcast_tensors,
+        "log2": compositions.log2,
+        "log10": compositions.log10,
+        "logaddexp": compositions.log_add_exp,
+        "prod": compositions.product,
+        "cumprod": compositions.cumulative_product,
+        "lp_pool1d": compositions.lp_pool1d,
+        "sort": compositions.sort,
+        "einsum": compositions.einsum,
         "vector_norm": compositions.vector_norm,
         "maximum fmax": compositions.maximum,
         "minimum fmin": compositions.minimum,

@@ -199,7 +199,7 @@ class _Record(_Walk):
 
     def follow(self, value: Any) -> Any:
         for tensor in tensors_in(super().follow(value)):
-            if tensor.is_floating_point():
+            if tensor.is_floating_point() or tensor.is_complex():
                 tensor.requires_grad_()
         return value
 
@@ -240,7 +240,7 @@ class _Replay(_Walk):
             raise SeqliftError("the model takes another way for references than for sequences; it cannot be explained")
 
     def _check_followed(self, function: Callable, tracked: list[Tensor]) -> None:
-        if any(tensor.is_floating_point() and tensor.grad_fn is None for tensor in tracked):
+        if any((t.is_floating_point() or t.is_complex()) and t.grad_fn is None for t in tracked):
             raise self._refuse(
                 function,
                 "its input comes out of a custom autograd.Function, which has a backward pass of its own, or is an "
