@@ -145,7 +145,7 @@ def test_without_a_home_that_can_be_written_the_temporary_folder_serves(tmp_path
         (b"> a\nACGT\n", r"g\.fa:1: header line without a name"),
         (b">a\nACGT\nAC\nACGT\n", r"g\.fa:4: lines of 'a' differ in length"),
         (b">a\nACG\nACGTACGT\n", r"g\.fa:3: lines of 'a' differ in length"),
-        (b">a\nACGT\n\nACGT\n", r"g\.fa:4: lines of 'a' differ in length"),
+        (b">a\nACGT\n>caf\xe9\nACGT\n", r"g\.fa:3: header '>caf.*' is not UTF-8 text"),
         (b"PK\x03\x04rest", r"g\.fa: is a zip file, not FASTA"),
         (b"\x43\x27\x41\x1a\x00", r"g\.fa: is a 2bit file"),
     ],
@@ -368,3 +368,18 @@ def test_the_yeast_genome(yeast, tmp_path):
         for start in rng.integers(0, len(text) - 300, 50):
             assert genome.fetch("chrIV", start, start + 300) == text[start : start + 300].upper()
         assert "".join("ACGTN"[code] for code in genome.codes("chrIV")[:1000]) == text[:1000].upper()
+
+
+def test_blank_lines_and_a_byte_order_mark_are_passed_over(tmp_path):
+    plain, dirty = tmp_path / "plain.fa", tmp_path / "dirty.fa"
+    plain.write_bytes(b">a\nACGT\nAC\n>b\nGGTT\n")
+    dirty.write_bytes(b"\xef\xbb\xbf>a\n\nACGT\n\nAC\n\n\n>b\n \nGGTT\n\n\n")
+    with Genome(plain, cache_dir=tmp_path / "x") as genome, Genome(dirty, cache_dir=tmp_path / "x") as same:
+        assert genome.sizes == same.sizes == {"a": 6, "b": 4}
+        assert same.fetch("a", 0, 6) == "ACGTAC" and same.fetch("b", 0, 4) == "GGTT"
+
+
+def test_a_header_that_is_not_utf_8_is_named(tmp_path):
+    (tmp_path / "g.fa").write_bytes(b">a\nACGT\n>caf\xe9\nACGT\n")
+    with pytest.raises(SeqliftError, match=r"g\.fa:3: header .* is not UTF-8 text"):
+        Genome(tmp_path / "g.fa", cache_dir=tmp_path / "x")

@@ -39,6 +39,7 @@ _OTHER_FORMATS = {
     b"\x43\x27\x41\x1a": "a 2bit file (twoBitToFa makes FASTA of it)",
     b"\x1a\x41\x27\x43": "a 2bit file (twoBitToFa makes FASTA of it)",
 }
+_BOM = b"\xef\xbb\xbf"
 _CHUNK = 2**22  # bases encoded at once
 _LINES = 2**20  # bytes of lines checked at once
 _SETTLED = 2.0  # s; a file changed more recently may change again without a new date (clocks of file systems tick)
@@ -254,7 +255,8 @@ def _encode(source: Path, folder: Path, state: dict[str, int]) -> None:
                         shutil.copyfileobj(whole, plain, 2**20)
                 except (EOFError, zlib.error, gzip.BadGzipFile) as error:
                     raise SeqliftError(f"{source}: damaged gzip file ({error}); fetch it again") from None
-            _check_fasta(fasta, shown=source)
+            if _check_fasta(fasta, shown=source):
+                fasta = _cleaned(fasta, scratch / "cleaned.fa")
             _write_codes(fasta, scratch / "genome.fa.fai", scratch / "genome.codes", shown=source)
             if file_state(source) != state:
                 raise SeqliftError(f"{source}: changed while it was read; start again when it is complete")
@@ -281,8 +283,18 @@ def _write_codes(fasta: Path, index: Path, target: Path, *, shown: Path) -> None
                 file.write(codes(faidx.fetch(chrom, start + 1, min(start + _CHUNK, record.rlen))).data)
 
 
-def _check_fasta(fasta: Path, *, shown: Path) -> None:
+def _cleaned(fasta: Path, target: Path) -> Path:
+    """A copy without blank lines and byte order mark."""
+    with open(fasta, "rb") as file, open(target, "wb") as clean:
+        clean.write(file.readline().removeprefix(_BOM).lstrip(b"\r\n"))
+        clean.writelines(line for line in file if line.strip())
+    return target
+
+
+def _check_fasta(fasta: Path, *, shown: Path) -> bool:
     """Raise SeqliftError unless the file is FASTA of DNA that can be indexed; names the line.
+
+    Returns whether it has blank lines or a byte order mark, which pyfaidx does not read.
 
     pyfaidx accepts letters of proteins, and a last line longer than the others, which it then reads wrongly.
     """
@@ -291,6 +303,7 @@ def _check_fasta(fasta: Path, *, shown: Path) -> None:
     bases = width = 0
     ended = False  # after a shorter line nothing but a header may follow
     number = 0
+    unclean = False
 
     def check_record() -> None:
         if name is not None and not bases:
@@ -311,8 +324,18 @@ def _check_fasta(fasta: Path, *, shown: Path) -> None:
             for line in lines:
                 number += 1
                 stripped = line.rstrip(b"\r\n")
-                if stripped.startswith(b">"):
+                if number == 1 and stripped.startswith(_BOM):
+                    stripped, unclean = stripped.removeprefix(_BOM), True
+                if not stripped.strip():
+                    unclean = True
+                elif stripped.startswith(b">"):
                     check_record()
+                    try:
+                        stripped.decode()
+                    except UnicodeDecodeError:
+                        raise SeqliftError(
+                            f"{shown}:{number}: header {_text(stripped[:40])} is not UTF-8 text; rename the chromosome"
+                        ) from None
                     words = stripped[1:].split(maxsplit=1)
                     if not words or stripped[1:2].isspace():
                         raise SeqliftError(f"{shown}:{number}: header line without a name; write '>name'")
@@ -326,13 +349,11 @@ def _check_fasta(fasta: Path, *, shown: Path) -> None:
                     bases = width = 0
                     ended = False
                 elif name is None:
-                    if stripped and not stripped.startswith(b";"):
+                    if not stripped.startswith(b";"):
                         raise SeqliftError(
                             f"{shown}:{number}: not a FASTA file: must start with a header line '>name', "
                             f"found {_text(stripped[:40])}"
                         )
-                elif not stripped:
-                    ended = True
                 else:
                     wrong = stripped.translate(None, _IUPAC)
                     if wrong:
@@ -348,6 +369,7 @@ def _check_fasta(fasta: Path, *, shown: Path) -> None:
     if name is None:
         raise SeqliftError(f"{shown}: empty; a FASTA file with at least one chromosome is needed")
     check_record()
+    return unclean
 
 
 def _all_bases(lines: list[bytes], width: int) -> bool:
