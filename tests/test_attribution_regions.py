@@ -330,6 +330,7 @@ def test_a_sample_keeps_the_order_and_depends_on_the_seed_alone(run):
     assert not sample.equals(choose_regions(table, "even", 4, seed=2))
 
 
+@pytest.mark.filterwarnings("ignore:the contributions of:UserWarning")
 def test_broken_completeness_fails_and_leaves_the_older_file(run):
     folder, table = run
     (folder / "x.h5").write_text("good")

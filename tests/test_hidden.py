@@ -19,7 +19,7 @@ import torch
 import torch.nn.functional as F
 from torch import nn
 
-from seqlift import SeqliftError, deeplift
+from seqlift import SeqliftError, deeplift, interior_gradients, mutagenesis
 
 pytestmark = pytest.mark.filterwarnings("ignore")
 
@@ -405,6 +405,29 @@ def test_a_unit_that_stays_zero_contributes_nothing(name):
     found, expected = (deeplift(Silenced(with_it), *pairs()) for with_it in (True, False))
     torch.testing.assert_close(found.contributions, expected.contributions)
     torch.testing.assert_close(found.hypothetical, expected.hypothetical)
+
+
+@pytest.mark.parametrize("method", [deeplift, interior_gradients, mutagenesis])
+def test_outputs_that_are_not_finite_are_named(method):
+    x, references = pairs()
+
+    def overflows(sequences):  # for the second sequence alone
+        return torch.exp(50 * (sequences * x[1]).sum((1, 2)))[:, None]
+
+    with pytest.raises(SeqliftError, match="the model's output for sequence 1 is infinite"):
+        method(overflows, x, *(() if method is mutagenesis else (references,)))
+
+
+@pytest.mark.parametrize("method", [deeplift, interior_gradients, mutagenesis])
+def test_weights_and_inputs_that_are_nan_are_named(method):
+    model, (x, references) = Net(torch.tanh).double(), pairs()
+    with torch.no_grad():
+        model.dense.bias.fill_(math.nan)
+    with pytest.raises(SeqliftError, match="the model's output for sequence 0 is NaN"):
+        method(model, x, *(() if method is mutagenesis else (references,)))
+    x[2, 1, 3] = math.nan
+    with pytest.raises(SeqliftError, match="`sequences`: sequence 2 is NaN"):
+        method(Net(torch.tanh).double(), x, *(() if method is mutagenesis else (references,)))
 
 
 if __name__ == "__main__":

@@ -2,6 +2,7 @@
 
 import json
 
+import numpy as np
 import pytest
 import torch
 import torch.nn.functional as F
@@ -353,3 +354,11 @@ def test_training_brings_a_profile_model_to_planted_signal():
     best = found.logits[:, 0, 0].argmax(1)[held_out] - places[384:][held_out]
     assert ((best >= 0) & (best < 6)).float().mean() > 0.9
     assert torch.corrcoef(torch.stack([found.log_counts[:, 0], counts[384:, 0]]))[0, 1] > 0.75
+
+
+def test_predictions_that_are_not_finite_are_an_error():
+    model = small("deepbind", dense=2, kernel=5, filters=1)
+    with torch.no_grad():
+        next(iter(model.parameters())).fill_(float("nan"))
+    with pytest.raises(SeqliftError, match=r"output for sequence 0 .* is not finite, nor that of 2 more of 3"):
+        predict(model, np.zeros((3, LENGTH), dtype=np.uint8))

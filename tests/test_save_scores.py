@@ -116,9 +116,10 @@ def test_what_does_not_fit_is_named_and_nothing_is_written(tmp_path, change, sai
     assert list(tmp_path.iterdir()) == []
 
 
-def test_a_model_that_overflows_leaves_no_file(tmp_path):
+def test_a_result_that_is_not_finite_leaves_no_file(tmp_path):
     x = sequences()
-    result = seqlift.mutagenesis(lambda batch: batch.sum((1, 2))[:, None] * float("inf"), x)
+    result = seqlift.mutagenesis(lambda batch: batch.sum((1, 2))[:, None], x)
+    result.hypothetical[:] = float("inf")
     with pytest.raises(seqlift.SeqliftError, match="not finite"):
         seqlift.save_scores(tmp_path / "x.h5", result, x, place(5, LENGTH), target="f")
     assert list(tmp_path.iterdir()) == []

@@ -11,7 +11,7 @@ from torch import Tensor
 
 from seqlift.attribution import references as reference_kinds
 from seqlift.attribution.batch_size import BatchSize, default_batch_size
-from seqlift.attribution.checks import check_independence, check_inputs
+from seqlift.attribution.checks import check_finite, check_independence, check_inputs
 from seqlift.attribution.options import DeepLiftOptions
 from seqlift.attribution.totals import BY_REFERENCE, Block, Summary, Totals, summarise
 from seqlift.errors import SeqliftError
@@ -214,10 +214,14 @@ class Pairs:
         references = references.detach().to(self._where, x.dtype)
         if self._request.center_first_layer:
             references = centred(x, references)
+        check_finite(references, rows, "`references`: one of")
         block = self._compute(x, references, args, self._batch_size.rows)
         if not self._checked:  # after the method itself, whose errors say more about the model
             self._check_independence(references[:1, 0], int(rows[0]))
             self._checked = True
+        check_finite(block.prediction, rows, "the model's output for")
+        check_finite(block.reference_prediction, rows, "the model's output for a reference of")
+        check_finite(block.multipliers, rows, "though its output is finite, the multiplier of a base of")
         return summarise(x, references, block)
 
     def _check_independence(self, reference: Tensor, row: int) -> None:

@@ -23,11 +23,28 @@ def check_inputs(sequences: Tensor, args: tuple) -> tuple[Tensor, ...]:
         raise SeqliftError(f"`sequences` of shape {tuple(sequences.shape)} holds no sequence")
     if not sequences.is_floating_point():
         raise SeqliftError(f"`sequences` (type {sequences.dtype}) must have a floating type, as the model's input does")
+    check_finite(sequences, torch.arange(len(sequences)), "`sequences`:")
     args = tuple(args)
     for i, arg in enumerate(args):
         if not isinstance(arg, Tensor) or arg.ndim == 0 or len(arg) != len(sequences):
             raise SeqliftError(f"`args[{i}]` must be a tensor with a row for each of the {len(sequences)} sequences")
     return args
+
+
+def check_finite(values: Tensor, rows: Tensor, what: str) -> None:
+    """Raise an error that names the first sequence, of those in `rows` (B,), whose values (B, ...) are not all finite.
+
+    `what` is what the values are, as "the model's output for".
+    """
+    wrong = ~values.isfinite().flatten(1).all(1).cpu() if values.ndim > 1 else ~values.isfinite().cpu()
+    if wrong.any():
+        row = int(wrong.nonzero()[0])
+        kind = "NaN" if values[row].isnan().any() else "infinite"
+        raise SeqliftError(
+            f"{what} sequence {int(rows[row])} is {kind}, so there is nothing to explain: look for NaN among the "
+            "weights, and for logarithms, divisions and exponentials that leave the range of "
+            f"{str(values.dtype).removeprefix('torch.')}"
+        )
 
 
 def refuse_not_one_hot(wrong: Tensor, sequences: Tensor, why: str) -> None:

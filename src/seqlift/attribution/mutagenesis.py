@@ -12,7 +12,7 @@ import torch
 from torch import Tensor
 
 from seqlift.attribution.batch_size import BatchSize, default_batch_size, in_batches
-from seqlift.attribution.checks import check_independence, check_inputs, check_one_hot
+from seqlift.attribution.checks import check_finite, check_independence, check_inputs, check_one_hot
 from seqlift.attribution.model_state import in_evaluation_mode
 from seqlift.attribution.output_layer import ExplainedModel, select
 
@@ -113,6 +113,9 @@ def mutagenesis(
             extra = tuple(arg[block].to(where) for arg in args)
             found = _effects(predict, sequences[block].to(where), extra, size)
             effects[block], prediction[block] = (values.cpu() for values in found)
+            rows = torch.arange(n)[block]
+            check_finite(prediction[block], rows, "the model's output for")
+            check_finite(effects[block], rows, "the model's output for a mutant of")
             first = block.stop
     hypothetical = effects - effects.mean(1, keepdim=True)
     return Mutagenesis(effects, hypothetical, hypothetical * sequences.to("cpu", precise), prediction)

@@ -7,6 +7,7 @@ import torch
 from torch import Tensor, nn
 
 from seqlift.data.windows import one_hot
+from seqlift.errors import SeqliftError
 from seqlift.models.outputs import ProfileOutput
 
 BATCH = 512  # sequences; fixed, so that no setting changes a prediction
@@ -87,4 +88,12 @@ def _predict(
                 given.append(torch.from_numpy(np.ascontiguousarray(control[batch])).to(device))
             result = model(*given)
             found.append(result if isinstance(result, ProfileOutput) else (result,))
-    return [torch.cat([part.float().cpu() for part in column]).numpy() for column in zip(*found, strict=True)]
+    predictions = [torch.cat([part.float().cpu() for part in column]).numpy() for column in zip(*found, strict=True)]
+    for values in predictions:
+        wrong = np.flatnonzero(~np.isfinite(values).reshape(len(values), -1).all(1))
+        if len(wrong):
+            raise SeqliftError(
+                f"the model's output for sequence {wrong[0]} (counted from 0) is not finite, nor that of "
+                f"{len(wrong) - 1} more of {len(values)}: its weights hold NaN or are too large; train it again"
+            )
+    return predictions
