@@ -266,19 +266,20 @@ def test_a_wrong_file_or_flag(files, command, message, capsys):
     assert capsys.readouterr().err == f"seqlift {command.split()[0]}: error: {message}\n"
 
 
-class Spectrum(nn.Module):
+class RunningMaximum(nn.Module):
     """A model with an operation for which there is no rule."""
 
     def forward(self, x):
-        return torch.fft.rfft(x).abs().sum((1, 2))[:, None]
+        return x.cumsum(-1).cummax(-1).values.sum((1, 2))[:, None]
 
 
 MODELS = {
     "operation without a rule": (
-        Spectrum(),
+        RunningMaximum(),
         {},
-        "cannot explain `torch.fft.rfft` in the model's own forward (Spectrum): it has no DeepLIFT rule. Write the "
-        "model with operations that have a DeepLIFT rule, or use interior gradients, which need only gradients",
+        "cannot explain `torch.Tensor.cummax` in the model's own forward (RunningMaximum): it has no DeepLIFT rule. "
+        "Write the model with operations that have a DeepLIFT rule, or use interior gradients, which need only "
+        "gradients",
     ),
     "no such output": (
         nn.Sequential(nn.Flatten(), nn.Linear(80, 2)),

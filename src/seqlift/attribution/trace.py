@@ -402,7 +402,7 @@ def multipliers(
                 if isinstance(error, SeqliftError) or is_out_of_memory(error):
                     raise
                 if not channels_last:
-                    _raise_failure(walks[0], error, model, target, (sequences, *args))
+                    _raise_failure(walks[0], error, model, target, [(sequences, *args), (leaf, *repeated)])
                 channels_last = False  # perhaps it asks for a layout in a way that cannot be seen
             finally:
                 _forget(model)
@@ -410,11 +410,12 @@ def multipliers(
     return gradient.reshape(references.shape), prediction, f_references.view(n, n_references)
 
 
-def _raise_failure(walk: _Walk, error: Exception, model: Callable, target: Callable, inputs: tuple) -> NoReturn:
+def _raise_failure(walk: _Walk, error: Exception, model: Callable, target: Callable, passes: list) -> NoReturn:
     """Raise an error of a walk as what it is: the model's own, or one of following its operations."""
     try:
         with torch.no_grad():
-            target(_tensor(model(*(value.clone() for value in inputs))))
+            for inputs in passes:
+                target(_tensor(model(*(value.detach().clone() for value in inputs))))
     except Exception:
         if not type(error).__module__.startswith("torch._dynamo"):  # which remembers that it failed
             raise error from None
